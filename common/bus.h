@@ -1,0 +1,73 @@
+// bus: messages between services, over nng. Broker-less: every instance writes itself into a registry in Redis under
+// a lease, and whoever has something for it dials it.
+//   zset bus:<kind>             member: instance, score: unix ms until which its lease runs
+//   key  bus:<kind>:<instance>  an encoded `bus_node` (proto/messages.def), with the lease as its expiry
+// Commands go over push/pull, are repeated until answered (to another instance if need be) and carry a deadline.
+// Events go over pub/sub, in batches, one link per (publisher, subscriber), numbered, with beats. The bus may lose
+// events without a word; it never fails to say so (on_loss). What was lost is in the records' logs.
+#pragma once
+#include "arena.h"
+#include "record.h"
+#include "schema.h"
+
+enum bus_kind { BUS_GATEWAY, BUS_CALL_MANAGER, BUS_REGION_ALLOCATOR, BUS_MESSAGE, BUS_VOICE_NODE, BUS_KINDS };
+const char *bus_kind_name(enum bus_kind k); // "gateway", "call-manager", …
+
+struct bus;
+struct answer; // proto/messages.def: err, body
+struct bus_from {
+    uint64_t command; // id
+    uint64_t deadline; // unix ms
+    char instance[48]; // who asked
+};
+
+// An incoming command or event. `m` and all it points to live until the handler returns.
+typedef void (*bus_command_fn)(void *ctx, const struct bus_from *from, const struct msg *m);
+typedef void (*bus_event_fn)(void *ctx, const struct msg *m);
+// Something for this instance may have been lost; every record listened to must be read again from its log.
+typedef void (*bus_loss_fn)(void *ctx, const char *why);
+// An instance of a watched kind appeared (up) or its lease ran out (!up).
+typedef void (*bus_peer_fn)(void *ctx, enum bus_kind kind, const char *instance, bool up);
+// The answer to a command: a is NULL when the deadline passed first.
+typedef void (*bus_answer_fn)(void *ctx, const struct answer *a);
+
+struct bus_cfg {
+    enum bus_kind kind;
+    const char *instance; // unique, <= 47 bytes
+    const char *bind;     // address to listen on, port picked free
+    const char *host;     // address that others dial
+    uint64_t lease_ms;    // 1500; renewed every third of it
+    bus_command_fn on_command;
+    bus_event_fn on_event;
+    bus_loss_fn on_loss;
+    bus_peer_fn on_peer;
+    void *ctx;
+};
+
+struct bus *bus_new(struct loop *l, struct store *s, struct bus_cfg cfg);
+void bus_watch(struct bus *b, enum bus_kind kind); // keep its live instances known; needed before bus_command to it
+bool bus_ready(const struct bus *b);               // registered, and every watched kind has been read once
+bool bus_has(const struct bus *b, enum bus_kind kind); // a live instance is known
+uint64_t bus_new_id(struct bus *b);                // a random command id, never 0
+
+// Sends a command to the instance that rendezvous hashing picks for `key`; repeats it every 250 ms until answered.
+// `fn` is called exactly once, from the loop. Returns the command's id. For a command that continues another one
+// (and must be applied once even when its sender dies and somebody else sends it again) give `id` != 0.
+uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id, const struct msg *m, uint64_t timeout_ms,
+                     bus_answer_fn fn, void *ctx);
+void bus_forget(struct bus *b, uint64_t id); // its callback will not run; the command may still take effect
+// Answers a command. The bus keeps recent answers and gives them to repeats by itself; a repeat of one that is still
+// being worked on is dropped. Every command handed to on_command must be answered once, later is fine.
+void bus_answer(struct bus *b, const struct bus_from *to, int err, struct bytes body);
+
+// Queues an encoded event message for one instance (of BUS_GATEWAY unless it answers a command); sent with this
+// turn's batch. Unknown instances are skipped (ERR_MISSING).
+int bus_publish(struct bus *b, const char *instance, struct bytes encoded);
+// Like bus_publish, to every live instance of a kind.
+void bus_broadcast(struct bus *b, enum bus_kind kind, struct bytes encoded);
+// Commit that publishes: on success the entry goes to every listener; listeners that are long dead are removed.
+void bus_commit(struct bus *b, const struct commit *c, commit_fn fn, void *ctx);
+
+void bus_stop(struct bus *b); // unregisters, sends what is queued, closes sockets; callbacks of commands run with NULL
+void bus_free(struct bus *b);
+void bus_dump(const struct bus *b, struct buf *out);

@@ -1,0 +1,45 @@
+// service: what every Switchboard process does around its own work, in one place: configuration, log, loop, store,
+// bus, the health port (/healthz, /readyz, /metrics), the ports file, signals, and the order of stopping.
+#pragma once
+#include "bus.h"
+#include "config.h"
+#include "lease.h"
+#include "log.h"
+#include "metrics.h"
+#include "web.h"
+
+struct service_cfg { // the settings that all services share
+    const char *redis_url, *instance, *bus_bind, *bus_host, *health_bind, *ports_file, *log_level;
+    uint64_t health_port, lease_ms;
+};
+
+struct service {
+    enum bus_kind kind;
+    struct service_cfg cfg;
+    char instance[48];
+    struct loop *loop;
+    struct store *store;
+    struct bus *bus;
+    struct web *health;
+    uint16_t public_port, admin_port; // set by the gateway before service_run; 0 elsewhere
+    bool stopping;
+
+    // Filled in before service_start. Any may be NULL.
+    void *ctx;
+    bus_command_fn on_command;
+    bus_event_fn on_event;
+    bus_loss_fn on_loss;
+    bus_peer_fn on_peer;
+    void (*on_up)(void *ctx);   // Redis is there (again)
+    void (*on_down)(void *ctx);
+    const char *(*not_ready)(void *ctx); // NULL: ready; otherwise why not
+    void (*on_dump)(void *ctx, struct buf *out);
+    // Stop in two steps: refuse new work and close clients; then, when nothing is pending (or after 3 s), fini.
+    void (*on_stop)(void *ctx);
+    bool (*idle)(void *ctx);
+    void (*on_fini)(void *ctx); // frees what the service owns; loop, store and bus still exist
+};
+
+// Loads config (shared rows and the service's own), starts log, loop, store, bus, health. Exits with 2 on bad config.
+void service_start(struct service *s, const struct config_row *rows, size_t n, int argc, char **argv);
+int service_run(struct service *s); // until stopped; the exit status
