@@ -11,7 +11,7 @@ struct config_row {
     enum config_kind kind;
     void *at;              // const char ** for TEXT and SECRET, uint64_t * for UINT
     const char *fallback;  // the default as text
-    uint64_t min, max;     // UINT: bounds of the value; TEXT, SECRET: bounds of the length
+    uint64_t min, max;     // UINT: bounds of the value; TEXT, SECRET: bounds of the length; max 0: no upper bound
     const char *help;      // one line for --help and the README
 };
 

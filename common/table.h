@@ -7,6 +7,7 @@ struct table_slot;
 struct table {
     struct table_slot *slots;
     uint32_t n, cap; // cap is 0 or a power of two
+    uint32_t dead;   // slots of removed objects that a search still has to pass; n + dead < cap
 };
 
 void *table_get(const struct table *t, uint64_t key);       // NULL when absent
