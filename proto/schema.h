@@ -58,7 +58,7 @@ struct schema {
     uint32_t tag; // never reused; unique over all three tables
     uint32_t n;
     size_t size;
-    const struct field *fields;
+    const struct field *(*fields)(void);
 };
 
 // Structs and schemas of all tables: `struct call_ring`, `schema_call_ring`, `TAG_call_ring`.
@@ -123,8 +123,8 @@ struct msg {
     const struct schema *schema;
     const void *v;
 };
-// Takes one message off the front of *in (which advances past it). ERR_INVALID: as above, or the tag is unknown;
-// ERR_MISSING: the tag is unknown but the value is well-formed and has been skipped (a newer process sent it).
+// Takes one message off the front of *in (which advances past it). ERR_INVALID: as above; ERR_MISSING:
+// the tag is unknown but the value is well-formed and has been skipped (a newer process sent it).
 MUST_USE int msg_take(struct arena *a, struct bytes *in, struct msg *out);
 // The payload when m is of that type, else NULL.
 #define MSG_IS(m, type) ((m)->schema == &schema_##type ? (const struct type *)(m)->v : NULL)
@@ -143,7 +143,7 @@ struct fault {
     int32_t index;     // in a list; -1: none
     const char *code, *text; // "BASE_TYPE_REQUIRED", "This field is required"
 };
-// JSON in. Absent keys leave defaults; null is allowed for n… and o… kinds, lists and objects, else a fault. Unknown
+// JSON in. Absent keys leave defaults; null does too, except for id and text, where it is a fault. Unknown
 // keys are ignored. `present` (may be NULL) gets bit i for field i when its key is there, null included.
 MUST_USE int schema_from_json(struct arena *a, const struct schema *s, const struct json_t *json, void *out,
                               uint64_t *present, struct fault *fault);
