@@ -92,13 +92,13 @@ static int check_length(const struct config_row *row, const char *text)
 {
     char flag[FLAG_MAX];
     size_t n = strlen(text);
+    if (!n && row->min) {
+        fprintf(stderr, "%s (%s) must be set (%s).\n", row->env, flag_name(flag, row), row->help);
+        return ERR_INVALID;
+    }
     if (n < row->min) {
-        if (n)
-            fprintf(stderr, "%s (%s) must have at least %" PRIu64 " characters, not %zu.\n", row->env,
-                    flag_name(flag, row), row->min, n);
-        else
-            fprintf(stderr, "%s (%s) must be set, to at least %" PRIu64 " characters: %s.\n", row->env,
-                    flag_name(flag, row), row->min, row->help);
+        fprintf(stderr, "%s (%s) must have at least %" PRIu64 " characters, not %zu.\n", row->env, flag_name(flag, row),
+                row->min, n);
         return ERR_INVALID;
     }
     if (row->max && n > row->max) {

@@ -1,0 +1,3 @@
+foreach(module bytes arena table wheel bucket snowflake log config)
+  sb_test(test_${module} test_${module}.c LINK sb_base)
+endforeach()
