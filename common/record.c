@@ -1,0 +1,225 @@
+// record: keys, and the commit of one record as one call of the Lua function below. No rule of the business is in it.
+// sb_commit is all or nothing: what can be refused (the log entry) is written first.
+#include "record.h"
+#include "metrics.h"
+#include <stdio.h>
+#include <string.h>
+
+#define DEDUPE_MS "60000"
+#define KEYS_MAX 16u         // that the changes of one commit touch
+#define FIXED_ARGS (3u + 4u) // FCALL name n; hash, log, gw, dedupe
+#define COMMIT_ARGS 5u       // expected, ttl, cap, entry, answer
+#define CHANGE_ARGS 4u       // op, which key, a, b
+
+// sb_commit  KEYS hash, log, listeners, dedupe, touched...
+//            ARGS expected, dedupe ttl in ms (0: no command), log cap, entry, answer, then (op, key, a, b) per change
+//            -> {1, version, listeners} applied; {2, version, answer} this command was applied before;
+//               {0, version} somebody else was first
+// sb_hold    KEYS key  ARGS value, ms. Takes or keeps a key that is free or has this value; 1, or 0
+// sb_claim   KEYS zset ARGS now, until, limit. Members due by now; nobody else gets them before `until`
+const char record_functions[] =
+    "#!lua name=switchboard\n"
+    "local function change(op, key, a, b)\n"
+    "  if op == 'HSET' then redis.call(op, key, a, b)\n"
+    "  elseif op == 'ZADD' then redis.call(op, key, '0', a)\n"
+    "  else redis.call(op, key, a) end\n"
+    "end\n"
+    "redis.register_function('sb_commit', function(keys, args)\n"
+    "  local hash, log, listeners, dedupe = keys[1], keys[2], keys[3], keys[4]\n"
+    "  local expected, ttl, cap, entry, answer = args[1], args[2], args[3], args[4], args[5]\n"
+    "  if ttl ~= '0' then\n"
+    "    local before = redis.call('GET', dedupe)\n"
+    "    if before then\n"
+    "      local at = string.find(before, ':', 1, true)\n"
+    "      return {2, tonumber(string.sub(before, 1, at - 1)), string.sub(before, at + 1)}\n"
+    "    end\n"
+    "  end\n"
+    "  local current = redis.call('HGET', hash, 'v') or '0'\n"
+    "  if current ~= expected then return {0, tonumber(current)} end\n"
+    "  local version = string.format('%.0f', tonumber(expected) + 1)\n"
+    "  redis.call('XADD', log, 'MAXLEN', '~', cap, version .. '-0', 'e', entry)\n"
+    "  for i = 6, #args, 4 do change(args[i], keys[tonumber(args[i + 1])], args[i + 2], args[i + 3]) end\n"
+    "  redis.call('HSET', hash, 'v', version)\n"
+    "  if ttl ~= '0' then redis.call('SET', dedupe, version .. ':' .. answer, 'PX', ttl) end\n"
+    "  return {1, tonumber(version), redis.call('SMEMBERS', listeners)}\n"
+    "end)\n"
+    "redis.register_function('sb_hold', function(keys, args)\n"
+    "  local holder = redis.call('GET', keys[1])\n"
+    "  if holder and holder ~= args[1] then return 0 end\n"
+    "  redis.call('SET', keys[1], args[1], 'PX', args[2])\n"
+    "  return 1\n"
+    "end)\n"
+    "redis.register_function('sb_claim', function(keys, args)\n"
+    "  local due = redis.call('ZRANGEBYSCORE', keys[1], '-inf', args[1], 'LIMIT', 0, args[3])\n"
+    "  for _, member in ipairs(due) do redis.call('ZADD', keys[1], args[2], member) end\n"
+    "  return due\n"
+    "end)\n";
+
+const char *record_key(char out[RECORD_KEY_MAX], ref r, const char *suffix)
+{
+    int n =
+        snprintf(out, RECORD_KEY_MAX, "{%s%llu}:%s", ref_is_user(r) ? "u:" : "", (unsigned long long)ref_id(r), suffix);
+    CHECK_ID(n > 0 && n < (int)RECORD_KEY_MAX, ref_id(r));
+    return out;
+}
+
+// --- commit ---
+
+struct decimal {
+    char text[24];
+};
+
+static struct bytes decimal(struct decimal *d, uint64_t v)
+{
+    int n = snprintf(d->text, sizeof d->text, "%llu", (unsigned long long)v);
+    return (struct bytes){d->text, (size_t)n};
+}
+
+struct touched { // the keys that the changes of a commit touch, each once
+    size_t n;
+    const char *suffix[KEYS_MAX];
+    char key[KEYS_MAX][RECORD_KEY_MAX];
+    struct decimal number[KEYS_MAX]; // its place among KEYS, from 1
+};
+
+static size_t touch(struct touched *t, ref r, const char *suffix)
+{
+    size_t i = 0;
+    while (i < t->n && strcmp(t->suffix[i], suffix) != 0)
+        i++;
+    if (i == t->n) {
+        CHECK_ID(i < KEYS_MAX, ref_id(r));
+        t->n++;
+        t->suffix[i] = suffix;
+        record_key(t->key[i], r, suffix);
+        decimal(&t->number[i], 4 + i + 1);
+    }
+    return i;
+}
+
+static struct bytes op_name(enum change_op op)
+{
+    switch (op) {
+    case CHANGE_HSET:
+        return BYTES("HSET");
+    case CHANGE_HDEL:
+        return BYTES("HDEL");
+    case CHANGE_ZADD:
+        return BYTES("ZADD");
+    case CHANGE_ZREM:
+        return BYTES("ZREM");
+    case CHANGE_SADD:
+        return BYTES("SADD");
+    case CHANGE_SREM:
+        return BYTES("SREM");
+    }
+    CHECK(false);
+    return BYTES_NONE;
+}
+
+struct waiting { // for the answer to one commit
+    commit_fn fn;
+    void *ctx;
+};
+
+static void on_commit(void *ctx, const struct reply *r)
+{
+    struct waiting w = *(struct waiting *)ctx;
+    mem_free(ctx);
+    struct commit_result result = {.err = ERR_IO};
+    int64_t version = reply_int(reply_at(r, 1));
+    if (reply_n(r) >= 2 && version >= 0) {
+        result.version = (uint64_t)version;
+        switch (reply_int(reply_at(r, 0))) {
+        case 0:
+            result.err = ERR_CONFLICT;
+            M.commit_conflicts++;
+            break;
+        case 1:
+            result.err = OK;
+            result.listeners = reply_at(r, 2);
+            M.commits++;
+            break;
+        case 2:
+            result.err = ERR_STATE;
+            result.answer = reply_text(reply_at(r, 2));
+            break;
+        }
+    }
+    if (w.fn)
+        w.fn(w.ctx, &result);
+}
+
+void record_commit(struct store *s, const struct commit *c, commit_fn fn, void *ctx)
+{
+    struct bytes argv[FIXED_ARGS + KEYS_MAX + COMMIT_ARGS + CHANGE_ARGS * CHANGES_MAX];
+    size_t n = 0;
+    char hash[RECORD_KEY_MAX], log[RECORD_KEY_MAX], listeners[RECORD_KEY_MAX], dedupe[RECORD_KEY_MAX], suffix[32];
+    struct decimal n_keys, expected, cap;
+    struct touched touched = {0};
+    size_t which[CHANGES_MAX];
+
+    CHECK_ID(c->n_changes <= CHANGES_MAX && c->entry.n > 0, ref_id(c->ref));
+    for (size_t i = 0; i < c->n_changes; i++)
+        which[i] = touch(&touched, c->ref, c->changes[i].suffix);
+    snprintf(suffix, sizeof suffix, "c:%llu", (unsigned long long)c->command);
+    argv[n++] = BYTES("FCALL");
+    argv[n++] = BYTES("sb_commit");
+    argv[n++] = decimal(&n_keys, 4 + touched.n);
+    argv[n++] = bytes_of(record_key(hash, c->ref, "s"));
+    argv[n++] = bytes_of(record_key(log, c->ref, "log"));
+    argv[n++] = bytes_of(record_key(listeners, c->ref, "gw"));
+    argv[n++] = bytes_of(record_key(dedupe, c->ref, suffix)); // named even when unused: a key of no slot is refused
+    for (size_t i = 0; i < touched.n; i++)
+        argv[n++] = bytes_of(touched.key[i]);
+    argv[n++] = decimal(&expected, c->expected);
+    argv[n++] = c->command ? BYTES(DEDUPE_MS) : BYTES("0");
+    argv[n++] = decimal(&cap, RECORD_LOG_CAP);
+    argv[n++] = c->entry;
+    argv[n++] = c->answer;
+    for (size_t i = 0; i < c->n_changes; i++) {
+        argv[n++] = op_name(c->changes[i].op);
+        argv[n++] = bytes_of(touched.number[which[i]].text);
+        argv[n++] = c->changes[i].a;
+        argv[n++] = c->changes[i].b;
+    }
+    struct waiting *w = mem_alloc(sizeof *w);
+    *w = (struct waiting){fn, ctx};
+    store_send(s, on_commit, w, n, argv);
+}
+
+// --- reading ---
+
+void record_load(struct store *s, ref r, store_fn fn, void *ctx)
+{
+    char key[RECORD_KEY_MAX];
+    store_cmd(s, fn, ctx, "HGETALL %s", record_key(key, r, "s"));
+}
+
+void record_log(struct store *s, ref r, uint64_t version, uint32_t limit, store_fn fn, void *ctx)
+{
+    char key[RECORD_KEY_MAX];
+    M.log_reads++;
+    store_cmd(s, fn, ctx, "XRANGE %s %llu-0 + COUNT %u", record_key(key, r, "log"), (unsigned long long)version + 1,
+              limit);
+}
+
+int record_log_entry(const struct reply *entry, uint64_t *version, struct bytes *out)
+{
+    struct bytes id = reply_text(reply_at(entry, 0));
+    const struct reply *e = reply_field(reply_at(entry, 1), "e");
+    if (id.n < 3 || id.p[id.n - 2] != '-' || id.p[id.n - 1] != '0' || reply_kind(e) != REPLY_TEXT)
+        return ERR_INVALID;
+    id.n -= 2;
+    if (bytes_u64(id, version))
+        return ERR_INVALID;
+    *out = reply_text(e);
+    return OK;
+}
+
+uint64_t record_version(const struct reply *hash)
+{
+    uint64_t version = 0;
+    const struct reply *v = reply_field(hash, "v");
+    return v && bytes_u64(reply_text(v), &version) == OK ? version : 0;
+}
