@@ -1,0 +1,54 @@
+// gateway: one process between clients and the owners of state. It owns client sessions and nothing else.
+// This is the struct that its shells share: conn.c (websockets), fanout.c (events), load.c (records), rest_io.c and
+// admin_io.c (HTTP). main.c fills it.
+#pragma once
+#include "load.h"
+#include "service.h"
+#include "table.h"
+
+struct gateway_cfg {
+    const char *bind, *admin_bind; // addresses to listen on
+    const char *admin_token;       // of the admin API, >= 16 bytes
+    const char *token_secret;      // signs client tokens, >= TOKEN_SECRET_MIN bytes
+    const char *public_url;        // ws://host:port or wss://…, what clients are told; "": see gateway_url
+    uint64_t port, admin_port;     // 0: any free
+    uint64_t heartbeat_ms, resume_window_ms;
+    uint64_t replay_events, replay_bytes; // per session
+    uint64_t send_queue_bytes;            // per connection
+    uint64_t connections_max, sessions_per_user;
+    uint64_t loads_max;    // worlds read from Redis at once; further identifies wait their turn
+    uint64_t deflate_bits; // window of compress=zlib-stream, 12 to 15
+};
+
+struct conns;
+struct fanout;
+struct loads;
+struct rest;
+struct admin;
+
+struct gateway {
+    struct service svc; // loop, store, bus, health, instance name
+    struct gateway_cfg cfg;
+    struct web *web, *admin_web;
+    struct conns *conns;   // conn.c: connections and sessions
+    struct fanout *fanout; // fanout.c: records listened to, revoked tokens, regions
+    struct loads *loads;   // load.c
+    struct rest *rest;     // rest_io.c
+    struct admin *admin;   // admin_io.c
+};
+
+// --- for the HTTP half ---
+// Whose token this is: `Bot x`, `Bearer x` or bare x; signed by us and not revoked. ERR_DENIED otherwise.
+MUST_USE int gateway_auth(const struct gateway *g, struct bytes authorization, uint64_t *user);
+// Appends the websocket URL that clients are told: the configured one, else ws:// and `host` (a request's Host
+// header), else ws:// and the address listened on.
+void gateway_url(const struct gateway *g, struct buf *out, struct bytes host);
+
+// --- provided by the HTTP half (rest_io.c, admin_io.c); ctx is the struct gateway ---
+void rest_start(struct gateway *g);  // before the first request; fills g->rest
+void rest_stop(struct gateway *g);   // frees it; bus callbacks have run by then
+void admin_start(struct gateway *g); // the same for g->admin
+void admin_stop(struct gateway *g);
+void rest_request(void *ctx, const struct web_request *r);  // on_request of the public port
+void admin_request(void *ctx, const struct web_request *r); // on_request of the admin port
+bool rest_idle(const struct gateway *g);                    // no public or admin request waits for an answer
