@@ -1,5 +1,5 @@
 // loop: the uv loop, the wheel that it drives, what runs once per turn, signals.
-// Its own handles but the signals are unreferenced: a loop lives while it waits for signals or has a guest.
+// Of its own handles only the prepare hook keeps it running, until loop_end; from then on only guests do.
 #include "loop.h"
 #include <signal.h>
 #include <stdio.h>
@@ -191,7 +191,6 @@ struct loop *loop_new(void)
     CHECK(uv_prepare_start(&l->prepare, on_prepare) == 0);
     CHECK(uv_check_start(&l->check, on_check) == 0);
     uv_unref((uv_handle_t *)&l->timer);
-    uv_unref((uv_handle_t *)&l->prepare);
     uv_unref((uv_handle_t *)&l->check);
     uv_unref((uv_handle_t *)&l->idle);
     wheel_init(&l->wheel, uv_now(&l->uv));
@@ -238,6 +237,7 @@ void loop_end(struct loop *l)
     if (l->ended)
         return;
     l->ended = true;
+    uv_unref((uv_handle_t *)&l->prepare);
     uv_close((uv_handle_t *)&l->term, NULL);
     uv_close((uv_handle_t *)&l->intr, NULL);
     uv_close((uv_handle_t *)&l->usr1, NULL);
