@@ -17,6 +17,11 @@
 //               {0, version} somebody else was first
 // sb_hold    KEYS key  ARGS value, ms. Takes or keeps a key that is free or has this value; 1, or 0
 // sb_claim   KEYS zset ARGS now, until, limit. Members due by now; nobody else gets them before `until`
+// sb_settle  KEYS zset ARGS member, until, next. Its claimant is done: due again at next, or gone when next is empty;
+//            nothing when somebody has given it another time since
+// sb_cas     KEYS hash  ARGS field, expected, next. An empty text is an absent field. {1}, or {0, present}
+// sb_once    KEYS dedupe, row  ARGS ttl, answer, value, ms. Keeps the answer and sets the row (no value: none), nil; or
+//            the answer that this command got before
 const char record_functions[] =
     "#!lua name=switchboard\n"
     "local function change(op, key, a, b)\n"
@@ -53,6 +58,27 @@ const char record_functions[] =
     "  local due = redis.call('ZRANGEBYSCORE', keys[1], '-inf', args[1], 'LIMIT', 0, args[3])\n"
     "  for _, member in ipairs(due) do redis.call('ZADD', keys[1], args[2], member) end\n"
     "  return due\n"
+    "end)\n"
+    "redis.register_function('sb_settle', function(keys, args)\n"
+    "  local at = redis.call('ZSCORE', keys[1], args[1])\n"
+    "  if not at or tonumber(at) ~= tonumber(args[2]) then return 0 end\n"
+    "  if args[3] == '' then return redis.call('ZREM', keys[1], args[1]) end\n"
+    "  redis.call('ZADD', keys[1], args[3], args[1])\n"
+    "  return 1\n"
+    "end)\n"
+    "redis.register_function('sb_cas', function(keys, args)\n"
+    "  local present = redis.call('HGET', keys[1], args[1]) or ''\n"
+    "  if present ~= args[2] then return {0, present} end\n"
+    "  if args[3] == '' then redis.call('HDEL', keys[1], args[1])\n"
+    "  else redis.call('HSET', keys[1], args[1], args[3]) end\n"
+    "  return {1}\n"
+    "end)\n"
+    "redis.register_function('sb_once', function(keys, args)\n"
+    "  local before = redis.call('GET', keys[1])\n"
+    "  if before then return before end\n"
+    "  redis.call('SET', keys[1], args[2], 'PX', args[1])\n"
+    "  if args[3] ~= '' then redis.call('SET', keys[2], args[3], 'PX', args[4]) end\n"
+    "  return false\n"
     "end)\n";
 
 const char *record_key(char out[RECORD_KEY_MAX], ref r, const char *suffix)
@@ -222,4 +248,57 @@ uint64_t record_version(const struct reply *hash)
     uint64_t version = 0;
     const struct reply *v = reply_field(hash, "v");
     return v && bytes_u64(reply_text(v), &version) == OK ? version : 0;
+}
+
+// --- what needs no log ---
+
+void record_cas(struct store *s, ref r, const char *suffix, struct bytes field, struct bytes expected,
+                struct bytes next, store_fn fn, void *ctx)
+{
+    char key[RECORD_KEY_MAX];
+    struct bytes argv[] = {BYTES("FCALL"), BYTES("sb_cas"), BYTES("1"), bytes_of(record_key(key, r, suffix)),
+                           field,          expected,        next};
+    store_send(s, fn, ctx, countof(argv), argv);
+}
+
+int record_cas_result(const struct reply *r, struct bytes *present)
+{
+    if (!reply_ok(r) || !reply_n(r))
+        return ERR_IO;
+    if (reply_int(reply_at(r, 0)) == 1)
+        return OK;
+    *present = reply_text(reply_at(r, 1));
+    return ERR_CONFLICT;
+}
+
+const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command)
+{
+    char suffix[32];
+    snprintf(suffix, sizeof suffix, "c:%llu", (unsigned long long)command);
+    return record_key(out, r, suffix);
+}
+
+void record_once(struct store *s, ref r, const struct once *o, store_fn fn, void *ctx)
+{
+    char dedupe[RECORD_KEY_MAX], row[RECORD_KEY_MAX];
+    struct decimal ms;
+    CHECK_ID(o->command && o->answer.n, ref_id(r));
+    struct bytes argv[] = {BYTES("FCALL"),
+                           BYTES("sb_once"),
+                           BYTES("2"),
+                           bytes_of(record_command_key(dedupe, r, o->command)),
+                           bytes_of(record_key(row, r, o->suffix)),
+                           BYTES(DEDUPE_MS),
+                           o->answer,
+                           o->value,
+                           decimal(&ms, o->ms)};
+    store_send(s, fn, ctx, countof(argv), argv);
+}
+
+int record_once_result(const struct reply *r, struct bytes *earlier)
+{
+    if (!reply_ok(r))
+        return ERR_IO;
+    *earlier = reply_text(r);
+    return reply_kind(r) == REPLY_NIL ? OK : ERR_STATE;
 }

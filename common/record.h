@@ -30,7 +30,7 @@ static inline uint64_t ref_id(ref r)
     return r & ~REF_USER_BIT;
 }
 
-#define RECORD_KEY_MAX 64
+#define RECORD_KEY_MAX 128
 // "{123}:s", "{u:123}:log", … ; suffix without the colon. Returns out.
 const char *record_key(char out[RECORD_KEY_MAX], ref r, const char *suffix);
 
@@ -72,6 +72,24 @@ void record_log(struct store *s, ref r, uint64_t version, uint32_t limit, store_
 // One element of that list. ERR_INVALID when it is none.
 MUST_USE int record_log_entry(const struct reply *entry, uint64_t *version, struct bytes *out);
 uint64_t record_version(const struct reply *hash); // 0 when there is no record
+
+// For what belongs to a record but has neither version nor log: one field of a hash, by compare-and-set. An empty text
+// is an absent field, before and after.
+void record_cas(struct store *s, ref r, const char *suffix, struct bytes field, struct bytes expected, struct bytes next,
+                store_fn fn, void *ctx);
+MUST_USE int record_cas_result(const struct reply *r, struct bytes *present); // OK, ERR_IO; ERR_CONFLICT with *present
+
+// For a command whose whole effect is one row that expires: sets the row and keeps the answer, once for the command.
+struct once {
+    uint64_t command;
+    struct bytes answer;  // not empty; kept as long as a commit's
+    const char *suffix;   // the row's key
+    struct bytes value;   // empty: no row
+    uint64_t ms;          // until the row expires
+};
+void record_once(struct store *s, ref r, const struct once *o, store_fn fn, void *ctx);
+MUST_USE int record_once_result(const struct reply *r, struct bytes *earlier); // OK, ERR_IO; ERR_STATE with *earlier
+const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command); // {ref}:c:<command>, to look first
 
 #define RECORD_LOG_CAP 4096u         // entries kept at least, per record
 extern const char record_functions[]; // the Lua library `switchboard`; store.c loads it when it connects
