@@ -1,0 +1,408 @@
+"""System: a whole Switchboard of its own for a test, with its own redis-server and the demo world.
+Whatever it started is gone after stop(), and stop() fails loudly when a process did not end cleanly."""
+import ctypes
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = ("region-allocator", "message", "call-manager", "gateway")
+READY_S = 30
+STOP_S = 5
+LOG_TAIL_LINES = 40
+SANITIZER = re.compile(
+    r"(ERROR|WARNING): (Address|Leak|Memory|Thread|UndefinedBehavior)Sanitizer|runtime error: |SUMMARY: \w+Sanitizer")
+PR_SET_PDEATHSIG = 1
+
+
+class Unclean(AssertionError):
+    """A process could not be started, died, did not stop in time, or a sanitizer spoke."""
+
+
+def poll(condition, what, deadline_s=READY_S):
+    """Asks condition() again and again until it returns something true, which is returned."""
+    end = time.monotonic() + deadline_s
+    pause = threading.Event()
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise Unclean(f"waited {deadline_s} s in vain for {what}")
+        pause.wait(0.02)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fetch(method, url, body=None, headers=None, timeout_s=10):
+    """One plain HTTP request: (status, content type, body as bytes). Connection trouble raises OSError."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method, headers=dict(headers or {}))
+    if data is not None:
+        request.add_header("Content-Type", "application/json")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=timeout_s) as answer:
+            return answer.status, answer.headers.get("Content-Type"), answer.read()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, refusal.headers.get("Content-Type"), refusal.read()
+
+
+def die_with_parent():
+    """A child of the main thread gets TERM when the test process is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass
+class AdminReply:
+    status: int
+    json: object
+
+
+@dataclass
+class Service:
+    """One process of ours: how it is started, and where it listens once it has."""
+    name: str
+    kind: str
+    log: Path
+    ports_file: Path
+    env: dict
+    proc: subprocess.Popen = None
+    ports: dict = field(default_factory=dict)
+
+
+class System:
+    """System(build_dir) starts everything and returns when all is ready. Options:
+    env        extra environment, by service kind or name, "*" for all: {"call-manager": {"SB_RING_MS": "1500"}}
+    instances  how many of a kind, one of each by default: {"gateway": 2} gives "gateway" and "gateway-2"
+    world      the document for /admin/load, by default deploy/demo.json; None loads nothing
+    From the environment of the tests: SB_BUILD (the build directory, when none is given), SB_TEST_LOG_LEVEL,
+    SB_KEEP_LOGS (anything: logs stay also after success).
+    """
+
+    def __init__(self, build_dir=None, *, env=None, instances=None, world=ROOT / "deploy" / "demo.json"):
+        self.build_dir = Path(build_dir or os.environ.get("SB_BUILD") or ROOT / "build").resolve()
+        self.dir = Path(tempfile.mkdtemp(prefix="switchboard-test-"))
+        self.extra_env = env or {}
+        self.admin_token = secrets.token_hex(16)
+        self.token_secret = secrets.token_hex(32)
+        self.keep = bool(os.environ.get("SB_KEEP_LOGS"))
+        self.redis = None
+        self.redis_port = None
+        self.services = {}
+        self.demo = None
+        self.stopped = False
+        try:
+            self._start_redis()
+            for kind in KINDS:
+                for number in range(1, (instances or {}).get(kind, 1) + 1):
+                    self._add(kind, kind if number == 1 else f"{kind}-{number}")
+            self.start_all()
+            if world is not None:
+                self.demo = self._demo_of(self.load(json.loads(Path(world).read_text())))
+        except BaseException:
+            self.keep = True
+            self._kill_everything()
+            print(self.report())
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # -- where it is ---------------------------------------------------------------------------
+
+    @property
+    def procs(self):
+        """{name: Popen} of our services, without redis-server (that one is .redis)."""
+        return {name: service.proc for name, service in self.services.items()}
+
+    @property
+    def redis_url(self):
+        return f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def api_base(self):
+        return self.api_base_of("gateway")
+
+    @property
+    def gateway_url(self):
+        return self.gateway_url_of("gateway")
+
+    @property
+    def admin_url(self):
+        return f"http://127.0.0.1:{self.services['gateway'].ports['admin']}"
+
+    def api_base_of(self, gateway):
+        return f"http://127.0.0.1:{self.services[gateway].ports['public']}/api"
+
+    def gateway_url_of(self, gateway):
+        return f"ws://127.0.0.1:{self.services[gateway].ports['public']}"
+
+    def health_url_of(self, name):
+        return f"http://127.0.0.1:{self.services[name].ports['health']}"
+
+    # -- the admin port ------------------------------------------------------------------------
+
+    def admin(self, method, path, body=None, token=None):
+        """One request to the admin API; `token` other than the right one is for tests of refusal."""
+        headers = {} if token == "" else {"Authorization": f"Bearer {token or self.admin_token}"}
+        status, kind, data = fetch(method, self.admin_url + path, body, headers, timeout_s=READY_S)
+        if data and kind != "application/json":
+            raise AssertionError(f"{method} {path}: Content-Type is {kind!r}, not exactly application/json")
+        return AdminReply(status, json.loads(data) if data else None)
+
+    def admin_ok(self, method, path, body=None):
+        reply = self.admin(method, path, body)
+        assert reply.status in (200, 204), f"{method} {path} answered {reply.status}: {reply.json}"
+        return reply.json
+
+    def load(self, world):
+        return self.admin_ok("POST", "/admin/load", world)
+
+    def _demo_of(self, loaded):
+        """The same shape as build/run/demo.json, from the answer of /admin/load."""
+        guild = loaded["guilds"][0]
+        of_type = {kind: [c["id"] for c in guild["channels"] if c["type"] == kind] for kind in (0, 2, 13)}
+        return {
+            "api_base": self.api_base, "gateway_url": self.gateway_url, "ca_file": "",
+            "admin_url": self.admin_url, "admin_token": self.admin_token,
+            "users": [{key: user[key] for key in ("id", "username", "token")} for user in loaded["users"]],
+            "bots": [{key: bot[key] for key in ("id", "username", "token")} for bot in loaded["bots"]],
+            "dm_channel_id": loaded["dms"][0]["id"],
+            "group_channel_id": loaded["groups"][0]["id"],
+            "guild": {"id": guild["id"], "text_channel_id": of_type[0][0],
+                      "voice_channel_ids": of_type[2], "stage_channel_id": of_type[13][0]},
+        }
+
+    # -- starting ------------------------------------------------------------------------------
+
+    def start_all(self):
+        """Starts what is not running, redis-server first, and waits until everything is ready."""
+        if self.redis is None:
+            self._start_redis()
+        waiting = [s for s in self.services.values() if s.proc is None]
+        for service in waiting:
+            self._spawn(service)
+        for service in waiting:
+            self._wait_ready(service)
+        self._renew_demo_urls()
+
+    def start(self, name):
+        self._spawn(self.services[name])
+        self._wait_ready(self.services[name])
+        self._renew_demo_urls()
+
+    def _renew_demo_urls(self):
+        """Ports are picked anew at each start."""
+        if self.demo:
+            self.demo.update(api_base=self.api_base, gateway_url=self.gateway_url, admin_url=self.admin_url)
+
+    def _add(self, kind, name):
+        binary = self.build_dir / "bin" / f"switchboard-{kind}"
+        if not binary.exists():
+            raise Unclean(f"{binary} is not there: build first, and name the build directory in SB_BUILD")
+        env = {"SB_HEALTH_PORT": "0", "SB_PORTS_FILE": str(self.dir / f"{name}.ports.json"),
+               "SB_LOG_LEVEL": os.environ.get("SB_TEST_LOG_LEVEL", "info")}
+        if kind == "gateway":
+            env |= {"SB_PORT": "0", "SB_ADMIN_PORT": "0", "SB_ADMIN_TOKEN": self.admin_token,
+                    "SB_TOKEN_SECRET": self.token_secret}
+        if kind == "region-allocator":
+            env |= {"SB_REGIONS_FILE": str(ROOT / "deploy" / "regions.json")}
+        for key in ("*", kind, name):
+            env |= self.extra_env.get(key, {})
+        self.services[name] = Service(name, kind, self.dir / f"{name}.log", Path(env["SB_PORTS_FILE"]), env)
+
+    def _environment(self, service):
+        """Only what a service needs: nothing of the caller's own SB_* or REDIS_URL leaks in."""
+        env = {key: value for key, value in os.environ.items()
+               if not key.startswith("SB_") and key != "REDIS_URL"}
+        env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:exitcode=99"
+        env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
+        suppressions = Path(__file__).with_name("lsan.supp")
+        if suppressions.exists():
+            env["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
+        return env | {"REDIS_URL": self.redis_url} | {key: str(value) for key, value in service.env.items()}
+
+    def _popen(self, argv, log, env=None):
+        guard = die_with_parent if threading.current_thread() is threading.main_thread() else None
+        with open(log, "ab") as sink:
+            return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=self.dir,
+                                    env=env, start_new_session=True, preexec_fn=guard)
+
+    def _spawn(self, service):
+        assert service.proc is None, f"{service.name} runs already"
+        service.ports_file.unlink(missing_ok=True)
+        service.ports = {}
+        binary = str(self.build_dir / "bin" / f"switchboard-{service.kind}")
+        service.proc = self._popen([binary], service.log, self._environment(service))
+
+    def _wait_ready(self, service):
+        said = {"why": "it has not written its ports file"}
+
+        def ready():
+            if service.proc.poll() is not None:
+                raise Unclean(f"{service.name} ended with {service.proc.returncode} while starting\n{self.report()}")
+            try:
+                service.ports = json.loads(service.ports_file.read_text())
+                status, _, body = fetch("GET", self.health_url_of(service.name) + "/readyz", timeout_s=2)
+                said["why"] = f"/readyz said {status} {body.decode(errors='replace')}"
+                return status == 200
+            except (OSError, ValueError):
+                return False
+
+        try:
+            poll(ready, f"{service.name} to be ready")
+        except Unclean as late:
+            raise Unclean(f"{late}; last: {said['why']}\n{self.report()}") from None
+
+    def _start_redis(self):
+        (self.dir / "redis").mkdir(exist_ok=True)
+        log = self.dir / "redis.log"
+        wanted = self.redis_port
+        for _ in range(5):
+            self.redis_port = wanted or free_port()
+            self.redis = self._popen(
+                ["redis-server", "--bind", "127.0.0.1", "--port", str(self.redis_port), "--daemonize", "no",
+                 "--dir", str(self.dir / "redis"), "--appendonly", "yes", "--save", ""], log)
+            poll(lambda: self._redis_answers() or self.redis.poll() is not None, "redis-server")
+            if self.redis.poll() is None:
+                return
+            wanted = None                       # somebody else took the port meanwhile
+        raise Unclean(f"redis-server does not start\n{self.report()}")
+
+    def _redis_answers(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.redis_port), timeout=2) as link:
+                link.sendall(b"PING\r\n")
+                return link.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    def kill(self, name):
+        """kill -9, and no complaint about it later."""
+        proc = self.services[name].proc
+        proc.kill()
+        proc.wait()
+        self.services[name].proc = None
+
+    def terminate(self, name):
+        """TERM, with the promise of a clean end within five seconds checked."""
+        self._end_cleanly([self.services[name]])
+
+    def restart(self, name):
+        self.terminate(name)
+        self.start(name)
+
+    def stop_all(self):
+        """TERM to all services at once, then to redis-server; the data stays for start_all()."""
+        try:
+            self._end_cleanly([s for s in self.services.values() if s.proc is not None])
+        finally:
+            self._stop_redis()
+
+    def stop(self):
+        """The end: everything down, any uncleanness raised, logs removed if there was none."""
+        if self.stopped:
+            return
+        self.stopped = True
+        try:
+            self.check_alive()
+            self.stop_all()
+        except BaseException:
+            self.keep = True
+            raise
+        finally:
+            self._kill_everything()
+            if not self.keep:
+                shutil.rmtree(self.dir, ignore_errors=True)
+
+    def check_alive(self):
+        """Raises when a process that should be running has ended, or a sanitizer has spoken."""
+        dead = [f"{s.name} ended by itself with {s.proc.returncode}" for s in self.services.values()
+                if s.proc is not None and s.proc.poll() is not None]
+        if self.redis is not None and self.redis.poll() is not None:
+            dead.append(f"redis-server ended by itself with {self.redis.returncode}")
+        self._raise(dead + self._sanitizer_words())
+
+    def _end_cleanly(self, services):
+        troubles = []
+        for service in services:
+            service.proc.send_signal(signal.SIGTERM)
+        end = time.monotonic() + STOP_S
+        for service in services:
+            try:
+                code = service.proc.wait(max(0.01, end - time.monotonic()))
+                if code != 0:
+                    troubles.append(f"{service.name} ended with {code} on TERM, not 0")
+            except subprocess.TimeoutExpired:
+                service.proc.kill()
+                service.proc.wait()
+                troubles.append(f"{service.name} was still there {STOP_S} s after TERM")
+            service.proc = None
+        self._raise(troubles + self._sanitizer_words())
+
+    def _stop_redis(self):
+        if self.redis is None:
+            return
+        self.redis.send_signal(signal.SIGTERM)
+        self.redis.wait(STOP_S * 2)
+        self.redis = None
+
+    def _kill_everything(self):
+        for proc in [s.proc for s in self.services.values()] + [self.redis]:
+            if proc is not None and proc.poll() is None:
+                proc.kill()
+                proc.wait()
+
+    # -- what happened -------------------------------------------------------------------------
+
+    def _sanitizer_words(self):
+        words = []
+        for service in self.services.values():
+            if service.log.exists():
+                text = service.log.read_text(errors="replace")
+                found = SANITIZER.search(text)
+                if found:
+                    start = text.rfind("\n", 0, found.start()) + 1
+                    words.append(f"a sanitizer spoke in {service.name}:\n{text[start:start + 4000]}")
+        return words
+
+    def _raise(self, troubles):
+        if troubles:
+            self.keep = True
+            raise Unclean("\n".join(troubles) + "\n" + self.report())
+
+    def log_tails(self):
+        """[(process name, the last lines of its log)]"""
+        tails = []
+        for path in sorted(self.dir.glob("*.log")):
+            lines = path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+            tails.append((path.stem, "\n".join(lines)))
+        return tails
+
+    def report(self):
+        parts = [f"(logs are kept in {self.dir})"]
+        parts += [f"--- {name} ---\n{text}" for name, text in self.log_tails()]
+        return "\n".join(parts)
