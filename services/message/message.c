@@ -1,6 +1,7 @@
 // message: the rules of messages and read states; see message.h. Pure.
 #include "message.h"
 #include "errors.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -115,15 +116,6 @@ struct message_rec message_call(struct arena *a, uint64_t id, uint64_t author, s
     };
 }
 
-// Texts are valid UTF-8 by the time they get here (schema.h), so a character is a byte that does not continue one.
-static size_t characters(struct bytes text)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < text.n; i++)
-        n += ((unsigned char)text.p[i] & 0xc0) != 0x80;
-    return n;
-}
-
 static bool blank(struct bytes text)
 {
     for (size_t i = 0; i < text.n; i++)
@@ -136,7 +128,7 @@ int message_content_check(struct bytes content)
 {
     if (blank(content))
         return API_EMPTY_MESSAGE;
-    return characters(content) > MESSAGE_CHARACTERS_MAX ? API_INVALID_FORM : API_OK;
+    return text_code_points(content) > MESSAGE_CHARACTERS_MAX ? API_INVALID_FORM : API_OK;
 }
 
 const struct fault message_too_long = {

@@ -1,0 +1,64 @@
+// world: a world document (README, "Admin"): users, bots, friendships, private channels and guilds as an operator
+// wrote them, checked as a whole before anything is done. Pure; jansson reads.
+// {"users":[{"name","id"?,"global_name"?}],"bots":[…],"friends":[[A,B]],"dms":[[A,B]],
+//  "groups":[{"name","owner","users":[…]}],"guilds":[{"name","owner","members":[…],
+//    "roles":[{"name","permissions":["MOVE_MEMBERS",…],"members":[…]}],"channels":[{"name","type":"voice"}]}]}
+// A user is named by his name or id: one of the document, or one who stands already.
+#pragma once
+#include "channel.h"
+#include "directory.h"
+
+#define WORLD_ROLES_MAX 250u
+#define WORLD_CHANNELS_MAX 500u
+#define WORLD_NAME_MAX 100u // characters of a guild's, role's, channel's or group's name
+
+struct world_user {
+    struct bytes name, global_name; // global_name.p NULL: none
+    uint64_t id;                    // 0: any
+    bool bot;
+};
+struct world_pair {
+    struct bytes of[2];
+};
+struct world_group {
+    struct bytes name, owner;
+    struct texts users;
+};
+struct world_role {
+    struct bytes name;
+    uint64_t permissions;
+    struct texts members;
+};
+struct world_channel {
+    struct bytes name;
+    enum channel_type type;
+};
+struct world_guild {
+    struct bytes name, owner;
+    struct texts members; // owner and role members included, no matter whether the document lists them
+    uint32_t n_roles, n_channels;
+    const struct world_role *roles;
+    const struct world_channel *channels;
+};
+// Everybody that the document names, by lower-case name or by id, in text order.
+struct world_name {
+    struct bytes lower;
+    uint64_t id; // 0: not known yet
+    bool declared;
+};
+struct world {
+    uint32_t n_users, n_friends, n_dms, n_groups, n_guilds, n_names;
+    const struct world_user *users; // the bots behind the others
+    const struct world_pair *friends, *dms;
+    const struct world_group *groups;
+    const struct world_guild *guilds;
+    struct world_name *names;
+};
+
+// 0, 50109 (no JSON), or 50035 with *fault. All of *out lives in the arena.
+int world_parse(struct arena *a, struct bytes document, struct world *out, struct fault *fault);
+struct world_name *world_find(const struct world *w, struct arena *a, struct bytes name); // NULL: not in the document
+uint64_t world_id(const struct world *w, struct arena *a, struct bytes name);             // CHECKs that it is known
+struct ids world_ids(const struct world *w, struct arena *a, struct texts names);         // no one twice
+// After the look-up of all names: 0, or 50035 when one is neither declared nor known.
+int world_resolved(const struct world *w, struct fault *fault);
