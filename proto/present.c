@@ -146,3 +146,64 @@ struct ids ids_with(struct arena *a, struct ids ids, uint64_t id)
     v[ids.n] = id;
     return (struct ids){ids.n + 1, v};
 }
+
+static struct ids rung_users(struct arena *a, const struct call_rec *c)
+{
+    uint64_t *v = arena_take(a, c->ringing.n * sizeof *v);
+    for (uint32_t i = 0; i < c->ringing.n; i++)
+        v[i] = c->ringing.v[i].user;
+    return (struct ids){c->ringing.n, v};
+}
+
+// {"rung": "by"}, as the web client reads it.
+static struct bytes ongoing_rings(struct arena *a, const struct call_rec *c)
+{
+    struct buf out = {0};
+    buf_char(&out, '{');
+    for (uint32_t i = 0; i < c->ringing.n; i++) {
+        buf_str(&out, i ? "," : "");
+        json_id(&out, c->ringing.v[i].user);
+        buf_char(&out, ':');
+        json_id(&out, c->ringing.v[i].by);
+    }
+    buf_char(&out, '}');
+    return keep(a, &out);
+}
+
+static struct bytes as_text(struct arena *a, const struct schema *s, const void *v)
+{
+    struct buf out = {0};
+    schema_json(&out, s, v);
+    return keep(a, &out);
+}
+
+struct bytes present_call_create(struct arena *a, uint64_t channel, const struct call_rec *c)
+{
+    struct j_call_voice_state *states = arena_take(a, c->members.n * sizeof *states);
+    for (uint32_t i = 0; i < c->members.n; i++) {
+        const struct call_member *m = &c->members.v[i];
+        states[i] = (struct j_call_voice_state){.channel_id = channel,
+                                                .user_id = m->user,
+                                                .session_id = m->session,
+                                                .self_deaf = m->self_deaf,
+                                                .self_mute = m->self_mute,
+                                                .self_video = m->self_video};
+    }
+    const struct j_call_create j = {.channel_id = channel,
+                                    .message_id = c->id,
+                                    .region = c->region,
+                                    .ringing = rung_users(a, c),
+                                    .ongoing_rings = ongoing_rings(a, c),
+                                    .voice_states = {c->members.n, states}};
+    return as_text(a, &schema_j_call_create, &j);
+}
+
+struct bytes present_call_update(struct arena *a, uint64_t channel, const struct call_rec *c)
+{
+    const struct j_call_update j = {.channel_id = channel,
+                                    .message_id = c->id,
+                                    .region = c->region,
+                                    .ringing = rung_users(a, c),
+                                    .ongoing_rings = ongoing_rings(a, c)};
+    return as_text(a, &schema_j_call_update, &j);
+}

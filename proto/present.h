@@ -36,6 +36,9 @@ void present_message_json(struct arena *a, struct buf *out, const struct message
 struct bytes present_channel(struct arena *a, const struct channel *c, uint64_t last_message, struct user_set users,
                              uint64_t viewer);
 struct bytes present_message(struct arena *a, const struct message_rec *m, uint64_t channel, struct user_set users);
+// A running call: CALL_CREATE with the voice states that it has, CALL_UPDATE without. Text in the arena.
+struct bytes present_call_create(struct arena *a, uint64_t channel, const struct call_rec *c);
+struct bytes present_call_update(struct arena *a, uint64_t channel, const struct call_rec *c);
 
 bool ids_have(struct ids ids, uint64_t id);
 struct ids ids_without(struct arena *a, struct ids ids, uint64_t id); // in the same order

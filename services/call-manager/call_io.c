@@ -1,0 +1,262 @@
+// call_io: commands from the bus become flows, and a place's asks become commands to the region allocator. Shell.
+#include "errors.h"
+#include "manager.h"
+#include "metrics.h"
+#include "present.h"
+#include <string.h>
+
+#define ASK_MS 1500u      // then the place's own timer asks again
+#define RELEASE_MS 10000u // repeated until the allocator has heard it
+
+// --- commands in ---
+
+struct asked { // who waits for a job's answer
+    struct manager *m;
+    struct bus_from from;
+};
+
+static void answer(struct manager *m, const struct bus_from *from, int err)
+{
+    struct buf body = {0};
+    if (err == API_INVALID_FORM)
+        api_form_error(&body, &(struct fault){"region", -1, "BASE_TYPE_CHOICES", "Value must be a known region."});
+    bus_answer(m->service.bus, from, err, buf_bytes(&body));
+    buf_fini(&body);
+}
+
+static void on_flow_done(void *ctx, int result, uint64_t deadline)
+{
+    struct asked a = *(struct asked *)ctx;
+    (void)deadline; // its row stands
+    mem_free(ctx);
+    answer(a.m, &a.from, result);
+}
+
+// Each turns one message into a flow. Texts of a message are slices; the core wants them terminated: the arena lives
+// until the job has copied them.
+
+static int voice_flow(struct manager *m, struct arena *a, const struct voice_update *v, struct flow *f)
+{
+    bool joins = v->channel != 0;
+    *f = (struct flow){.kind = joins ? FLOW_JOIN : FLOW_LEAVE, .place = v->channel, .user = v->user};
+    f->in = (struct call_in){.kind = joins ? CALL_IN_JOIN : CALL_IN_LEAVE,
+                             .user = v->user,
+                             .session = arena_text(a, v->session),
+                             .gateway = arena_text(a, v->gateway),
+                             .self_mute = v->self_mute,
+                             .self_deaf = v->self_deaf,
+                             .self_video = v->self_video,
+                             .flags = v->flags,
+                             .regions = v->regions,
+                             .region = regions_guess(&m->regions, v->regions)};
+    return v->session.n > 0 ? OK : ERR_INVALID;
+}
+
+static int end_flow(struct arena *a, const struct session_end *e, struct flow *f)
+{
+    *f = (struct flow){.kind = FLOW_LEAVE, .user = e->user};
+    f->in = (struct call_in){.kind = CALL_IN_LEAVE, .user = e->user, .session = arena_text(a, e->session)};
+    return e->session.n > 0 ? OK : ERR_INVALID;
+}
+
+static int step_flow(uint64_t place, struct call_in in, const struct ids *targets, struct flow *f)
+{
+    *f = (struct flow){.kind = FLOW_STEP, .place = place, .in = in};
+    for (uint32_t i = 0; targets && i < targets->n && f->in.n_targets < CALL_MEMBERS_MAX; i++)
+        f->in.targets[f->in.n_targets++] = targets->v[i];
+    return OK;
+}
+
+static int region_flow(struct manager *m, struct arena *a, const struct call_region *r, struct flow *f)
+{
+    struct call_in in = {.kind = CALL_IN_REGION, .user = r->user, .region = arena_text(a, r->region)};
+    return regions_have(&m->regions, r->region) ? step_flow(r->channel, in, NULL, f) : API_INVALID_FORM;
+}
+
+static int recipient_flow(bool adds, uint64_t user, uint64_t channel, uint64_t target, struct flow *f)
+{
+    *f = (struct flow){.kind = adds ? FLOW_ADD : FLOW_REMOVE, .place = channel};
+    f->in = (struct call_in){
+        .kind = adds ? CALL_IN_ADD : CALL_IN_REMOVE, .user = user, .n_targets = 1, .targets = {target}};
+    return OK;
+}
+
+static int flow_of(struct manager *m, struct arena *a, const struct msg *msg, struct flow *f)
+{
+    const void *v = msg->v;
+    switch (msg->schema->tag) {
+    case TAG_voice_update:
+        return voice_flow(m, a, v, f);
+    case TAG_session_end:
+        return end_flow(a, v, f);
+    case TAG_call_ring: {
+        const struct call_ring *r = v;
+        struct call_in in = {.kind = CALL_IN_RING, .user = r->user};
+        return step_flow(r->channel, in, r->all ? NULL : &r->recipients, f);
+    }
+    case TAG_call_stop_ringing: {
+        const struct call_stop_ringing *r = v;
+        struct call_in in = {.kind = CALL_IN_STOP, .user = r->user};
+        return step_flow(r->channel, in, &r->recipients, f);
+    }
+    case TAG_call_region:
+        return region_flow(m, a, v, f);
+    case TAG_recipient_add: {
+        const struct recipient_add *r = v;
+        return recipient_flow(true, r->user, r->channel, r->target, f);
+    }
+    case TAG_recipient_remove: {
+        const struct recipient_remove *r = v;
+        return recipient_flow(false, r->user, r->channel, r->target, f);
+    }
+    case TAG_server_lost: {
+        const struct server_lost *r = v;
+        struct call_in in = {.kind = CALL_IN_SERVER_LOST, .node = arena_text(a, r->node)};
+        return step_flow(r->place, in, NULL, f);
+    }
+    case TAG_server_free: {
+        const struct server_free *r = v;
+        return step_flow(r->place, (struct call_in){.kind = CALL_IN_SERVER_FREE}, NULL, f);
+    }
+    default:
+        return ERR_INVALID; // not for this service
+    }
+}
+
+void call_command(void *ctx, const struct bus_from *from, const struct msg *msg)
+{
+    struct manager *m = ctx;
+    struct arena a = {0};
+    struct flow flow;
+    int err = flow_of(m, &a, msg, &flow);
+    if (err == OK) {
+        struct asked *asked = mem_alloc(sizeof *asked);
+        *asked = (struct asked){m, *from};
+        flow.command = from->command;
+        err = job_start(m, &flow, on_flow_done, asked);
+        if (err != OK)
+            mem_free(asked);
+    }
+    if (err != OK)
+        answer(m, from, err);
+    arena_fini(&a);
+}
+
+// --- asks out ---
+
+struct ask {
+    struct manager *m;
+    uint64_t number;
+    struct timer timer;
+    uint64_t place, user;
+    char session[65], region[65];
+    uint32_t n_regions;
+    char regions[CALL_REGIONS_MAX][65];
+};
+
+static void on_step_done(void *ctx, int result, uint64_t deadline)
+{
+    (void)ctx; // whatever came of it, the place's row asks again if a server is still owed
+    (void)result;
+    (void)deadline;
+}
+
+static void on_assigned(void *ctx, const struct answer *answer)
+{
+    struct ask *k = ctx;
+    struct arena a = {0};
+    struct assigned to;
+    if (answer && answer->err == OK && UNPACK(&a, assigned, answer->body, &to) == OK) {
+        M.assignments += to.endpoint.n > 0;
+        M.assignments_refused += to.endpoint.n == 0;
+        const struct flow flow = {.kind = FLOW_STEP,
+                                  .place = k->place,
+                                  .in = {.kind = CALL_IN_ASSIGNED,
+                                         .user = k->user,
+                                         .session = k->session,
+                                         .node = arena_text(&a, to.node),
+                                         .region = arena_text(&a, to.region),
+                                         .endpoint = arena_text(&a, to.endpoint),
+                                         .token = arena_text(&a, to.token)}};
+        if (job_start(k->m, &flow, on_step_done, NULL) != OK)
+            LOG(WARN, EV("job.refused"), KU("place", k->place));
+    }
+    arena_fini(&a);
+    table_remove(&k->m->asks, k->number);
+    mem_free(k);
+}
+
+static void send_ask(struct timer *t, uint64_t now)
+{
+    struct ask *k = container_of(t, struct ask, timer);
+    struct bytes preferred[CALL_REGIONS_MAX];
+    (void)now;
+    for (uint32_t i = 0; i < k->n_regions; i++)
+        preferred[i] = bytes_of(k->regions[i]);
+    const struct assign assign = {.place = k->place,
+                                  .channel = k->place,
+                                  .server = k->place, // a private call's voice server is identified by its channel
+                                  .user = k->user,
+                                  .session = bytes_of(k->session),
+                                  .region = bytes_of(k->region),
+                                  .preferred = {k->n_regions, preferred}};
+    const struct msg msg = {&schema_assign, &assign};
+    bus_command(k->m->service.bus, BUS_REGION_ALLOCATOR, k->place, 0, &msg, ASK_MS, on_assigned, k);
+}
+
+void call_ask_server(struct manager *m, const struct call_place *p, const struct call_fx *fx, uint64_t now)
+{
+    const struct call_seat *s = call_seat_of(p, fx->user);
+    CHECK_ID(s != NULL, p->channel);
+    struct ask *k = mem_alloc(sizeof *k);
+    *k = (struct ask){
+        .m = m, .number = ++m->last_number, .place = p->channel, .user = fx->user, .n_regions = s->n_regions};
+    memcpy(k->session, fx->session, sizeof k->session);
+    memcpy(k->region, p->region_chosen ? p->region : "", p->region_chosen ? sizeof k->region : 1);
+    memcpy(k->regions, s->regions, sizeof k->regions);
+    k->timer.fire = send_ask;
+    table_put(&m->asks, k->number, k);
+    loop_arm(m->service.loop, &k->timer, fx->at > now ? fx->at - now : 0);
+}
+
+void call_drop_asks(struct manager *m)
+{
+    struct ask *k;
+    uint64_t number;
+    for (uint32_t i = 0; (k = table_next(&m->asks, &i, &number)) != NULL;) {
+        if (!timer_armed(&k->timer))
+            continue; // sent: its answer, or the bus when it stops, frees it
+        loop_cancel(m->service.loop, &k->timer);
+        table_remove(&m->asks, number);
+        mem_free(k);
+    }
+}
+
+static void on_released(void *ctx, const struct answer *answer)
+{
+    (void)ctx;
+    if (!answer)
+        LOG(WARN, EV("release.unanswered"), KS("why", "no region allocator answered in time"));
+}
+
+void call_release_server(struct manager *m, uint64_t place)
+{
+    const struct release release = {.place = place, .channel = place};
+    const struct msg msg = {&schema_release, &release};
+    bus_command(m->service.bus, BUS_REGION_ALLOCATOR, place, 0, &msg, RELEASE_MS, on_released, NULL);
+}
+
+static void on_regions(void *ctx, const struct answer *answer)
+{
+    struct manager *m = ctx;
+    if (answer && answer->err == OK && regions_read(answer->body, &m->regions) != OK)
+        LOG(ERROR, EV("regions.invalid"), KU("bytes", answer->body.n));
+}
+
+void call_refresh_regions(struct manager *m)
+{
+    const struct regions_list list = {0};
+    const struct msg msg = {&schema_regions_list, &list};
+    if (bus_has(m->service.bus, BUS_REGION_ALLOCATOR))
+        bus_command(m->service.bus, BUS_REGION_ALLOCATOR, 0, 0, &msg, ASK_MS, on_regions, m);
+}

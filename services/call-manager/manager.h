@@ -1,0 +1,40 @@
+// manager: what the shells of the call manager share. Each function is one shell's offer to the others.
+#pragma once
+#include "flow.h"
+#include "region_list.h"
+#include "service.h"
+#include "table.h"
+
+struct manager {
+    struct service service;
+    struct lease *lease;
+    struct call_rules rules;
+    uint64_t resume_window_ms, jobs_max;
+    struct regions regions; // as the allocator last told it
+    struct table jobs;      // running ones by number
+    struct table asks;      // for a voice server, waiting for their time or their answer, by number
+    uint64_t last_number;   // of a job or an ask
+    struct table gateways;  // live ones: hash of the name -> name
+    struct timer poll, refresh;
+    bool polling;
+};
+
+// job.c — carries one flow through its steps. `done` runs once, with the flow's answer and, for a FLOW_STEP, when the
+// place next needs a tick (0: not). Everything that `in` points to is copied.
+typedef void (*job_fn)(void *ctx, int result, uint64_t deadline);
+// ERR_FULL: too many run already; done does not run.
+MUST_USE int job_start(struct manager *m, const struct flow *flow, job_fn done, void *ctx);
+
+// call_io.c — commands from the bus into jobs, and asks to the allocator out of them.
+void call_command(void *ctx, const struct bus_from *from, const struct msg *msg);
+void call_ask_server(struct manager *m, const struct call_place *p, const struct call_fx *fx, uint64_t now);
+void call_drop_asks(struct manager *m); // those not sent yet; the rows of their places stand
+void call_release_server(struct manager *m, uint64_t place);
+void call_refresh_regions(struct manager *m);
+
+// timers.c — rows that any live instance may claim: ticks of places, unfinished moves of users, gateways that are gone.
+void timers_start(struct manager *m);
+void timers_stop(struct manager *m);
+void timers_want(struct manager *m, ref r, uint64_t at);                          // before the commit that needs it
+void timers_note_gateway(struct manager *m, const char *gateway, uint64_t place); // a seat there belongs to it
+void timers_peer(struct manager *m, const char *gateway, bool up);
