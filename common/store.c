@@ -361,7 +361,8 @@ static void wait_and_retry(struct store *s, const char *why)
 static void lost(struct store *s, const char *why)
 {
     bool was_up = s->state == STORE_UP;
-    s->link->ac->data = NULL;
+    if (s->link->ac)
+        s->link->ac->data = NULL;
     s->link = NULL;
     s->greetings = 0;
     s->late = NULL;
