@@ -1,0 +1,188 @@
+// view: see view.h.
+#include "view.h"
+
+#define ALL_PERMISSIONS ((1ull << 53) - 1) // every bit that a JSON number could hold
+#define PERMISSION_ADMINISTRATOR (1ull << 3)
+#define AFK_TIMEOUT_S 300u
+#define MEMBERS_MAX 500000u
+#define FLAGS_OF_BOTS 565248u // presence, members and message content, limited: what an unverified bot may ask for
+
+void view_me(struct buf *out, const struct user *u, struct bytes analytics_token)
+{
+    const struct j_me me = {
+        .id = u->id,
+        .username = u->username,
+        .discriminator = u->discriminator.n ? u->discriminator : BYTES("0"),
+        .global_name = u->global_name,
+        .avatar = u->avatar,
+        .verified = true,
+        .flags = u->public_flags,
+        .public_flags = u->public_flags,
+        .nsfw_allowed = true,
+        .locale = BYTES("en-US"),
+        .bot = u->bot,
+        .analytics_token = analytics_token,
+    };
+    JSON(out, j_me, &me);
+}
+
+void view_application(struct buf *out, const struct user *bot)
+{
+    static const char no_key[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    const struct j_user owner = present_user(bot);
+    const struct j_application app = {
+        .id = bot->id,
+        .name = bot->username,
+        .icon = bot->avatar,
+        .bot_public = true,
+        .owner = &owner,
+        .verify_key = BYTES(no_key),
+        .flags = FLAGS_OF_BOTS,
+        .hook = true,
+    };
+    JSON(out, j_application, &app);
+}
+
+struct j_guild view_guild_properties(const struct guild *g)
+{
+    return (struct j_guild){
+        .id = g->id,
+        .name = g->name,
+        .icon = g->icon,
+        .owner_id = g->owner,
+        .afk_timeout = AFK_TIMEOUT_S,
+        .preferred_locale = BYTES("en-US"),
+        .max_members = MEMBERS_MAX,
+        .max_video_channel_users = 25,
+        .max_stage_video_channel_users = 50,
+    };
+}
+
+void view_roles(struct buf *out, const struct loaded_guild *g)
+{
+    static const struct j_role_colors colors = {0};
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < g->n_roles; i++) {
+        const struct role *r = &g->roles[i];
+        const struct j_role j = {
+            .id = r->id, .name = r->name, .permissions = r->permissions, .position = r->position, .colors = &colors};
+        buf_str(out, i ? "," : "");
+        JSON(out, j_role, &j);
+    }
+    buf_char(out, ']');
+}
+
+void view_guild(struct buf *out, const struct loaded_guild *g, bool open)
+{
+    const struct j_guild properties = view_guild_properties(&g->guild);
+    JSON(out, j_guild, &properties);
+    out->n--; // its closing brace
+    buf_str(out, ",\"roles\":");
+    view_roles(out, g);
+    buf_str(out, ",\"emojis\":[],\"stickers\":[]");
+    if (!open)
+        buf_char(out, '}');
+}
+
+void view_channel(struct buf *out, const struct guild_channel *c, uint64_t guild)
+{
+    if (c->type == CHANNEL_VOICE || c->type == CHANNEL_STAGE) {
+        const struct j_guild_voice voice = {
+            .id = c->id,
+            .type = c->type,
+            .guild_id = guild,
+            .name = c->name,
+            .position = c->position,
+            .parent_id = c->parent,
+            .bitrate = c->bitrate,
+            .user_limit = c->user_limit,
+            .rtc_region = c->rtc_region,
+            .video_quality_mode = 1,
+        };
+        JSON(out, j_guild_voice, &voice);
+        return;
+    }
+    const struct j_guild_text text = {
+        .id = c->id,
+        .type = c->type,
+        .guild_id = guild,
+        .name = c->name,
+        .position = c->position,
+        .parent_id = c->parent,
+    };
+    JSON(out, j_guild_text, &text);
+}
+
+void view_channels(struct buf *out, const struct loaded_guild *g, bool with_guild_id)
+{
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < g->n_channels; i++) {
+        buf_str(out, i ? "," : "");
+        view_channel(out, &g->channels[i], with_guild_id ? g->guild.id : 0);
+    }
+    buf_char(out, ']');
+}
+
+struct j_member view_member(const struct member *m, const struct j_user *user)
+{
+    return (struct j_member){
+        .user = user,
+        .user_id = user ? 0 : m->user,
+        .nick = m->nick,
+        .roles = m->roles,
+        .joined_at = m->joined_at,
+        .deaf = m->deaf,
+        .mute = m->mute,
+    };
+}
+
+void view_member_json(struct buf *out, const struct member *m, struct user_set users)
+{
+    const struct j_user user = present_user_id(users, m->user);
+    const struct j_member j = view_member(m, &user);
+    JSON(out, j_member, &j);
+}
+
+const struct member *view_find_member(const struct loaded_guild *g, uint64_t user)
+{
+    uint32_t low = 0, high = g->n_members;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (g->members[mid].user < user)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < g->n_members && g->members[low].user == user ? &g->members[low] : NULL;
+}
+
+uint64_t view_permissions(const struct loaded_guild *g, uint64_t user)
+{
+    const struct member *m = view_find_member(g, user);
+    uint64_t all = 0;
+    if (g->guild.owner == user)
+        return ALL_PERMISSIONS;
+    for (uint32_t i = 0; m && i < g->n_roles; i++) {
+        uint64_t role = g->roles[i].id;
+        if (role == g->guild.id || ids_have(m->roles, role)) // everybody has the role named as the guild
+            all |= g->roles[i].permissions;
+    }
+    return all & PERMISSION_ADMINISTRATOR ? ALL_PERMISSIONS : all;
+}
+
+void view_my_guild(struct buf *out, const struct loaded_guild *g, uint64_t user, bool with_counts)
+{
+    const struct j_my_guild j = {
+        .id = g->guild.id,
+        .name = g->guild.name,
+        .icon = g->guild.icon,
+        .owner = g->guild.owner == user,
+        .permissions = view_permissions(g, user),
+    };
+    JSON(out, j_my_guild, &j);
+    if (with_counts) {
+        out->n--; // its closing brace
+        buf_printf(out, ",\"approximate_member_count\":%u,\"approximate_presence_count\":%u}", g->n_members,
+                   g->n_members);
+    }
+}

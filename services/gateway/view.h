@@ -1,0 +1,23 @@
+// view: how an account and guilds look to clients; READY, GUILD_CREATE and REST show the same. Pure.
+// Users, private channels and messages are proto/present's.
+#pragma once
+#include "load.h"
+
+void view_me(struct buf *out, const struct user *u, struct bytes analytics_token); // none: left out
+void view_application(struct buf *out, const struct user *bot);
+
+// All that a guild is and has but its channels and members, as one object. Without its closing brace when `open`:
+// the caller adds more.
+void view_guild(struct buf *out, const struct loaded_guild *g, bool open);
+struct j_guild view_guild_properties(const struct guild *g);
+void view_roles(struct buf *out, const struct loaded_guild *g); // […]
+// guild 0: guild_id is left out, as inside a guild object.
+void view_channel(struct buf *out, const struct guild_channel *c, uint64_t guild);
+void view_channels(struct buf *out, const struct loaded_guild *g, bool with_guild_id); // […]
+struct j_member view_member(const struct member *m, const struct j_user *user);        // user NULL: user_id instead
+void view_member_json(struct buf *out, const struct member *m, struct user_set users);
+
+const struct member *view_find_member(const struct loaded_guild *g, uint64_t user); // NULL: not in it
+// What his roles allow, in the whole guild.
+uint64_t view_permissions(const struct loaded_guild *g, uint64_t user);
+void view_my_guild(struct buf *out, const struct loaded_guild *g, uint64_t user, bool with_counts);
