@@ -38,6 +38,8 @@ static void hold(struct lease *w, store_fn fn, uint32_t ms)
     store_cmd(w->store, fn, w, "FCALL sb_hold 1 worker:%u %s %u", w->worker, w->value, ms);
 }
 
+static void ask(struct timer *t, uint64_t now);
+
 static void taken(struct lease *w)
 {
     if (w->held_until == 0)
@@ -54,10 +56,12 @@ static void refused(struct lease *w)
         LOG(WARN, EV("lease.lost"), KU("worker", w->worker));
     w->held_until = 0;
     w->worker = (w->worker + 1) % SNOWFLAKE_WORKERS;
-    bool all_taken = ++w->refusals % SNOWFLAKE_WORKERS == 0;
-    if (all_taken)
-        LOG(ERROR, EV("lease.none_free"), KU("tried", w->refusals));
-    loop_arm(w->loop, &w->timer, all_taken ? ALL_TAKEN_MS : 0);
+    if (++w->refusals % SNOWFLAKE_WORKERS != 0) {
+        ask(&w->timer, 0);
+        return;
+    }
+    LOG(ERROR, EV("lease.none_free"), KU("tried", w->refusals));
+    loop_arm(w->loop, &w->timer, ALL_TAKEN_MS);
 }
 
 static void on_answer(void *ctx, const struct reply *r)

@@ -1,5 +1,5 @@
 // lease: a snowflake worker number that no two live processes share.
-//   key worker:<n>  value: instance, expires unless renewed
+//   key worker:<n>  value: instance:nonce, expires unless renewed
 // A process that was stopped for longer than its lease finds out by its own clock before it mints (lease_mint), so a
 // zombie cannot mint with a number that somebody else has by now.
 #pragma once

@@ -92,4 +92,7 @@ MUST_USE int record_once_result(const struct reply *r, struct bytes *earlier); /
 const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command); // {ref}:c:<command>, to look first
 
 #define RECORD_LOG_CAP 4096u         // entries kept at least, per record
-extern const char record_functions[]; // the Lua library `switchboard`; store.c loads it when it connects
+// The Lua library `switchboard`; store.c loads it when it connects. Besides sb_commit it has
+//   FCALL sb_hold 1 key value ms              takes a key that is free, or keeps one that has this value: 1, else 0
+//   FCALL sb_claim 1 zset now until limit     members due by now (LIST); nobody else is given them before `until`
+extern const char record_functions[];

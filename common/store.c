@@ -4,6 +4,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "record.h"
+#include "store_address.h"
 #include <hiredis/async.h>
 #include <netdb.h>
 #include <stdarg.h>
@@ -31,11 +32,6 @@ struct ops {
     struct op *head, **tail;
 };
 
-struct address {
-    char host[256], port[8], password[256];
-    uint64_t db;
-};
-
 struct link { // one connection; outlives its context until libuv has closed the poll handle
     uv_poll_t poll;
     struct loop *loop;
@@ -48,7 +44,7 @@ struct link { // one connection; outlives its context until libuv has closed the
 struct store {
     struct loop *loop;
     struct store_cfg cfg;
-    struct address to;
+    struct store_address to;
     enum store_state state;
     struct link *link;        // there while CONNECTING, GREETING and UP
     uv_getaddrinfo_t *lookup; // there while RESOLVING
@@ -492,98 +488,6 @@ static void start(struct store *s)
     }
 }
 
-// --- address: redis://[:password@]host[:port][/db] ---
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int copy_decoded(char *out, size_t size, struct bytes b)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < b.n; i++) {
-        char c = b.p[i];
-        if (c == '%') {
-            int high = i + 2 < b.n ? hex(b.p[i + 1]) : -1, low = high >= 0 ? hex(b.p[i + 2]) : -1;
-            if (low < 0 || (high | low) == 0)
-                return ERR_INVALID;
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        if (n + 1 >= size)
-            return ERR_INVALID;
-        out[n++] = c;
-    }
-    out[n] = '\0';
-    return OK;
-}
-
-// Cuts b at the first `sep`; what comes after it, or nothing.
-static struct bytes cut(struct bytes *b, char sep)
-{
-    const char *at = b->n ? memchr(b->p, sep, b->n) : NULL;
-    if (!at)
-        return BYTES_NONE;
-    struct bytes after = {at + 1, b->n - (size_t)(at + 1 - b->p)};
-    b->n = (size_t)(at - b->p);
-    return after;
-}
-
-static int parse_place(struct address *a, struct bytes rest)
-{
-    uint64_t port = 6379;
-    struct bytes db = cut(&rest, '/');
-    if (db.n && (bytes_u64(db, &a->db) || a->db > INT32_MAX))
-        return ERR_INVALID;
-    struct bytes host = rest, digits;
-    if (rest.n && rest.p[0] == '[') {
-        host = (struct bytes){rest.p + 1, rest.n - 1};
-        digits = cut(&host, ']');
-        if (digits.n && digits.p[0] != ':')
-            return ERR_INVALID;
-        digits = digits.n ? (struct bytes){digits.p + 1, digits.n - 1} : BYTES_NONE;
-    } else {
-        digits = cut(&host, ':');
-    }
-    if (digits.n && (bytes_u64(digits, &port) || port == 0 || port > 65535))
-        return ERR_INVALID;
-    snprintf(a->port, sizeof a->port, "%u", (unsigned)port);
-    if (host.n == 0)
-        return ERR_INVALID;
-    return bytes_copy(a->host, sizeof a->host, host) ? ERR_INVALID : OK;
-}
-
-static int parse_url(struct address *a, const char *url)
-{
-    static const char scheme[] = "redis://";
-    memset(a, 0, sizeof *a);
-    if (strncmp(url, scheme, sizeof scheme - 1) != 0)
-        return ERR_INVALID;
-    struct bytes rest = bytes_of(url + sizeof scheme - 1);
-    const char *at = strrchr(url, '@');
-    if (at) {
-        struct bytes secret = {rest.p, (size_t)(at - rest.p)};
-        if (secret.n < 2 || secret.p[0] != ':')
-            return ERR_INVALID;
-        secret.p++;
-        secret.n--;
-        if (copy_decoded(a->password, sizeof a->password, secret))
-            return ERR_INVALID;
-        rest = bytes_of(at + 1);
-    }
-    return parse_place(a, rest);
-}
-
-int store_url_ok(const char *url)
-{
-    struct address a;
-    return url ? parse_url(&a, url) : ERR_INVALID;
-}
-
 // --- life ---
 
 struct store *store_new(struct loop *l, struct store_cfg cfg)
@@ -591,7 +495,7 @@ struct store *store_new(struct loop *l, struct store_cfg cfg)
     struct store *s = mem_alloc(sizeof *s);
     s->loop = l;
     s->cfg = cfg;
-    CHECK(parse_url(&s->to, cfg.url) == OK);
+    CHECK(store_address_parse(&s->to, cfg.url) == OK);
     CHECK(cfg.pending_max > 0);
     s->backoff_ms = BACKOFF_MIN_MS;
     ops_init(&s->sent);

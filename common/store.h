@@ -24,7 +24,9 @@ bool store_up(const struct store *s);
 void store_send(struct store *s, store_fn fn, void *ctx, size_t argc, const struct bytes *argv); // fn may be NULL
 // Printf-like for fixed commands: %s text, %b (const char *, size_t), %llu; words split at blanks of the format.
 void store_cmd(struct store *s, store_fn fn, void *ctx, const char *fmt, ...);
-void store_free(struct store *s); // outstanding callbacks run with NULL first
+// Outstanding callbacks run with NULL first; what was sent without a callback goes out if the socket takes it.
+// Not from inside a callback of this store.
+void store_free(struct store *s);
 
 enum reply_kind { REPLY_NIL, REPLY_ERROR, REPLY_STATUS, REPLY_INT, REPLY_TEXT, REPLY_LIST };
 enum reply_kind reply_kind(const struct reply *r);
