@@ -16,7 +16,7 @@ struct service_cfg { // the settings that all services share
 struct service {
     enum bus_kind kind;
     struct service_cfg cfg;
-    char instance[48];
+    char instance[48], bus_host[64];
     struct loop *loop;
     struct store *store;
     struct bus *bus;
@@ -30,7 +30,7 @@ struct service {
     bus_event_fn on_event;
     bus_loss_fn on_loss;
     bus_peer_fn on_peer;
-    void (*on_up)(void *ctx);   // Redis is there (again)
+    void (*on_up)(void *ctx); // Redis is there (again)
     void (*on_down)(void *ctx);
     const char *(*not_ready)(void *ctx); // NULL: ready; otherwise why not
     void (*on_dump)(void *ctx, struct buf *out);
@@ -38,6 +38,10 @@ struct service {
     void (*on_stop)(void *ctx);
     bool (*idle)(void *ctx);
     void (*on_fini)(void *ctx); // frees what the service owns; loop, store and bus still exist
+    void (*on_end)(void *ctx);  // the loop has ended: web_free belongs here
+    // service.c's own.
+    struct timer check, patience;
+    enum { SERVICE_RUNS, SERVICE_DRAINS, SERVICE_CLOSES } phase;
 };
 
 // Loads config (shared rows and the service's own), starts log, loop, store, bus, health. Exits with 2 on bad config.
