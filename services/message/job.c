@@ -151,8 +151,8 @@ static void later(struct job *j)
         job_refuse(j, API_OVERLOADED);
         return;
     }
-    uint64_t wait = BACKOFF_MIN_MS << (j->tries < 5 ? j->tries : 5);
-    j->tries++;
+    uint64_t wait = BACKOFF_MIN_MS << (j->failures < 5 ? j->failures : 5);
+    j->failures++;
     loop_arm(j->jobs->service->loop, &j->timer, wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
 }
 
@@ -246,8 +246,8 @@ void jobs_dump(const struct jobs *jobs, struct buf *out)
     buf_printf(out, "jobs %u of %" PRIu64 ", lease %s\n", jobs->n, jobs->max,
                jobs->lease && lease_held(jobs->lease) ? "held" : "none");
     for (const struct job *j = jobs->all; j; j = j->next)
-        buf_printf(out, "  job command=%" PRIu64 " record=%" PRIu64 " tries=%u replies=%u%s\n", j->command, j->key,
-                   j->tries, j->round ? j->round->in_flight : 0, j->parent ? " child" : "");
+        buf_printf(out, "  job command=%" PRIu64 " record=%" PRIu64 " tries=%u failures=%u replies=%u%s\n", j->command,
+                   j->key, j->tries, j->failures, j->round ? j->round->in_flight : 0, j->parent ? " child" : "");
 }
 
 // --- rounds ---
@@ -285,8 +285,9 @@ const struct value *job_read_key(struct job *j, const char *command, ref r, cons
 
 const struct value *job_read_applied(struct job *j, ref r)
 {
-    struct bytes suffix = arena_printf(&j->arena, "c:%" PRIu64, j->command);
-    return job_read_key(j, "GET", r, arena_text(&j->arena, suffix), BYTES_NONE);
+    char key[RECORD_KEY_MAX];
+    struct bytes name = arena_copy(&j->arena, bytes_of(record_command_key(key, r, j->command)));
+    return job_read(j, 2, (struct bytes[]){BYTES("GET"), name});
 }
 
 const struct committed *job_commit(struct job *j, const struct edit *e)
@@ -333,8 +334,9 @@ static void send_some(struct job *j);
 static void op_back(struct job *j)
 {
     j->round->in_flight--;
-    if (j->jobs->gone && j->round->in_flight == 0) {
-        free_job(j);
+    if (j->jobs->gone) {
+        if (j->round->in_flight == 0)
+            free_job(j);
         return;
     }
     if (j->failed) // what was not sent yet is not worth it any more

@@ -67,7 +67,7 @@ struct job {
     job_fn start, then;
     struct round *round;
     struct timer timer;
-    uint32_t tries;
+    uint32_t tries, failures; // lost races, failed rounds
     bool finished, failed, queued;
     struct bytes body;
     uint64_t result;
