@@ -10,5 +10,5 @@
 // Appends a token for `user`, issued at `issued_ms`.
 void token_mint(struct buf *out, uint64_t user, uint64_t issued_ms, struct bytes secret);
 // Takes the bare token: no `Bot ` in front, no blanks. Compares in constant time. ERR_DENIED when it is not ours.
-// A token issued at t is void when its user's tokens were revoked up to a moment >= t; that is the caller's to know.
+// A token issued at t is void when its user revoked those before some later moment; that is the caller's to know.
 MUST_USE int token_check(struct bytes token, struct bytes secret, uint64_t *user, uint64_t *issued_ms);

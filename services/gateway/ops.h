@@ -1,0 +1,49 @@
+// ops: what a client says, from bytes to a checked value. Pure; jansson reads.
+// Opcodes: https://docs.discord.com/developers/topics/opcodes-and-status-codes and
+// https://docs.discord.food/topics/opcodes-and-status-codes (user accounts).
+#pragma once
+#include "schema.h"
+
+// What stands in the query of the websocket's URL.
+struct hail {
+    uint32_t v; // 9 or 10; 9 when it is not given
+    bool zlib;  // compress=zlib-stream
+};
+// 0, or the close code for what we do not speak.
+MUST_USE uint16_t ops_hail(struct bytes query, struct hail *out);
+
+enum op_kind {
+    OP_BEAT,     // 1, 40
+    OP_IDENTIFY, // 2
+    OP_RESUME,   // 6
+    OP_VOICE,    // 4
+    OP_CALL,     // 13
+    OP_QUIET,    // accepted, nothing follows
+    OP_UNKNOWN,  // the same, and counted
+    OP_BROKEN,   // no frame at all: the connection closes with `code`
+};
+
+struct op_identify {
+    struct c_identify c;
+    bool has_intents;
+    bool sharded, shard_ok; // shard_ok: absent, or 0 <= id < count <= SHARDS_MAX
+    uint32_t shard, shards; // 0 and 1 when absent
+};
+#define SHARDS_MAX 16384u
+
+struct op {
+    enum op_kind kind;
+    uint8_t number; // as the client sent it
+    bool malformed; // the payload does not fit the opcode; the union is not filled then
+    uint16_t code;  // BROKEN: 4001 or 4002
+    union {
+        struct op_identify identify;
+        struct c_resume resume;
+        struct c_voice_state voice;
+        struct c_call_connect call;
+    };
+    struct json_t *json; // what the texts above borrow from
+};
+
+void ops_read(struct arena *a, struct bytes frame, struct op *out);
+void ops_done(struct op *op); // gives the document back

@@ -1,0 +1,372 @@
+// ready: see ready.h. Guild parts are in ready_guild.c.
+#include "ready.h"
+#include "ready_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// --- capabilities of user accounts (https://docs.discord.food/gateway/using-gateway, "Gateway Capabilities") ---
+
+static bool can(const struct session *s, enum capability bit)
+{
+    return s->capabilities & (1ull << bit);
+}
+
+bool ready_deduped(const struct session *s)
+{
+    return can(s, CAN_DEDUPE_USERS);
+}
+
+bool ready_has_supplemental(const struct session *s)
+{
+    return !s->bot && can(s, CAN_DEDUPE_USERS) && can(s, CAN_SUPPLEMENTAL);
+}
+
+bool ready_has_guild_creates(const struct session *s)
+{
+    return s->bot;
+}
+
+bool ready_has_calls(const struct session *s)
+{
+    return !s->bot && can(s, CAN_AUTO_CALLS) && session_sees_private(s);
+}
+
+// --- pieces ---
+
+void ready_text_json(struct buf *out, struct bytes text)
+{
+    if (text.p)
+        json_text(out, text);
+    else
+        buf_str(out, "null");
+}
+
+void ready_id_json(struct buf *out, uint64_t id)
+{
+    if (id)
+        json_id(out, id);
+    else
+        buf_str(out, "null");
+}
+
+static void key(struct buf *out, const char *name) // never an object's first
+{
+    buf_str(out, ",\"");
+    buf_str(out, name);
+    buf_str(out, "\":");
+}
+
+void ready_user_json(struct buf *out, const struct user *u)
+{
+    const struct j_user j = present_user(u);
+    buf_str(out, "{\"id\":");
+    json_id(out, j.id);
+    buf_str(out, ",\"username\":");
+    json_text(out, j.username);
+    buf_str(out, ",\"discriminator\":");
+    json_text(out, j.discriminator);
+    key(out, "global_name");
+    ready_text_json(out, j.global_name);
+    key(out, "avatar");
+    ready_text_json(out, j.avatar);
+    buf_printf(out, ",\"public_flags\":%llu,\"flags\":%llu,\"purchased_flags\":0", (unsigned long long)j.public_flags,
+               (unsigned long long)j.public_flags);
+    buf_str(out, ",\"avatar_decoration_data\":null,\"banner\":null,\"banner_color\":null,\"accent_color\":null,"
+                 "\"bio\":\"\",\"pronouns\":\"\",\"locale\":\"en-US\",\"email\":null,\"phone\":null,\"verified\":true,"
+                 "\"mfa_enabled\":false,\"nsfw_allowed\":true,\"premium_type\":0,\"clan\":null,\"primary_guild\":null,"
+                 "\"desktop\":false,\"mobile\":false");
+    buf_str(out, j.bot ? ",\"bot\":true}" : "}");
+}
+
+static int by_id(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int user_by_id(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = ((const struct user *)b)->id;
+    return (x > y) - (x < y);
+}
+
+struct j_user ready_user(const struct ready *r, uint64_t id)
+{
+    struct user_set all = r->world->users;
+    const struct user *u = all.n ? bsearch(&id, all.v, all.n, sizeof *all.v, user_by_id) : NULL;
+    return present_user_id((struct user_set){u ? 1 : 0, u}, id);
+}
+
+static void user_json(struct buf *out, const struct ready *r, uint64_t id)
+{
+    const struct j_user j = ready_user(r, id);
+    JSON(out, j_user, &j);
+}
+
+// Everybody whom a user's READY names by id alone: recipients and relations. Not himself: READY holds him in full.
+static struct ids named_users(struct arena *a, const struct world *w)
+{
+    size_t n = w->n_relations, kept = 0;
+    for (uint32_t i = 0; i < w->n_channels; i++)
+        n += w->channels[i].channel.recipients.n;
+    uint64_t *v = arena_take(a, (n + 1) * sizeof *v);
+    n = 0;
+    for (uint32_t i = 0; i < w->n_relations; i++)
+        v[n++] = w->relations[i].target;
+    for (uint32_t i = 0; i < w->n_channels; i++) {
+        struct ids recipients = w->channels[i].channel.recipients;
+        if (recipients.n)
+            memcpy(&v[n], recipients.v, recipients.n * sizeof *v);
+        n += recipients.n;
+    }
+    qsort(v, n, sizeof *v, by_id);
+    for (size_t i = 0; i < n; i++)
+        if (v[i] != w->user.id && (kept == 0 || v[kept - 1] != v[i]))
+            v[kept++] = v[i];
+    return (struct ids){(uint32_t)kept, v};
+}
+
+static void users_json(struct arena *a, struct buf *out, const struct ready *r)
+{
+    struct ids named = named_users(a, r->world);
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < named.n; i++) {
+        buf_str(out, i ? "," : "");
+        user_json(out, r, named.v[i]);
+    }
+    buf_char(out, ']');
+}
+
+static void relationships_json(struct buf *out, const struct ready *r)
+{
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < r->world->n_relations; i++) {
+        const struct relation *rel = &r->world->relations[i];
+        buf_str(out, i ? ",{\"id\":" : "{\"id\":");
+        json_id(out, rel->target);
+        buf_printf(out, ",\"type\":%llu,\"nickname\":null,\"since\":null,\"user_ignored\":false,",
+                   (unsigned long long)rel->type);
+        buf_str(out, "\"is_spam_request\":false,");
+        if (ready_deduped(r->session)) {
+            buf_str(out, "\"user_id\":");
+            json_id(out, rel->target);
+        } else {
+            buf_str(out, "\"user\":");
+            user_json(out, r, rel->target);
+        }
+        buf_char(out, '}');
+    }
+    buf_char(out, ']');
+}
+
+// A private channel that names its recipients by id.
+static void brief_channel_json(struct buf *out, const struct ready *r, const struct loaded_channel *c)
+{
+    const struct channel *ch = &c->channel;
+    bool first = true;
+    buf_str(out, "{\"id\":");
+    json_id(out, ch->id);
+    buf_printf(out, ",\"type\":%llu,\"recipient_ids\":[", (unsigned long long)ch->type);
+    for (uint32_t i = 0; i < ch->recipients.n; i++) {
+        if (ch->recipients.v[i] == r->world->user.id)
+            continue;
+        buf_str(out, first ? "" : ",");
+        json_id(out, ch->recipients.v[i]);
+        first = false;
+    }
+    buf_str(out, "],\"last_message_id\":");
+    ready_id_json(out, c->last_message);
+    buf_str(out, ",\"last_pin_timestamp\":null,\"flags\":0");
+    if (ch->type == CHANNEL_DM) {
+        buf_str(out, ",\"is_message_request\":false,\"is_spam\":false}");
+        return;
+    }
+    buf_str(out, ",\"owner_id\":");
+    json_id(out, ch->owner);
+    key(out, "name");
+    ready_text_json(out, ch->name);
+    key(out, "icon");
+    ready_text_json(out, ch->icon);
+    buf_str(out, ",\"nicks\":[],\"managed\":false}");
+}
+
+static struct user_set recipients_of(struct arena *a, const struct ready *r, const struct channel *c)
+{
+    struct user *v = arena_take(a, (c->recipients.n + 1) * sizeof *v);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->recipients.n; i++) {
+        const struct user_set all = r->world->users;
+        const struct user *u = all.n ? bsearch(&c->recipients.v[i], all.v, all.n, sizeof *all.v, user_by_id) : NULL;
+        if (u)
+            v[n++] = *u;
+    }
+    return (struct user_set){n, v};
+}
+
+static void private_channels_json(struct arena *a, struct buf *out, const struct ready *r)
+{
+    uint32_t n = session_sees_private(r->session) ? r->world->n_channels : 0;
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < n; i++) {
+        const struct loaded_channel *c = &r->world->channels[i];
+        buf_str(out, i ? "," : "");
+        if (ready_deduped(r->session))
+            brief_channel_json(out, r, c);
+        else
+            present_channel_json(a, out, &c->channel, c->last_message, recipients_of(a, r, &c->channel),
+                                 r->world->user.id);
+    }
+    buf_char(out, ']');
+}
+
+static void read_states_json(struct buf *out, const struct ready *r)
+{
+    bool versioned = can(r->session, CAN_VERSIONED_READ_STATES);
+    uint64_t version = 0;
+    buf_str(out, versioned ? "{\"entries\":[" : "[");
+    for (uint32_t i = 0; i < r->world->n_read_states; i++) {
+        const struct read_state *s = &r->world->read_states[i];
+        const struct j_read_state j = {
+            .id = s->id, .last_message_id = s->last_message_id, .mention_count = s->mention_count};
+        buf_str(out, i ? "," : "");
+        JSON(out, j_read_state, &j);
+        if (s->version > version)
+            version = s->version;
+    }
+    buf_char(out, ']');
+    if (versioned)
+        buf_printf(out, ",\"version\":%llu,\"partial\":false}", (unsigned long long)version);
+}
+
+static void sessions_json(struct buf *out, const struct ready *r)
+{
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < r->sessions.n; i++) {
+        buf_str(out, i ? ",{\"session_id\":" : "{\"session_id\":");
+        json_text(out, r->sessions.v[i]);
+        buf_str(out, ",\"status\":\"online\",\"activities\":[],\"hidden_activities\":[],"
+                     "\"client_info\":{\"client\":\"unknown\",\"os\":\"unknown\",\"version\":0},\"active\":");
+        buf_str(out, bytes_is(r->sessions.v[i], r->session->id) ? "true}" : "false}");
+    }
+    buf_char(out, ']');
+}
+
+static void texts_json(struct buf *out, struct texts texts)
+{
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < texts.n; i++) {
+        buf_str(out, i ? "," : "");
+        json_text(out, texts.v[i]);
+    }
+    buf_char(out, ']');
+}
+
+// --- READY ---
+
+// What bots and users are told alike.
+static void common_json(struct buf *out, const struct ready *r)
+{
+    buf_printf(out, "{\"v\":%u,\"_trace\":[],\"user\":", (unsigned)r->session->line.v);
+    ready_user_json(out, &r->world->user);
+    buf_printf(out, ",\"session_id\":\"%s\",\"session_type\":\"normal\",\"resume_gateway_url\":", r->session->id);
+    json_text(out, r->url);
+    buf_str(out, ",\"geo_ordered_rtc_regions\":");
+    texts_json(out, r->regions);
+    buf_str(out, ",\"presences\":[],\"guild_join_requests\":[]");
+}
+
+static void bot_json(struct buf *out, const struct ready *r)
+{
+    bool first = true;
+    common_json(out, r);
+    buf_printf(out, ",\"user_settings\":{},\"shard\":[%u,%u],\"application\":{\"id\":", (unsigned)r->session->shard,
+               (unsigned)r->session->shards);
+    json_id(out, r->world->user.id);
+    buf_str(out, ",\"flags\":565248},\"private_channels\":[],\"relationships\":[],\"guilds\":[");
+    for (uint32_t i = 0; i < r->world->n_guilds; i++) {
+        if (!session_sees_guild(r->session, r->world->guilds[i].guild.id))
+            continue;
+        buf_str(out, first ? "{\"id\":" : ",{\"id\":");
+        json_id(out, r->world->guilds[i].guild.id);
+        buf_str(out, ",\"unavailable\":true}");
+        first = false;
+    }
+    buf_str(out, "]}");
+}
+
+// Parts that Switchboard has nothing to say in, but without which one client or another fails.
+static void constants_json(struct buf *out, const struct session *s)
+{
+    buf_str(
+        out,
+        ",\"connected_accounts\":[],\"consents\":{\"personalization\":{\"consented\":false}},"
+        "\"tutorial\":null,\"analytics_token\":\"\",\"auth_session_id_hash\":\"\","
+        "\"auth\":{\"authenticator_types\":[]},\"country_code\":\"ZZ\",\"api_code_version\":1,"
+        "\"experiments\":[],\"guild_experiments\":[],\"apex_experiments\":{},"
+        "\"notification_settings\":{\"flags\":0},\"friend_suggestion_count\":0,\"game_relationships\":[],"
+        "\"linked_users\":[],\"pending_payments\":[],\"explicit_content_scan_version\":0,\"broadcaster_user_ids\":[],"
+        "\"feature_flags\":{\"overrides\":{},\"disabled\":[]}");
+    buf_printf(out, ",\"static_client_session_id\":\"%.8s-%.4s-%.4s-%.4s-%.12s\"", s->id, s->id + 8, s->id + 12,
+               s->id + 16, s->id + 20);
+    buf_str(out, ",\"user_guild_settings\":");
+    buf_str(out, can(s, CAN_VERSIONED_GUILD_SETTINGS) ? "{\"entries\":[],\"version\":0,\"partial\":false}" : "[]");
+    buf_str(out, can(s, CAN_SETTINGS_PROTO) ? ",\"user_settings_proto\":\"\"" : ",\"user_settings\":{}");
+    if (!can(s, CAN_LAZY_NOTES))
+        buf_str(out, ",\"notes\":{}");
+}
+
+void ready_json(struct arena *a, struct buf *out, const struct ready *r)
+{
+    if (r->session->bot) {
+        bot_json(out, r);
+        return;
+    }
+    common_json(out, r);
+    constants_json(out, r->session);
+    if (r->session->sharded)
+        buf_printf(out, ",\"shard\":[%u,%u]", (unsigned)r->session->shard, (unsigned)r->session->shards);
+    key(out, "sessions");
+    sessions_json(out, r);
+    key(out, "relationships");
+    relationships_json(out, r);
+    key(out, "private_channels");
+    private_channels_json(a, out, r);
+    key(out, "read_state");
+    read_states_json(out, r);
+    key(out, "guilds");
+    ready_guilds_json(out, r, can(r->session, CAN_CLIENT_STATE));
+    if (ready_deduped(r->session)) {
+        key(out, "users");
+        users_json(a, out, r);
+        key(out, "merged_members");
+        ready_merged_members_json(out, r, true);
+    }
+    buf_char(out, '}');
+}
+
+// Lists parallel to READY's guilds, all of the same length.
+void ready_supplemental_json(struct buf *out, const struct ready *r)
+{
+    bool first = true;
+    buf_str(out, "{\"guilds\":[");
+    for (uint32_t i = 0; i < r->world->n_guilds; i++) {
+        if (!session_sees_guild(r->session, r->world->guilds[i].guild.id))
+            continue;
+        buf_str(out, first ? "{\"id\":" : ",{\"id\":");
+        json_id(out, r->world->guilds[i].guild.id);
+        buf_str(out, ",\"voice_states\":[],\"activity_instances\":[],\"embedded_activities\":[]}");
+        first = false;
+    }
+    buf_str(out, "],\"merged_members\":");
+    ready_merged_members_json(out, r, false);
+    buf_str(out, ",\"merged_presences\":{\"friends\":[],\"guilds\":[");
+    first = true;
+    for (uint32_t i = 0; i < r->world->n_guilds; i++) {
+        if (!session_sees_guild(r->session, r->world->guilds[i].guild.id))
+            continue;
+        buf_str(out, first ? "[]" : ",[]");
+        first = false;
+    }
+    buf_str(out, "]},\"lazy_private_channels\":[],\"disclose\":[],\"game_invites\":[]}");
+}

@@ -1,0 +1,26 @@
+// ready: what a client is told when it logs in: READY, READY_SUPPLEMENTAL, GUILD_CREATE, the calls there are. Pure.
+// Forms: https://docs.discord.com/developers/events/gateway-events, "Ready" and "Guild Create"; for user accounts,
+// whose capabilities choose between two forms of most parts, https://docs.discord.food/gateway/gateway-events, "Ready".
+#pragma once
+#include "load.h"
+#include "session.h"
+
+struct ready {
+    const struct session *session;
+    const struct world *world;
+    struct bytes url;      // where to resume
+    struct texts regions;  // of voice, best first
+    struct texts sessions; // ids of all sessions of the user, this one included
+};
+
+// Each appends the `d` of its dispatch.
+void ready_json(struct arena *a, struct buf *out, const struct ready *r); // READY, in the bot's or the user's form
+void ready_supplemental_json(struct buf *out, const struct ready *r);
+void ready_guild_json(struct buf *out, const struct ready *r, const struct loaded_guild *g); // GUILD_CREATE
+
+// What follows READY.
+bool ready_has_supplemental(const struct session *s);
+bool ready_has_guild_creates(const struct session *s); // one for each guild that the session sees
+bool ready_has_calls(const struct session *s);         // CALL_CREATE for each call in the user's private channels
+
+void ready_user_json(struct buf *out, const struct user *u); // a user as he sees himself; also GET /users/@me

@@ -1,0 +1,527 @@
+// session: see session.h.
+#include "session.h"
+
+#include <string.h>
+
+enum {
+#define CLOSE(code, name, resumable, text) CLOSE_##name = (code),
+#include "closes.def"
+#undef CLOSE
+};
+
+static const struct close_row {
+    uint16_t code;
+    bool resumable;
+    const char *text;
+} closes[] = {
+#define CLOSE(code, name, resumable, text) {code, resumable, text},
+#include "closes.def"
+#undef CLOSE
+};
+
+static const struct close_row *close_row(uint16_t code)
+{
+    for (size_t i = 0; i < countof(closes); i++)
+        if (closes[i].code == code)
+            return &closes[i];
+    CHECK_ID(false, code);
+    return NULL;
+}
+
+bool close_resumable(uint16_t code)
+{
+    return close_row(code)->resumable;
+}
+
+const char *close_text(uint16_t code)
+{
+    return close_row(code)->text;
+}
+
+// --- life ---
+
+void session_init(struct session *s, const char id[33], uint64_t conn, uint32_t v, const struct session_rules *r,
+                  uint64_t now)
+{
+    *s = (struct session){.state = SESSION_HELLO, .shards = 1};
+    memcpy(s->id, id, sizeof s->id);
+    for (int i = 0; i < 16; i++) {
+        uint32_t c = (uint8_t)id[i];
+        s->key = s->key << 4 | (c <= '9' ? c - '0' : c - 'a' + 10u);
+    }
+    s->line = (struct line){.conn = conn, .v = v};
+    window_init(&s->line.rate, SESSION_EVENTS, SESSION_EVENTS_MS, now);
+    s->line.beat_by = now + r->heartbeat_ms + r->heartbeat_ms / 2 + 10000;
+}
+
+void session_fini(struct session *s)
+{
+    replay_fini(&s->replay);
+    mem_free(s->voice);
+    s->voice = NULL;
+}
+
+// --- effects ---
+
+static struct session_fx *emit(struct session_fxs *out, enum session_fx_kind kind)
+{
+    CHECK(out->n < SESSION_FX_MAX);
+    struct session_fx *fx = &out->v[out->n++];
+    *fx = (struct session_fx){.kind = kind};
+    return fx;
+}
+
+static void say(const struct session *s, struct session_fxs *out, enum session_fx_kind kind)
+{
+    emit(out, kind)->conn = s->line.conn;
+}
+
+static void close_line(struct session *s, uint16_t code, struct session_fxs *out)
+{
+    struct session_fx *fx = emit(out, SESSION_FX_CLOSE);
+    fx->conn = s->line.conn;
+    fx->code = code;
+    s->line.conn = 0;
+}
+
+static int end(struct session *s, struct session_fxs *out)
+{
+    s->state = SESSION_GONE;
+    s->line.conn = 0;
+    emit(out, SESSION_FX_END)->tell = s->voiced;
+    return OK;
+}
+
+static int detach(struct session *s, const struct session_rules *r, uint64_t now)
+{
+    s->state = SESSION_DETACHED;
+    s->line.conn = 0;
+    s->expires_at = now + r->resume_window_ms;
+    return OK;
+}
+
+// Closes the socket. A LIVE session outlives it when the code says so.
+static int close_with(struct session *s, uint16_t code, const struct session_rules *r, uint64_t now,
+                      struct session_fxs *out)
+{
+    close_line(s, code, out);
+    if (s->state == SESSION_LIVE && close_resumable(code))
+        return detach(s, r, now);
+    return end(s, out);
+}
+
+// --- inputs ---
+
+static int identify(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                    struct session_fxs *out)
+{
+    const struct op_identify *id = &in->op->identify;
+    if (in->op->malformed)
+        return close_with(s, CLOSE_DECODE_ERROR, r, now, out);
+    if (!in->user)
+        return close_with(s, CLOSE_AUTHENTICATION_FAILED, r, now, out);
+    if (!id->shard_ok)
+        return close_with(s, CLOSE_INVALID_SHARD, r, now, out);
+    if (in->full)
+        return close_with(s, CLOSE_TOO_MANY_SESSIONS, r, now, out);
+    if (in->away) {
+        say(s, out, SESSION_FX_INVALID);
+        return OK;
+    }
+    s->state = SESSION_LOADING;
+    s->user = in->user;
+    s->issued_ms = in->issued_ms;
+    s->has_intents = id->has_intents;
+    s->intents = id->c.intents;
+    s->capabilities = id->c.capabilities;
+    s->sharded = id->sharded;
+    s->shard = id->shard;
+    s->shards = id->shards;
+    emit(out, SESSION_FX_LOAD);
+    return OK;
+}
+
+static int loaded(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                  struct session_fxs *out)
+{
+    if (in->err == ERR_MISSING)
+        return close_with(s, CLOSE_AUTHENTICATION_FAILED, r, now, out);
+    if (in->err != OK) {
+        s->state = SESSION_HELLO;
+        s->user = s->issued_ms = 0;
+        emit(out, SESSION_FX_UNLISTEN);
+        say(s, out, SESSION_FX_INVALID);
+        return OK;
+    }
+    if (in->bot && (!s->has_intents || s->intents > SESSION_INTENTS_MAX))
+        return close_with(s, CLOSE_INVALID_INTENTS, r, now, out);
+    s->state = SESSION_LIVE;
+    s->bot = in->bot;
+    s->seq = 1;
+    replay_init(&s->replay, r->replay_events, r->replay_bytes, s->seq + 1);
+    emit(out, SESSION_FX_READY);
+    return OK;
+}
+
+static void copy_region(struct voice_item *v, struct bytes region)
+{
+    if (region.n && v->n_regions < SESSION_REGIONS_MAX &&
+        bytes_copy(v->regions[v->n_regions], sizeof v->regions[0], region) == OK)
+        v->n_regions++;
+}
+
+static struct voice_item voice_item(const struct c_voice_state *c)
+{
+    struct voice_item v = {
+        .guild = c->guild_id,
+        .channel = c->channel_id,
+        .flags = c->flags,
+        .self_mute = c->self_mute,
+        .self_deaf = c->self_deaf,
+        .self_video = c->self_video,
+    };
+    for (uint32_t i = 0; i < c->preferred_regions.n; i++)
+        copy_region(&v, c->preferred_regions.v[i]);
+    if (!v.n_regions)
+        copy_region(&v, c->preferred_region);
+    return v;
+}
+
+static void remove_voice(struct session *s, uint32_t at)
+{
+    s->n_voice--;
+    memmove(&s->voice[at], &s->voice[at + 1], (s->n_voice - at) * sizeof *s->voice);
+}
+
+static void send_voice(struct session *s, struct session_fxs *out)
+{
+    if (s->voice_sent || s->n_voice == 0)
+        return;
+    s->voice_sent = true;
+    emit(out, SESSION_FX_VOICE);
+}
+
+static int voice(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                 struct session_fxs *out)
+{
+    if (in->op->malformed)
+        return close_with(s, CLOSE_DECODE_ERROR, r, now, out);
+    if (!s->voice)
+        s->voice = mem_alloc((SESSION_VOICE_MAX + 1) * sizeof *s->voice);
+    uint32_t first = s->voice_sent ? 1 : 0;
+    if (s->n_voice - first == SESSION_VOICE_MAX)
+        remove_voice(s, first); // its sender has changed his mind eight times since
+    s->voice[s->n_voice++] = voice_item(&in->op->voice);
+    s->voiced = true;
+    send_voice(s, out);
+    return OK;
+}
+
+static int answered(struct session *s, struct session_fxs *out)
+{
+    if (!s->voice_sent)
+        return ERR_STATE;
+    s->voice_sent = false;
+    remove_voice(s, 0);
+    send_voice(s, out);
+    return OK;
+}
+
+static int call(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                struct session_fxs *out)
+{
+    if (in->op->malformed)
+        return close_with(s, CLOSE_DECODE_ERROR, r, now, out);
+    emit(out, SESSION_FX_CALL)->channel = in->op->call.channel_id;
+    return OK;
+}
+
+static int beat(struct session *s, const struct session_rules *r, uint64_t now, struct session_fxs *out)
+{
+    s->line.beat_by = now + r->heartbeat_ms + r->heartbeat_ms / 2 + 10000;
+    say(s, out, SESSION_FX_ACK);
+    return OK;
+}
+
+static int tick(struct session *s, const struct session_rules *r, uint64_t now, struct session_fxs *out)
+{
+    if (now < session_deadline(s))
+        return OK;
+    if (s->state == SESSION_DETACHED)
+        return end(s, out);
+    return close_with(s, CLOSE_SESSION_TIMED_OUT, r, now, out);
+}
+
+static int revoked(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                   struct session_fxs *out)
+{
+    if (s->issued_ms >= in->before_ms)
+        return OK;
+    if (s->state == SESSION_DETACHED)
+        return end(s, out);
+    return close_with(s, CLOSE_AUTHENTICATION_FAILED, r, now, out);
+}
+
+// Its client closed it for good (https://docs.discord.com/developers/events/gateway, "Disconnecting").
+static bool for_good(uint16_t code)
+{
+    return code == 1000 || code == 1001;
+}
+
+// --- state × input ---
+
+static int step_hello(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                      struct session_fxs *out)
+{
+    switch (in->kind) {
+    case SESSION_IN_BEAT:
+        return beat(s, r, now, out);
+    case SESSION_IN_IDENTIFY:
+        return identify(s, in, r, now, out);
+    case SESSION_IN_VOICE:
+    case SESSION_IN_CALL:
+    case SESSION_IN_QUIET:
+        return close_with(s, CLOSE_NOT_AUTHENTICATED, r, now, out);
+    case SESSION_IN_BROKEN:
+        return close_with(s, in->code, r, now, out);
+    case SESSION_IN_LOST:
+        return end(s, out);
+    case SESSION_IN_TICK:
+        return tick(s, r, now, out);
+    case SESSION_IN_STOP:
+        return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
+    case SESSION_IN_LOADED:
+    case SESSION_IN_ANSWERED:
+    case SESSION_IN_REVOKED:
+    case SESSION_IN_CUT:
+    case SESSION_IN_KINDS:
+        break;
+    }
+    return ERR_STATE;
+}
+
+static int step_loading(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                        struct session_fxs *out)
+{
+    switch (in->kind) {
+    case SESSION_IN_BEAT:
+        return beat(s, r, now, out);
+    case SESSION_IN_IDENTIFY:
+        return close_with(s, CLOSE_ALREADY_AUTHENTICATED, r, now, out);
+    case SESSION_IN_VOICE: // it does not know its own session id yet: nothing can come of these
+    case SESSION_IN_CALL:
+    case SESSION_IN_QUIET:
+        return OK;
+    case SESSION_IN_BROKEN:
+        return close_with(s, in->code, r, now, out);
+    case SESSION_IN_LOADED:
+        return loaded(s, in, r, now, out);
+    case SESSION_IN_LOST:
+        return end(s, out);
+    case SESSION_IN_TICK:
+        return tick(s, r, now, out);
+    case SESSION_IN_REVOKED:
+        return revoked(s, in, r, now, out);
+    case SESSION_IN_STOP:
+        return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
+    case SESSION_IN_ANSWERED:
+    case SESSION_IN_CUT:
+    case SESSION_IN_KINDS:
+        break;
+    }
+    return ERR_STATE;
+}
+
+static int step_live(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                     struct session_fxs *out)
+{
+    switch (in->kind) {
+    case SESSION_IN_BEAT:
+        return beat(s, r, now, out);
+    case SESSION_IN_IDENTIFY:
+        return close_with(s, CLOSE_ALREADY_AUTHENTICATED, r, now, out);
+    case SESSION_IN_VOICE:
+        return voice(s, in, r, now, out);
+    case SESSION_IN_CALL:
+        return call(s, in, r, now, out);
+    case SESSION_IN_QUIET:
+        return OK;
+    case SESSION_IN_BROKEN:
+        return close_with(s, in->code, r, now, out);
+    case SESSION_IN_ANSWERED:
+        return answered(s, out);
+    case SESSION_IN_LOST:
+        return for_good(in->code) ? end(s, out) : detach(s, r, now);
+    case SESSION_IN_TICK:
+        return tick(s, r, now, out);
+    case SESSION_IN_REVOKED:
+        return revoked(s, in, r, now, out);
+    case SESSION_IN_CUT:
+        close_line(s, CLOSE_UNKNOWN_ERROR, out);
+        return end(s, out);
+    case SESSION_IN_STOP:
+        say(s, out, SESSION_FX_RECONNECT);
+        return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
+    case SESSION_IN_LOADED:
+    case SESSION_IN_KINDS:
+        break;
+    }
+    return ERR_STATE;
+}
+
+static int step_detached(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                         struct session_fxs *out)
+{
+    switch (in->kind) {
+    case SESSION_IN_ANSWERED:
+        return answered(s, out);
+    case SESSION_IN_TICK:
+        return tick(s, r, now, out);
+    case SESSION_IN_REVOKED:
+        return revoked(s, in, r, now, out);
+    case SESSION_IN_CUT:
+        return end(s, out);
+    case SESSION_IN_STOP:
+        return OK;
+    case SESSION_IN_BEAT: // there is no socket that these could come from
+    case SESSION_IN_IDENTIFY:
+    case SESSION_IN_VOICE:
+    case SESSION_IN_CALL:
+    case SESSION_IN_QUIET:
+    case SESSION_IN_BROKEN:
+    case SESSION_IN_LOST:
+    case SESSION_IN_LOADED:
+    case SESSION_IN_KINDS:
+        break;
+    }
+    return ERR_STATE;
+}
+
+static bool from_client(enum session_in_kind kind)
+{
+    return kind <= SESSION_IN_BROKEN;
+}
+
+int session_step(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                 struct session_fxs *out)
+{
+    out->n = 0;
+    if (from_client(in->kind) && s->line.conn && !window_take(&s->line.rate, now))
+        return close_with(s, CLOSE_RATE_LIMITED, r, now, out);
+    int err = ERR_STATE;
+    switch (s->state) {
+    case SESSION_HELLO:
+        err = step_hello(s, in, r, now, out);
+        break;
+    case SESSION_LOADING:
+        err = step_loading(s, in, r, now, out);
+        break;
+    case SESSION_LIVE:
+        err = step_live(s, in, r, now, out);
+        break;
+    case SESSION_DETACHED:
+        err = step_detached(s, in, r, now, out);
+        break;
+    case SESSION_GONE:
+    case SESSION_STATES:
+        break;
+    }
+    CHECK_ID(session_valid(s), s->key);
+    return err;
+}
+
+// --- resume ---
+
+static bool may_resume(const struct session *old, uint64_t user)
+{
+    return old && user && old->user == user && (old->state == SESSION_LIVE || old->state == SESSION_DETACHED);
+}
+
+void session_resume(struct session *fresh, struct session *old, const struct op *op, uint64_t user,
+                    const struct session_rules *r, uint64_t now, struct session_fxs *mine, struct session_fxs *theirs)
+{
+    mine->n = theirs->n = 0;
+    CHECK_ID(fresh->line.conn && fresh != old, fresh->key);
+    if (!window_take(&fresh->line.rate, now)) {
+        (void)close_with(fresh, CLOSE_RATE_LIMITED, r, now, mine);
+    } else if (fresh->state != SESSION_HELLO) {
+        (void)close_with(fresh, CLOSE_ALREADY_AUTHENTICATED, r, now, mine);
+    } else if (op->malformed) {
+        (void)close_with(fresh, CLOSE_DECODE_ERROR, r, now, mine);
+    } else if (!may_resume(old, user)) {
+        say(fresh, mine, SESSION_FX_INVALID);
+    } else if (op->resume.seq > old->seq) {
+        (void)close_with(fresh, CLOSE_INVALID_SEQ, r, now, mine);
+    } else if (!replay_can(&old->replay, op->resume.seq)) {
+        say(fresh, mine, SESSION_FX_INVALID);
+        if (old->state == SESSION_DETACHED)
+            (void)end(old, theirs); // nobody else can take it up
+    } else {
+        if (old->state == SESSION_LIVE)
+            close_line(old, CLOSE_UNKNOWN_ERROR, theirs);
+        old->line = fresh->line;
+        old->state = SESSION_LIVE;
+        emit(theirs, SESSION_FX_REPLAY)->seq = op->resume.seq;
+        (void)end(fresh, mine);
+    }
+    CHECK_ID(session_valid(fresh), fresh->key);
+    CHECK_ID(!old || session_valid(old), fresh->key);
+}
+
+// --- questions ---
+
+bool session_dispatch(struct session *s, struct dispatch *d)
+{
+    CHECK_ID(s->state == SESSION_LIVE || s->state == SESSION_DETACHED, s->key);
+    s->seq++;
+    replay_push(&s->replay, d);
+    return s->state == SESSION_LIVE;
+}
+
+bool session_wants(const struct session *s, uint64_t intents)
+{
+    return !s->bot || !intents || (s->intents & intents);
+}
+
+bool session_sees_guild(const struct session *s, uint64_t guild)
+{
+    return (guild >> 22) % s->shards == s->shard;
+}
+
+bool session_sees_private(const struct session *s)
+{
+    return s->shard == 0;
+}
+
+uint64_t session_deadline(const struct session *s)
+{
+    switch (s->state) {
+    case SESSION_HELLO:
+    case SESSION_LOADING:
+    case SESSION_LIVE:
+        return s->line.beat_by;
+    case SESSION_DETACHED:
+        return s->expires_at;
+    case SESSION_GONE:
+    case SESSION_STATES:
+        break;
+    }
+    return 0;
+}
+
+bool session_valid(const struct session *s)
+{
+    bool attached = s->state == SESSION_HELLO || s->state == SESSION_LOADING || s->state == SESSION_LIVE;
+    bool told = s->state == SESSION_LIVE || s->state == SESSION_DETACHED;
+    if (s->state >= SESSION_STATES || attached != (s->line.conn != 0) || strlen(s->id) != 32)
+        return false;
+    if (s->state != SESSION_GONE && (s->user == 0) != (s->state == SESSION_HELLO))
+        return false;
+    if (s->shards == 0 || s->shard >= s->shards)
+        return false;
+    if (told && (s->seq == 0 || s->replay.next != s->seq + 1))
+        return false;
+    if (s->n_voice > SESSION_VOICE_MAX + 1 || (s->voice_sent && s->n_voice == 0) || (s->n_voice && !s->voice))
+        return false;
+    return s->n_voice - (s->voice_sent ? 1u : 0u) <= SESSION_VOICE_MAX;
+}

@@ -1,0 +1,136 @@
+// session: one client from its socket's Hello to the end of its last chance to resume. Pure: the shell (conn.c,
+// session_io.c) looks up the facts that an input carries, hands it in with the time, and performs the effects in order.
+// Protocol: https://docs.discord.com/developers/events/gateway and https://docs.discord.food/gateway/using-gateway
+#pragma once
+#include "ops.h"
+#include "replay.h"
+#include "window.h"
+
+// HELLO: a socket that has not identified. LOADING: it has; what it sees is being read. LIVE: told READY, has a socket.
+// DETACHED: told READY, has none. GONE: over; only END is left to be performed.
+enum session_state { SESSION_HELLO, SESSION_LOADING, SESSION_LIVE, SESSION_DETACHED, SESSION_GONE, SESSION_STATES };
+
+struct session_rules {
+    uint64_t heartbeat_ms, resume_window_ms;
+    uint32_t replay_events;
+    uint64_t replay_bytes;
+};
+#define SESSION_EVENTS 120u      // that a client may send …
+#define SESSION_EVENTS_MS 60000u // … in this time
+#define SESSION_VOICE_MAX 8u     // voice updates that wait for the one under way
+#define SESSION_REGIONS_MAX 16u
+#define SESSION_INTENTS_MAX ((1ull << 32) - 1)
+
+struct line {      // what belongs to a socket; moves with it to the session that it resumes
+    uint64_t conn; // 0: none
+    struct window rate;
+    uint64_t beat_by; // when a heartbeat must have come
+    uint32_t v;
+};
+
+struct voice_item { // op 4 as it is to be passed on
+    uint64_t guild, channel, flags;
+    bool self_mute, self_deaf, self_video;
+    uint32_t n_regions;
+    char regions[SESSION_REGIONS_MAX][65];
+};
+
+struct session {
+    uint64_t key; // of the gateway's table: the first half of the id
+    char id[33];  // 32 hex digits
+    enum session_state state;
+    struct line line;         // conn != 0 exactly in HELLO, LOADING and LIVE
+    uint64_t user, issued_ms; // 0 exactly in HELLO; of the token
+    bool bot;                 // known from LIVE on
+    bool has_intents;
+    uint64_t intents, capabilities;
+    bool sharded;
+    uint32_t shard, shards; // shard < shards, from LOADING on
+    uint64_t seq;           // of the last dispatch; 0 before READY
+    struct replay replay;   // from LIVE on
+    uint64_t expires_at;    // DETACHED
+    bool voiced;            // has ever sent op 4: others must be told when it ends
+    bool voice_sent;        // voice[0] is under way
+    uint32_t n_voice;
+    struct voice_item *voice; // SESSION_VOICE_MAX + 1 of them, NULL before the first
+};
+
+enum session_in_kind {
+    // from the client; each counts against its rate
+    SESSION_IN_BEAT,
+    SESSION_IN_IDENTIFY,
+    SESSION_IN_VOICE,
+    SESSION_IN_CALL,
+    SESSION_IN_QUIET,
+    SESSION_IN_BROKEN, // no frame, or one too large
+    // from elsewhere
+    SESSION_IN_LOADED,   // or not: err
+    SESSION_IN_ANSWERED, // the voice command under way
+    SESSION_IN_LOST,     // the socket is gone
+    SESSION_IN_TICK,     // the deadline may have passed
+    SESSION_IN_REVOKED,  // the user's tokens of before `before_ms` are void
+    SESSION_IN_CUT,      // events are lost to it for good
+    SESSION_IN_STOP,     // the gateway stops
+    SESSION_IN_KINDS
+};
+
+struct session_in {
+    enum session_in_kind kind;
+    const struct op *op;      // IDENTIFY, VOICE, CALL
+    uint16_t code;            // BROKEN: to close with; LOST: the peer's
+    uint64_t user, issued_ms; // IDENTIFY: whose token it is, 0 nobody's
+    bool full, away;          // IDENTIFY: he has sessions enough; Redis cannot be asked now
+    int err;                  // LOADED: OK, ERR_MISSING (there is no such user), or trouble
+    bool bot;                 // LOADED
+    uint64_t before_ms;       // REVOKED
+};
+
+enum session_fx_kind {
+    SESSION_FX_ACK,       // op 11
+    SESSION_FX_INVALID,   // op 9, not resumable
+    SESSION_FX_RECONNECT, // op 7
+    SESSION_FX_CLOSE,     // the socket, with `code`
+    SESSION_FX_LOAD,      // read what the user sees and listen to it
+    SESSION_FX_READY,     // send READY as number 1, then what belongs to it
+    SESSION_FX_REPLAY,    // send again all behind `seq`, then RESUMED
+    SESSION_FX_VOICE,     // send voice[0] as a command
+    SESSION_FX_CALL,      // send CALL_CREATE for `channel` if the user sees a call there
+    SESSION_FX_UNLISTEN,  // the identify failed: listen to nothing
+    SESSION_FX_END,       // forget it; `tell`: its voice state must be left
+};
+struct session_fx {
+    enum session_fx_kind kind;
+    uint64_t conn; // ACK, INVALID, RECONNECT, CLOSE
+    uint16_t code;
+    uint64_t seq, channel;
+    bool tell;
+};
+#define SESSION_FX_MAX 4u
+struct session_fxs {
+    uint32_t n;
+    struct session_fx v[SESSION_FX_MAX];
+};
+
+// HELLO on a fresh socket. id: 32 hex digits, random.
+void session_init(struct session *s, const char id[33], uint64_t conn, uint32_t v, const struct session_rules *r,
+                  uint64_t now);
+void session_fini(struct session *s);
+// ERR_STATE: the input does not fit the state; nothing has changed and *out is empty.
+MUST_USE int session_step(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                          struct session_fxs *out);
+
+// Op 6 on `fresh`. `user`: whose token it gives, 0 nobody's. old: the session of that id, NULL when there is none.
+// When it is taken over, *mine says what becomes of fresh (it ends without a word) and *theirs what of old.
+void session_resume(struct session *fresh, struct session *old, const struct op *op, uint64_t user,
+                    const struct session_rules *r, uint64_t now, struct session_fxs *mine, struct session_fxs *theirs);
+
+// Numbers and keeps one event of a LIVE or DETACHED session. True: it is to be sent as well, with number s->seq.
+bool session_dispatch(struct session *s, struct dispatch *d);
+bool session_wants(const struct session *s, uint64_t intents); // intents: any of these; 0: never gated
+bool session_sees_guild(const struct session *s, uint64_t guild);
+bool session_sees_private(const struct session *s);
+uint64_t session_deadline(const struct session *s); // when a TICK is due; 0: never
+bool session_valid(const struct session *s);        // every invariant; asked after each step
+
+bool close_resumable(uint16_t code);
+const char *close_text(uint16_t code);

@@ -1,0 +1,93 @@
+// subs: which sessions hear which record, and how far each record's log has been followed. Pure.
+// Every record that a session here listens to has one position, `applied`; its listeners follow it. A listener whose
+// snapshot is older is behind and gets what it lacks from the log; one whose snapshot is newer is ahead and waits for
+// the others. So every session gets each version once, in order, whatever the bus did.
+#pragma once
+#include "record.h"
+#include "table.h"
+
+enum listen_state {
+    LISTEN_WAITING, // its snapshot is not there yet: it gets nothing
+    LISTEN_FOLLOWS, // it has what `applied` says
+    LISTEN_APART,   // it has what its own `at` says
+};
+
+struct holder;
+struct sub;
+struct listener { // one session at one record
+    struct sub *sub;
+    struct holder *holder;
+    enum listen_state state;
+    uint64_t at;    // APART
+    uint32_t index; // in sub->v
+};
+
+struct sub {
+    ref ref;
+    bool guild; // a guild, for what bots' intents say; else a private channel or a user
+    bool known; // `applied` means something: a snapshot or an entry gave it
+    uint64_t applied;
+    uint64_t seen;          // the newest version that anybody has mentioned
+    bool reading, again;    // its log is being read; and must be once more
+    uint32_t n, cap, n_odd; // n_odd: of them do not follow
+    struct listener **v;    // those that do not follow come first
+};
+
+struct holder { // one session
+    uint64_t session, user;
+    struct table refs;          // ref → listener
+    struct holder *next, *prev; // others of the user
+};
+
+struct subs {
+    struct table by_ref;     // ref → sub; owns
+    struct table by_session; // session → holder; owns, and its listeners
+    struct table by_user;    // user → first holder
+};
+
+struct keys { // a growing list of session keys
+    uint32_t n, cap;
+    uint64_t *v;
+};
+void keys_add(struct keys *k, uint64_t key);
+void keys_fini(struct keys *k);
+
+void subs_fini(struct subs *s);
+
+void subs_enter(struct subs *s, uint64_t session, uint64_t user); // before it joins anything
+// It leaves everything; `left` gets the refs that nobody here listens to any more.
+void subs_exit(struct subs *s, uint64_t session, struct keys *left);
+// WAITING at that record. True: the first one there. Already there: nothing changes.
+bool subs_join(struct subs *s, uint64_t session, ref r, bool guild);
+// Its snapshot is of `version`. True: the log must be read for it. Not waiting: nothing changes.
+MUST_USE bool subs_settle(struct subs *s, uint64_t session, ref r, uint64_t version);
+// True: it was the last one there.
+MUST_USE bool subs_leave(struct subs *s, uint64_t session, ref r);
+
+// It leaves all those records whose snapshot never came.
+void subs_leave_waiting(struct subs *s, uint64_t session, struct keys *left);
+
+struct sub *subs_get(const struct subs *s, ref r);
+bool subs_listens(const struct subs *s, uint64_t session, ref r);
+uint32_t subs_sessions_of(const struct subs *s, uint64_t user, struct keys *out); // out may be NULL; how many
+
+enum subs_verdict {
+    SUBS_APPLY, // next in line: address it, then subs_advance
+    SUBS_CATCH, // old for the record, but next for a listener behind: the same
+    SUBS_OLD,   // nobody wants it
+    SUBS_GAP,   // something before it is missing: read the log
+    SUBS_NONE,  // nobody listens, or the first snapshot will tell
+};
+enum subs_verdict subs_entry(struct subs *s, ref r, uint64_t version);
+// Who gets an event of that entry. to, user, session: as in `event` (proto/messages.def); session 0: there is none.
+void subs_address(const struct subs *s, ref r, uint64_t version, uint64_t to, uint64_t user, uint64_t session,
+                  struct keys *out);
+void subs_advance(struct subs *s, ref r, uint64_t version);
+
+// Reading a log. subs_read: from which version on (exclusive).
+uint64_t subs_read(const struct sub *sub);
+// The log's oldest entry is `first`: who lacks what was before it. They are lost; the others go on from there.
+void subs_cut(struct sub *sub, uint64_t first, struct keys *out);
+// The log has been read to its end. True: it must be read again.
+MUST_USE bool subs_read_done(struct sub *sub);
+bool subs_valid(const struct subs *s); // every invariant; for tests

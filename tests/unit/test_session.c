@@ -1,0 +1,611 @@
+// test_session: every (state, input) pair by table, then what the table cannot say: limits, voice, resume.
+#include "session.h"
+#include "check.h"
+
+static const struct session_rules rules = {
+    .heartbeat_ms = 41250, .resume_window_ms = 120000, .replay_events = 4, .replay_bytes = 1000};
+#define BEAT_MS (41250u + 41250u / 2 + 10000u)
+#define CONN 77u
+#define USER 900u
+#define ISSUED 5000u
+static const char id[33] = "30f32c5d54ae86130fc4a215c7474263";
+static struct session_fxs fx;
+
+static struct op identify_op(void)
+{
+    struct op op = {.kind = OP_IDENTIFY, .number = 2};
+    op.identify.c.capabilities = 22525;
+    op.identify.c.intents = 129;
+    op.identify.has_intents = op.identify.shard_ok = true;
+    op.identify.shards = 1;
+    return op;
+}
+
+static struct op voice_op(uint64_t channel)
+{
+    struct op op = {.kind = OP_VOICE, .number = 4};
+    op.voice.channel_id = channel;
+    return op;
+}
+
+static struct op call_op(uint64_t channel)
+{
+    struct op op = {.kind = OP_CALL, .number = 13};
+    op.call.channel_id = channel;
+    return op;
+}
+
+static int step(struct session *s, struct session_in in, uint64_t now)
+{
+    return session_step(s, &in, &rules, now, &fx);
+}
+
+static int identify(struct session *s, uint64_t now)
+{
+    struct op op = identify_op();
+    return step(s, (struct session_in){.kind = SESSION_IN_IDENTIFY, .op = &op, .user = USER, .issued_ms = ISSUED}, now);
+}
+
+static int voice(struct session *s, uint64_t channel)
+{
+    struct op op = voice_op(channel);
+    return step(s, (struct session_in){.kind = SESSION_IN_VOICE, .op = &op}, 0);
+}
+
+static struct session in_state(enum session_state state)
+{
+    struct session s;
+    session_init(&s, id, CONN, 9, &rules, 0);
+    if (state == SESSION_HELLO)
+        return s;
+    CHECK_EQ(identify(&s, 0), OK);
+    if (state == SESSION_LOADING)
+        return s;
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOADED}, 0), OK);
+    if (state == SESSION_LIVE)
+        return s;
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOST, .code = 1006}, 0), OK);
+    if (state == SESSION_GONE)
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_CUT}, 0), OK);
+    return s;
+}
+
+static void dispatch(struct session *s, const char *name, bool sent)
+{
+    struct dispatch *d = dispatch_new(bytes_of(name), BYTES_NONE);
+    CHECK_EQ(session_dispatch(s, d), sent);
+    dispatch_drop(d);
+}
+
+// --- the table: what one input makes of one state ---
+
+enum { NONE = 99 };
+#define SAME SESSION_STATES
+struct cell {
+    int err;
+    enum session_state next; // SAME: unchanged
+    int fx[2];               // kinds, NONE behind the last
+    uint16_t code;           // of CLOSE
+};
+#define REFUSED                                                                                                        \
+    {                                                                                                                  \
+        ERR_STATE, SAME, {NONE, NONE}, 0                                                                               \
+    }
+#define QUIET                                                                                                          \
+    {                                                                                                                  \
+        OK, SAME, {NONE, NONE}, 0                                                                                      \
+    }
+#define CLOSES(code, next)                                                                                             \
+    {                                                                                                                  \
+        OK, next, {SESSION_FX_CLOSE, NONE}, code                                                                       \
+    }
+#define DIES(code)                                                                                                     \
+    {                                                                                                                  \
+        OK, SESSION_GONE, {SESSION_FX_CLOSE, SESSION_FX_END}, code                                                     \
+    }
+#define DOES(kind)                                                                                                     \
+    {                                                                                                                  \
+        OK, SAME, {kind, NONE}, 0                                                                                      \
+    }
+#define ENDS                                                                                                           \
+    {                                                                                                                  \
+        OK, SESSION_GONE, {SESSION_FX_END, NONE}, 0                                                                    \
+    }
+#define ALL_GONE                                                                                                       \
+    {                                                                                                                  \
+        REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED,    \
+            REFUSED                                                                                                    \
+    }
+
+static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
+    {
+        [SESSION_HELLO] =
+            {
+                [SESSION_IN_BEAT] = DOES(SESSION_FX_ACK),
+                [SESSION_IN_IDENTIFY] = {OK, SESSION_LOADING, {SESSION_FX_LOAD, NONE}, 0},
+                [SESSION_IN_VOICE] = DIES(4003),
+                [SESSION_IN_CALL] = DIES(4003),
+                [SESSION_IN_QUIET] = DIES(4003),
+                [SESSION_IN_BROKEN] = DIES(4002),
+                [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_ANSWERED] = REFUSED,
+                [SESSION_IN_LOST] = ENDS,
+                [SESSION_IN_TICK] = DIES(4009),
+                [SESSION_IN_REVOKED] = REFUSED,
+                [SESSION_IN_CUT] = REFUSED,
+                [SESSION_IN_STOP] = DIES(4000),
+            },
+        [SESSION_LOADING] =
+            {
+                [SESSION_IN_BEAT] = DOES(SESSION_FX_ACK),
+                [SESSION_IN_IDENTIFY] = DIES(4005),
+                [SESSION_IN_VOICE] = QUIET,
+                [SESSION_IN_CALL] = QUIET,
+                [SESSION_IN_QUIET] = QUIET,
+                [SESSION_IN_BROKEN] = DIES(4002),
+                [SESSION_IN_LOADED] = {OK, SESSION_LIVE, {SESSION_FX_READY, NONE}, 0},
+                [SESSION_IN_ANSWERED] = REFUSED,
+                [SESSION_IN_LOST] = ENDS,
+                [SESSION_IN_TICK] = DIES(4009),
+                [SESSION_IN_REVOKED] = DIES(4004),
+                [SESSION_IN_CUT] = REFUSED,
+                [SESSION_IN_STOP] = DIES(4000),
+            },
+        [SESSION_LIVE] =
+            {
+                [SESSION_IN_BEAT] = DOES(SESSION_FX_ACK),
+                [SESSION_IN_IDENTIFY] = CLOSES(4005, SESSION_DETACHED),
+                [SESSION_IN_VOICE] = DOES(SESSION_FX_VOICE),
+                [SESSION_IN_CALL] = DOES(SESSION_FX_CALL),
+                [SESSION_IN_QUIET] = QUIET,
+                [SESSION_IN_BROKEN] = CLOSES(4002, SESSION_DETACHED),
+                [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_ANSWERED] = REFUSED, // nothing was asked
+                [SESSION_IN_LOST] = {OK, SESSION_DETACHED, {NONE, NONE}, 0},
+                [SESSION_IN_TICK] = CLOSES(4009, SESSION_DETACHED),
+                [SESSION_IN_REVOKED] = DIES(4004),
+                [SESSION_IN_CUT] = DIES(4000),
+                [SESSION_IN_STOP] = {OK, SESSION_DETACHED, {SESSION_FX_RECONNECT, SESSION_FX_CLOSE}, 4000},
+            },
+        [SESSION_DETACHED] =
+            {
+                [SESSION_IN_BEAT] = REFUSED,
+                [SESSION_IN_IDENTIFY] = REFUSED,
+                [SESSION_IN_VOICE] = REFUSED,
+                [SESSION_IN_CALL] = REFUSED,
+                [SESSION_IN_QUIET] = REFUSED,
+                [SESSION_IN_BROKEN] = REFUSED,
+                [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_ANSWERED] = REFUSED,
+                [SESSION_IN_LOST] = REFUSED,
+                [SESSION_IN_TICK] = ENDS,
+                [SESSION_IN_REVOKED] = ENDS,
+                [SESSION_IN_CUT] = ENDS,
+                [SESSION_IN_STOP] = QUIET,
+            },
+        [SESSION_GONE] = ALL_GONE,
+};
+
+static bool cell_fits(const struct cell *c, enum session_state from, int err, const struct session *s)
+{
+    uint32_t n = c->fx[0] == NONE ? 0 : c->fx[1] == NONE ? 1 : 2;
+    if (err != c->err || s->state != (c->next == SAME ? from : c->next) || fx.n != n || !session_valid(s))
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if ((int)fx.v[i].kind != c->fx[i])
+            return false;
+        if (fx.v[i].kind == SESSION_FX_CLOSE && (fx.v[i].code != c->code || fx.v[i].conn != CONN))
+            return false;
+    }
+    return true;
+}
+
+TEST(every_pair_of_state_and_input_does_what_the_table_says)
+{
+    struct op ops[] = {identify_op(), voice_op(5), call_op(5)};
+    for (enum session_state from = 0; from < SESSION_STATES; from++) {
+        for (enum session_in_kind kind = 0; kind < SESSION_IN_KINDS; kind++) {
+            struct session s = in_state(from), before = s;
+            struct session_in in = {kind,
+                                    .op = kind == SESSION_IN_IDENTIFY ? &ops[0]
+                                          : kind == SESSION_IN_VOICE  ? &ops[1]
+                                                                      : &ops[2],
+                                    .code = kind == SESSION_IN_LOST ? 1006 : 4002,
+                                    .user = USER,
+                                    .issued_ms = ISSUED,
+                                    .before_ms = ISSUED + 1};
+            int err = step(&s, in, kind == SESSION_IN_TICK ? 1000000 : 0);
+            if (!cell_fits(&table[from][kind], from, err, &s))
+                printf("state %d, input %d: err %d, state %d, %u effects\n", from, kind, err, s.state, fx.n),
+                    test_failures++;
+            before.line.rate = s.line.rate; // a refused input may still count
+            if (err == ERR_STATE)
+                CHECK_TRUE(memcmp(&before, &s, sizeof s) == 0);
+            session_fini(&s);
+        }
+    }
+}
+
+// --- identify ---
+
+TEST(identify_takes_what_the_client_says_of_itself)
+{
+    struct session s = in_state(SESSION_LOADING);
+    CHECK_TRUE(s.user == USER && s.issued_ms == ISSUED && s.capabilities == 22525 && s.intents == 129);
+    CHECK_TRUE(s.key == 0x30f32c5d54ae8613ull);
+    session_fini(&s);
+}
+
+TEST(each_reason_to_refuse_an_identify_has_its_close_code)
+{
+    struct op good = identify_op(), bad = identify_op(), shard = identify_op();
+    bad.malformed = true;
+    shard.identify.shard_ok = false;
+    const struct {
+        struct session_in in;
+        uint16_t code;
+    } rows[] = {
+        {{SESSION_IN_IDENTIFY, .op = &bad, .user = USER}, 4002},
+        {{SESSION_IN_IDENTIFY, .op = &good, .user = 0}, 4004},
+        {{SESSION_IN_IDENTIFY, .op = &shard, .user = USER}, 4010},
+        {{SESSION_IN_IDENTIFY, .op = &good, .user = USER, .full = true}, 4015},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct session s = in_state(SESSION_HELLO);
+        CHECK_EQ(step(&s, rows[i].in, 0), OK);
+        CHECK_EQ(fx.v[0].kind, SESSION_FX_CLOSE);
+        CHECK_EQ(fx.v[0].code, rows[i].code);
+        CHECK_EQ(s.state, SESSION_GONE);
+    }
+}
+
+TEST(while_redis_is_away_an_identify_may_be_tried_again_on_the_same_socket)
+{
+    struct session s = in_state(SESSION_HELLO);
+    struct op op = identify_op();
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_IDENTIFY, .op = &op, .user = USER, .away = true}, 0), OK);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_INVALID && fx.v[0].conn == CONN);
+    CHECK_EQ(s.state, SESSION_HELLO);
+    CHECK_EQ(identify(&s, 0), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOADED, .err = ERR_IO}, 0), OK);
+    CHECK_TRUE(fx.n == 2 && fx.v[0].kind == SESSION_FX_UNLISTEN && fx.v[1].kind == SESSION_FX_INVALID);
+    CHECK_TRUE(s.state == SESSION_HELLO && s.user == 0);
+    CHECK_EQ(identify(&s, 0), OK);
+    CHECK_EQ(s.state, SESSION_LOADING);
+}
+
+TEST(a_token_of_a_user_that_is_not_there_closes_with_4004)
+{
+    struct session s = in_state(SESSION_LOADING);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOADED, .err = ERR_MISSING}, 0), OK);
+    CHECK_TRUE(fx.v[0].kind == SESSION_FX_CLOSE && fx.v[0].code == 4004 && s.state == SESSION_GONE);
+}
+
+TEST(bots_must_say_intents_and_users_need_not)
+{
+    struct session s = in_state(SESSION_LOADING);
+    s.has_intents = false;
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOADED, .bot = true}, 0), OK);
+    CHECK_TRUE(fx.v[0].kind == SESSION_FX_CLOSE && fx.v[0].code == 4013);
+    s = in_state(SESSION_LOADING);
+    s.intents = SESSION_INTENTS_MAX + 1;
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOADED, .bot = true}, 0), OK);
+    CHECK_EQ(fx.v[0].code, 4013);
+    s = in_state(SESSION_LOADING);
+    s.has_intents = false;
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOADED}, 0), OK);
+    CHECK_EQ(s.state, SESSION_LIVE);
+    session_fini(&s);
+}
+
+TEST(intents_gate_bots_only)
+{
+    struct session s = in_state(SESSION_LIVE);
+    s.bot = true;
+    s.intents = 1 << 7;
+    CHECK_TRUE(session_wants(&s, 1 << 7) && session_wants(&s, 0) && !session_wants(&s, 1 << 9));
+    s.bot = false;
+    CHECK_TRUE(session_wants(&s, 1 << 9));
+    session_fini(&s);
+}
+
+TEST(a_shard_sees_its_guilds_and_the_first_one_private_channels)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_TRUE(session_sees_private(&s) && session_sees_guild(&s, 5ull << 22));
+    s.shards = 2;
+    CHECK_TRUE(session_sees_private(&s) && !session_sees_guild(&s, 5ull << 22) && session_sees_guild(&s, 4ull << 22));
+    s.shard = 1;
+    CHECK_TRUE(!session_sees_private(&s) && session_sees_guild(&s, 5ull << 22));
+    session_fini(&s);
+}
+
+// --- limits ---
+
+TEST(the_121st_event_of_a_minute_closes_with_4008_and_the_session_stays_resumable)
+{
+    struct session s = in_state(SESSION_LIVE); // its identify was the first
+    for (uint32_t i = 1; i < SESSION_EVENTS; i++) {
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_BEAT}, 100), OK);
+        CHECK_EQ(fx.v[0].kind, SESSION_FX_ACK);
+    }
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_BEAT}, 100), OK);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_CLOSE && fx.v[0].code == 4008 && s.state == SESSION_DETACHED);
+    session_fini(&s);
+}
+
+TEST(the_limit_holds_before_identify_and_is_over_after_a_minute)
+{
+    struct session s = in_state(SESSION_HELLO);
+    for (uint32_t i = 0; i < SESSION_EVENTS; i++)
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_BEAT}, 0), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_BEAT}, SESSION_EVENTS_MS), OK);
+    CHECK_EQ(fx.v[0].kind, SESSION_FX_ACK);
+    for (uint32_t i = 0; i < SESSION_EVENTS; i++)
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_BEAT}, SESSION_EVENTS_MS + 1), OK);
+    CHECK_TRUE(fx.v[0].code == 4008 && s.state == SESSION_GONE);
+}
+
+TEST(a_heartbeat_puts_the_deadline_off)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(session_deadline(&s), BEAT_MS);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_BEAT}, 40000), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_TICK}, BEAT_MS), OK);
+    CHECK_TRUE(fx.n == 0 && s.state == SESSION_LIVE);
+    CHECK_EQ(session_deadline(&s), 40000 + BEAT_MS);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_TICK}, 40000 + BEAT_MS), OK);
+    CHECK_TRUE(fx.v[0].code == 4009 && s.state == SESSION_DETACHED);
+    session_fini(&s);
+}
+
+TEST(only_a_close_for_good_ends_a_live_session_at_once)
+{
+    static const struct {
+        uint16_t code;
+        enum session_state next;
+    } rows[] = {{1000, SESSION_GONE},     {1001, SESSION_GONE},     {1005, SESSION_DETACHED}, {1006, SESSION_DETACHED},
+                {4000, SESSION_DETACHED}, {4200, SESSION_DETACHED}, {1011, SESSION_DETACHED}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct session s = in_state(SESSION_LIVE);
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOST, .code = rows[i].code}, 10), OK);
+        CHECK_EQ(s.state, rows[i].next);
+        if (s.state == SESSION_DETACHED)
+            CHECK_EQ(session_deadline(&s), 10 + rules.resume_window_ms);
+        session_fini(&s);
+    }
+}
+
+TEST(a_token_minted_after_the_revocation_keeps_its_session)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_REVOKED, .before_ms = ISSUED}, 0), OK);
+    CHECK_TRUE(fx.n == 0 && s.state == SESSION_LIVE);
+    session_fini(&s);
+}
+
+// --- voice ---
+
+static bool ended_with(bool tell)
+{
+    return fx.n > 0 && fx.v[fx.n - 1].kind == SESSION_FX_END && fx.v[fx.n - 1].tell == tell;
+}
+
+TEST(one_voice_command_is_under_way_at_a_time_and_the_others_follow_in_order)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(voice(&s, 1), OK);
+    CHECK_TRUE(fx.n == 1 && s.voice[0].channel == 1);
+    CHECK_EQ(voice(&s, 2), OK);
+    CHECK_EQ(voice(&s, 3), OK);
+    CHECK_EQ(fx.n, 0);
+    for (uint64_t channel = 2; channel <= 3; channel++) {
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_ANSWERED}, 0), OK);
+        CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_VOICE && s.voice[0].channel == channel);
+    }
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_ANSWERED}, 0), OK);
+    CHECK_EQ(fx.n, 0);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_ANSWERED}, 0), ERR_STATE);
+    session_fini(&s);
+}
+
+TEST(of_too_many_voice_updates_the_oldest_that_waits_is_dropped)
+{
+    struct session s = in_state(SESSION_LIVE);
+    for (uint64_t channel = 1; channel <= SESSION_VOICE_MAX + 4; channel++)
+        CHECK_EQ(voice(&s, channel), OK);
+    CHECK_EQ(s.n_voice, SESSION_VOICE_MAX + 1);
+    CHECK_EQ(s.voice[0].channel, 1);
+    CHECK_EQ(s.voice[1].channel, 5);
+    CHECK_EQ(s.voice[SESSION_VOICE_MAX].channel, SESSION_VOICE_MAX + 4);
+    session_fini(&s);
+}
+
+TEST(voice_goes_on_while_the_socket_is_lost)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(voice(&s, 1), OK);
+    CHECK_EQ(voice(&s, 2), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOST, .code = 1006}, 0), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_ANSWERED}, 0), OK);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_VOICE && s.voice[0].channel == 2);
+    session_fini(&s);
+}
+
+TEST(the_ranked_regions_are_taken_else_the_one_region)
+{
+    struct session s = in_state(SESSION_LIVE);
+    struct op op = voice_op(1);
+    const struct bytes many[] = {BYTES("b"), BYTES(""), BYTES("c")};
+    op.voice.preferred_region = BYTES("a");
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_VOICE, .op = &op}, 0), OK);
+    op.voice.preferred_regions = (struct texts){3, many};
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_VOICE, .op = &op}, 0), OK);
+    CHECK_EQ(s.voice[0].n_regions, 1);
+    CHECK_STR(s.voice[0].regions[0], "a");
+    CHECK_EQ(s.voice[1].n_regions, 2);
+    CHECK_STR(s.voice[1].regions[1], "c");
+    session_fini(&s);
+}
+
+TEST(others_are_told_of_the_end_only_when_there_was_voice)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOST, .code = 1000}, 0), OK);
+    CHECK_TRUE(ended_with(false));
+    s = in_state(SESSION_LIVE);
+    CHECK_EQ(voice(&s, 1), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOST, .code = 1000}, 0), OK);
+    CHECK_TRUE(ended_with(true));
+    session_fini(&s);
+}
+
+// --- events and resume ---
+
+static struct op resume_op(uint64_t seq)
+{
+    struct op op = {.kind = OP_RESUME, .number = 6};
+    op.resume.seq = seq;
+    return op;
+}
+
+struct resumed {
+    struct session fresh, old;
+    struct session_fxs mine, theirs;
+};
+
+// `state` is the old session's, which has sent READY and then `events` more.
+static void resume(struct resumed *r, enum session_state state, uint64_t events, uint64_t seq, uint64_t user)
+{
+    struct op op = resume_op(seq);
+    session_init(&r->fresh, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", CONN + 1, 10, &rules, 0);
+    r->old = in_state(state);
+    for (uint64_t i = 0; i < events; i++)
+        dispatch(&r->old, "E", state == SESSION_LIVE);
+    session_resume(&r->fresh, &r->old, &op, user, &rules, 50, &r->mine, &r->theirs);
+}
+
+static void resume_fini(struct resumed *r)
+{
+    session_fini(&r->fresh);
+    session_fini(&r->old);
+}
+
+TEST(events_are_numbered_from_ready_on_and_kept_while_detached)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(s.seq, 1);
+    dispatch(&s, "A", true);
+    CHECK_EQ(s.seq, 2);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOST, .code = 1006}, 0), OK);
+    dispatch(&s, "B", false);
+    CHECK_EQ(s.seq, 3);
+    CHECK_TRUE(replay_can(&s.replay, 1));
+    session_fini(&s);
+}
+
+TEST(a_detached_session_is_taken_up_by_the_new_socket)
+{
+    struct resumed r;
+    resume(&r, SESSION_DETACHED, 3, 2, USER);
+    CHECK_TRUE(r.mine.n == 1 && r.mine.v[0].kind == SESSION_FX_END && !r.mine.v[0].tell);
+    CHECK_TRUE(r.theirs.n == 1 && r.theirs.v[0].kind == SESSION_FX_REPLAY && r.theirs.v[0].seq == 2);
+    CHECK_TRUE(r.fresh.state == SESSION_GONE && r.old.state == SESSION_LIVE);
+    CHECK_TRUE(r.old.line.conn == CONN + 1 && r.old.line.v == 10);
+    CHECK_EQ(r.old.line.rate.used, 1);
+    CHECK_STR(r.old.id, id);
+    resume_fini(&r);
+}
+
+TEST(a_live_session_is_taken_over_from_its_old_socket)
+{
+    struct resumed r;
+    resume(&r, SESSION_LIVE, 1, 2, USER);
+    CHECK_TRUE(r.theirs.n == 2 && r.theirs.v[0].kind == SESSION_FX_CLOSE && r.theirs.v[0].conn == CONN);
+    CHECK_EQ(r.theirs.v[1].kind, SESSION_FX_REPLAY);
+    CHECK_EQ(r.old.line.conn, CONN + 1);
+    resume_fini(&r);
+}
+
+TEST(nobody_resumes_what_is_not_theirs_or_not_resumable)
+{
+    static const struct {
+        enum session_state state;
+        uint64_t user;
+    } rows[] = {{SESSION_DETACHED, USER + 1}, {SESSION_LIVE, USER + 1}, {SESSION_DETACHED, 0},
+                {SESSION_HELLO, USER},        {SESSION_LOADING, USER},  {SESSION_GONE, USER}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct resumed r;
+        resume(&r, rows[i].state, 0, 1, rows[i].user);
+        CHECK_TRUE(r.mine.n == 1 && r.mine.v[0].kind == SESSION_FX_INVALID && r.mine.v[0].conn == CONN + 1);
+        CHECK_TRUE(r.theirs.n == 0 && r.fresh.state == SESSION_HELLO && r.old.state == rows[i].state);
+        resume_fini(&r);
+    }
+    struct session fresh = in_state(SESSION_HELLO);
+    struct op op = resume_op(1);
+    struct session_fxs mine, theirs;
+    session_resume(&fresh, NULL, &op, USER, &rules, 0, &mine, &theirs);
+    CHECK_TRUE(mine.n == 1 && mine.v[0].kind == SESSION_FX_INVALID);
+    CHECK_EQ(identify(&fresh, 0), OK); // the socket is still good
+    CHECK_EQ(fresh.state, SESSION_LOADING);
+}
+
+TEST(a_number_that_was_never_sent_closes_with_4007_and_harms_nobody)
+{
+    struct resumed r;
+    resume(&r, SESSION_DETACHED, 1, 3, USER);
+    CHECK_TRUE(r.mine.v[0].kind == SESSION_FX_CLOSE && r.mine.v[0].code == 4007 && r.mine.v[0].conn == CONN + 1);
+    CHECK_EQ(r.old.state, SESSION_DETACHED);
+    resume_fini(&r);
+}
+
+TEST(what_fell_out_of_the_replay_cannot_be_resumed)
+{
+    struct resumed r;
+    resume(&r, SESSION_DETACHED, 6, 2, USER); // numbers 4 to 7 are held
+    CHECK_TRUE(r.mine.n == 1 && r.mine.v[0].kind == SESSION_FX_INVALID && r.fresh.state == SESSION_HELLO);
+    CHECK_TRUE(r.theirs.n == 1 && r.theirs.v[0].kind == SESSION_FX_END && r.old.state == SESSION_GONE);
+    resume_fini(&r);
+    resume(&r, SESSION_LIVE, 6, 2, USER); // somebody else may still be at it
+    CHECK_TRUE(r.theirs.n == 0 && r.old.state == SESSION_LIVE);
+    resume_fini(&r);
+    resume(&r, SESSION_DETACHED, 6, 3, USER);
+    CHECK_EQ(r.old.state, SESSION_LIVE);
+    resume_fini(&r);
+}
+
+TEST(a_resume_on_an_identified_socket_closes_with_4005)
+{
+    struct session mine = in_state(SESSION_LIVE), old = in_state(SESSION_DETACHED);
+    struct op op = resume_op(1);
+    struct session_fxs a, b;
+    session_resume(&mine, &old, &op, USER, &rules, 0, &a, &b);
+    CHECK_TRUE(a.v[0].kind == SESSION_FX_CLOSE && a.v[0].code == 4005 && mine.state == SESSION_DETACHED);
+    CHECK_TRUE(b.n == 0 && old.state == SESSION_DETACHED);
+    session_fini(&mine);
+    session_fini(&old);
+}
+
+TEST(a_malformed_resume_closes_with_4002)
+{
+    struct session fresh = in_state(SESSION_HELLO);
+    struct op op = resume_op(1);
+    struct session_fxs a, b;
+    op.malformed = true;
+    session_resume(&fresh, NULL, &op, USER, &rules, 0, &a, &b);
+    CHECK_TRUE(a.v[0].code == 4002 && fresh.state == SESSION_GONE);
+}
+
+TEST(a_resume_counts_against_the_rate_too)
+{
+    struct session fresh = in_state(SESSION_HELLO);
+    struct op op = resume_op(1);
+    struct session_fxs a, b;
+    for (uint32_t i = 0; i < SESSION_EVENTS; i++)
+        session_resume(&fresh, NULL, &op, USER, &rules, 0, &a, &b);
+    CHECK_EQ(fresh.state, SESSION_HELLO);
+    session_resume(&fresh, NULL, &op, USER, &rules, 0, &a, &b);
+    CHECK_TRUE(a.v[0].code == 4008 && fresh.state == SESSION_GONE);
+}
+
+MAIN
