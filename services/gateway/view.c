@@ -4,6 +4,7 @@
 #define ALL_PERMISSIONS ((1ull << 53) - 1) // every bit that a JSON number could hold
 #define PERMISSION_ADMINISTRATOR (1ull << 3)
 #define AFK_TIMEOUT_S 300u
+#define BITRATE 64000u // of a voice channel whose record does not say
 #define MEMBERS_MAX 500000u
 #define FLAGS_OF_BOTS 565248u // presence, members and message content, limited: what an unverified bot may ask for
 
@@ -94,7 +95,7 @@ void view_channel(struct buf *out, const struct guild_channel *c, uint64_t guild
             .name = c->name,
             .position = c->position,
             .parent_id = c->parent,
-            .bitrate = c->bitrate,
+            .bitrate = c->bitrate ? c->bitrate : BITRATE,
             .user_limit = c->user_limit,
             .rtc_region = c->rtc_region,
             .video_quality_mode = 1,
@@ -170,6 +171,11 @@ uint64_t view_permissions(const struct loaded_guild *g, uint64_t user)
     return all & PERMISSION_ADMINISTRATOR ? ALL_PERMISSIONS : all;
 }
 
+void view_counts(struct buf *out, const struct loaded_guild *g)
+{
+    buf_printf(out, ",\"approximate_member_count\":%u,\"approximate_presence_count\":%u", g->n_members, g->n_members);
+}
+
 void view_my_guild(struct buf *out, const struct loaded_guild *g, uint64_t user, bool with_counts)
 {
     const struct j_my_guild j = {
@@ -182,7 +188,7 @@ void view_my_guild(struct buf *out, const struct loaded_guild *g, uint64_t user,
     JSON(out, j_my_guild, &j);
     if (with_counts) {
         out->n--; // its closing brace
-        buf_printf(out, ",\"approximate_member_count\":%u,\"approximate_presence_count\":%u}", g->n_members,
-                   g->n_members);
+        view_counts(out, g);
+        buf_char(out, '}');
     }
 }

@@ -20,4 +20,6 @@ void view_member_json(struct buf *out, const struct member *m, struct user_set u
 const struct member *view_find_member(const struct loaded_guild *g, uint64_t user); // NULL: not in it
 // What his roles allow, in the whole guild.
 uint64_t view_permissions(const struct loaded_guild *g, uint64_t user);
+// ,"approximate_…_count":… for the end of an object.
+void view_counts(struct buf *out, const struct loaded_guild *g);
 void view_my_guild(struct buf *out, const struct loaded_guild *g, uint64_t user, bool with_counts);

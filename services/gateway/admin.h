@@ -1,0 +1,40 @@
+// admin: what the admin API answers (README, "Admin"): people, tokens, private channels, friendships, whole worlds.
+// Pure. One request is stepped until it has an answer; each step but the last wants commands sent to the message
+// service, and the next one gets their answers. The shell is admin_io.c.
+#pragma once
+#include "route.h"
+#include "schema.h"
+
+// When this process last minted a token and last revoked some: a token is void when it is not younger than the
+// revocation, so the two never happen in one millisecond.
+struct admin_clock {
+    uint64_t minted, revoked; // unix ms
+};
+
+struct admin_request {
+    const char *method;
+    struct bytes path, content_type, authorization, body; // as in struct web_request
+    struct bytes admin_token, token_secret;               // of the configuration
+    struct admin_clock *clock;
+    uint64_t now; // unix ms
+    // The steps' own; begins as zero.
+    uint32_t stage;
+    struct a_user user;
+    struct a_users users;
+};
+
+#define ADMIN_COMMANDS_MAX 11u // of one step: ten users and an owner
+struct admin_out {
+    int status; // 0: commands; otherwise the answer, without a body when `body` is empty
+    struct bytes body;
+    uint64_t key;
+    uint32_t n;
+    const struct msg *commands;
+    bool slow; // they may take their time
+};
+
+// answers: of the commands that the last step wanted, NULL for one whose time ran out. *out lives in the arena, the
+// request or the answers.
+void admin_step(struct arena *a, struct admin_request *r, const struct answer *const *answers, struct admin_out *out);
+// Too many requests under way, and the like.
+void admin_refuse(struct arena *a, int64_t err, struct admin_out *out);

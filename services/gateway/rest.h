@@ -1,0 +1,55 @@
+// rest: what the public HTTP API answers. Pure. One request is stepped until it has an answer: each step looks at what
+// was read for it so far and wants one more thing read, commands sent, or the answer given. The shell (rest_io.c) does
+// that and steps again; it decides nothing. Routes: routes.def. Error codes: proto/errors.def.
+#pragma once
+#include "bus.h"
+#include "load.h"
+#include "route.h"
+
+enum rest_who { WHO_ANYBODY, WHO_SIGNED_IN, WHO_USERS, WHO_BOTS };
+
+enum rest_want {
+    REST_ANSWER,       // status and body; no body when it is empty
+    REST_LOAD_USERS,   // users
+    REST_LOAD_CHANNEL, // channel
+    REST_LOAD_WORLD,   // what the asker sees; parts
+    REST_COMMANDS,     // all of them at once; then rest_answered
+};
+
+struct rest_request {
+    const char *method;
+    struct bytes path, query, content_type, body; // as in struct web_request
+    uint64_t user;                                // whose token it came with; 0: nobody's
+    struct bytes url;                             // of the websocket, for who asks for it
+    // What the last step wanted, and how the reading went. Nothing yet: REST_ANSWER.
+    enum rest_want had;
+    int err;
+    struct user_set users; // REST_LOAD_USERS; REST_LOAD_CHANNEL: its recipients
+    const struct loaded_channel *channel;
+    const struct world *world;
+    // The steps' own; begins as zero.
+    bool known, bot;
+};
+
+#define REST_COMMANDS_MAX 100u // of one request
+struct rest_out {
+    enum rest_want want;
+    int status;
+    struct bytes body;
+    struct ids users;
+    uint64_t channel;
+    unsigned parts;
+    enum bus_kind to; // of the commands
+    uint64_t key;
+    uint32_t n;
+    const struct msg *commands;
+    bool each_for_itself; // a refused one is passed over: it stands for none of the others
+};
+
+// Everything in *out lives in the arena or the request.
+void rest_step(struct arena *a, struct rest_request *r, struct rest_out *out);
+// What becomes of the commands of `asked` once all are answered; a NULL is one whose time ran out.
+void rest_answered(struct arena *a, const struct rest_out *asked, const struct answer *const *answers,
+                   struct rest_out *out);
+// An answer of its own: too many requests under way (130000), trouble (ERR_TIMEOUT, …) and the like.
+void rest_refuse(struct arena *a, int64_t err, struct rest_out *out);

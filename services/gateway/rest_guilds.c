@@ -1,0 +1,141 @@
+// rest_guilds: one handler per route that shows guilds. All are read from what the asker sees: who is no member does
+// not find them (10004).
+#include "rest_private.h"
+
+#define MY_GUILDS_MAX 200u
+#define MEMBERS_PAGE_MAX 1000u
+
+void handle_guild(struct step *s)
+{
+    const struct loaded_guild *g = rest_loaded_guild(s);
+    if (!g)
+        return;
+    bool counts = form_query_flag(s->a, s->r->query, "with_counts");
+    struct buf out = {0};
+    view_guild(&out, g, counts);
+    if (counts) {
+        view_counts(&out, g);
+        buf_char(&out, '}');
+    }
+    rest_reply_buf(s, &out);
+}
+
+void handle_guild_channels(struct step *s)
+{
+    const struct loaded_guild *g = rest_loaded_guild(s);
+    if (!g)
+        return;
+    struct buf out = {0};
+    view_channels(&out, g, true);
+    rest_reply_buf(s, &out);
+}
+
+void handle_guild_members(struct step *s)
+{
+    uint64_t limit = 1, after = 0;
+    bool has_after;
+    struct fault fault = {0};
+    int err = form_query_number(s->a, s->r->query, "limit", 1, MEMBERS_PAGE_MAX, &limit, &fault);
+    err = err ? err : form_query_id(s->a, s->r->query, "after", &after, &has_after, &fault);
+    if (rest_refused(s, err, &fault))
+        return;
+    const struct loaded_guild *g = rest_loaded_guild(s);
+    if (!g)
+        return;
+    struct buf out = {0};
+    const char *comma = "";
+    buf_char(&out, '[');
+    for (uint32_t i = 0; i < g->n_members && limit > 0; i++) {
+        if (g->members[i].user <= after)
+            continue;
+        buf_str(&out, comma);
+        view_member_json(&out, &g->members[i], s->r->world->users);
+        comma = ",";
+        limit--;
+    }
+    buf_char(&out, ']');
+    rest_reply_buf(s, &out);
+}
+
+void handle_guild_member(struct step *s)
+{
+    const struct loaded_guild *g = rest_loaded_guild(s);
+    if (!g)
+        return;
+    const struct member *m = view_find_member(g, s->route.id[1]);
+    if (rest_refused(s, m ? API_OK : API_UNKNOWN_MEMBER, NULL))
+        return;
+    struct buf out = {0};
+    view_member_json(&out, m, s->r->world->users);
+    rest_reply_buf(s, &out);
+}
+
+void handle_guild_regions(struct step *s)
+{
+    if (rest_loaded_guild(s))
+        handle_regions(s);
+}
+
+// Which part of w->guilds a page is: after counts from the front, before from the back.
+static void page(const struct world *w, uint64_t limit, const uint64_t *before, const uint64_t *after, uint32_t *from,
+                 uint32_t *to)
+{
+    *from = 0;
+    *to = w->n_guilds;
+    while (before && *to > 0 && w->guilds[*to - 1].guild.id >= *before)
+        --*to;
+    while (after && *from < *to && w->guilds[*from].guild.id <= *after)
+        ++*from;
+    if (*to - *from <= limit)
+        return;
+    if (before && !after)
+        *from = *to - (uint32_t)limit;
+    else
+        *to = *from + (uint32_t)limit;
+}
+
+void handle_my_guilds(struct step *s)
+{
+    uint64_t limit = MY_GUILDS_MAX, before, after;
+    bool has_before, has_after;
+    struct fault fault = {0};
+    int err = form_query_number(s->a, s->r->query, "limit", 1, MY_GUILDS_MAX, &limit, &fault);
+    err = err ? err : form_query_id(s->a, s->r->query, "before", &before, &has_before, &fault);
+    err = err ? err : form_query_id(s->a, s->r->query, "after", &after, &has_after, &fault);
+    if (rest_refused(s, err, &fault))
+        return;
+    const struct world *w = rest_world(s, LOAD_GUILDS);
+    if (!w)
+        return;
+    bool counts = form_query_flag(s->a, s->r->query, "with_counts");
+    uint32_t from, to;
+    page(w, limit, has_before ? &before : NULL, has_after ? &after : NULL, &from, &to);
+    struct buf out = {0};
+    buf_char(&out, '[');
+    for (uint32_t i = from; i < to; i++) {
+        buf_str(&out, i > from ? "," : "");
+        view_my_guild(&out, &w->guilds[i], s->r->user, counts);
+    }
+    buf_char(&out, ']');
+    rest_reply_buf(s, &out);
+}
+
+// A channel that is no private one: shown to members of its guild.
+void rest_guild_channel(struct step *s)
+{
+    const struct world *w = rest_world(s, LOAD_GUILDS);
+    if (!w)
+        return;
+    for (uint32_t i = 0; i < w->n_guilds; i++) {
+        const struct loaded_guild *g = &w->guilds[i];
+        for (uint32_t k = 0; k < g->n_channels; k++) {
+            if (g->channels[k].id != s->route.id[0])
+                continue;
+            struct buf out = {0};
+            view_channel(&out, &g->channels[k], g->guild.id);
+            rest_reply_buf(s, &out);
+            return;
+        }
+    }
+    rest_refused(s, API_MISSING_ACCESS, NULL);
+}
