@@ -16,7 +16,7 @@ const char *bus_kind_name(enum bus_kind k); // "gateway", "call-manager", …
 struct bus;
 struct answer; // proto/messages.def: err, body
 struct bus_from {
-    uint64_t command; // id
+    uint64_t command;  // id
     uint64_t deadline; // unix ms
     char instance[48]; // who asked
 };
@@ -45,16 +45,16 @@ struct bus_cfg {
 };
 
 struct bus *bus_new(struct loop *l, struct store *s, struct bus_cfg cfg);
-void bus_watch(struct bus *b, enum bus_kind kind); // keep its live instances known; needed before bus_command to it
-bool bus_ready(const struct bus *b);               // registered, and every watched kind has been read once
+void bus_watch(struct bus *b, enum bus_kind kind);     // keep its live instances known; needed before bus_command to it
+bool bus_ready(const struct bus *b);                   // registered, and every watched kind has been read once
 bool bus_has(const struct bus *b, enum bus_kind kind); // a live instance is known
-uint64_t bus_new_id(struct bus *b);                // a random command id, never 0
+uint64_t bus_new_id(struct bus *b);                    // a random command id, never 0
 
 // Sends a command to the instance that rendezvous hashing picks for `key`; repeats it every 250 ms until answered.
 // `fn` is called exactly once, from the loop. Returns the command's id. For a command that continues another one
 // (and must be applied once even when its sender dies and somebody else sends it again) give `id` != 0.
-uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id, const struct msg *m, uint64_t timeout_ms,
-                     bus_answer_fn fn, void *ctx);
+uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id, const struct msg *m,
+                     uint64_t timeout_ms, bus_answer_fn fn, void *ctx);
 void bus_forget(struct bus *b, uint64_t id); // its callback will not run; the command may still take effect
 // Answers a command. The bus keeps recent answers and gives them to repeats by itself; a repeat of one that is still
 // being worked on is dropped. Every command handed to on_command must be answered once, later is fine.

@@ -1,0 +1,471 @@
+// bus: the registry in Redis, the peers found there, and the sockets. See bus.h.
+// All of nng's calls here are non-blocking, and receives are driven by its pollable descriptor: in 1.5.2 a receive
+// that is cancelled or times out can crash a subscriber, and one that never waits cannot be cancelled.
+#include "bus_private.h"
+#include "log.h"
+#include "metrics.h"
+#include <nng/protocol/pipeline0/pull.h>
+#include <nng/protocol/pipeline0/push.h>
+#include <nng/protocol/pubsub0/pub.h>
+#include <nng/protocol/pubsub0/sub.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RECV_TURN 64u    // messages taken in one turn of the loop
+#define RECONNECT_MS 10  // nng's default of 100 ms and more loses that much after each cut
+#define PRUNE_LEASES 10u // an instance that has been silent for so many leases leaves the registry
+
+const char *bus_kind_name(enum bus_kind k)
+{
+    static const char *const names[BUS_KINDS] = {"gateway", "call-manager", "region-allocator", "message",
+                                                 "voice-node"};
+    CHECK(k < BUS_KINDS);
+    return names[k];
+}
+
+// --- dialled sockets ---
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+{
+    struct bus_out *o = arg; // on one of nng's threads
+    (void)pipe;
+    atomic_fetch_add(&o->pipes, ev == NNG_PIPE_EV_ADD_POST ? 1 : -1);
+    uv_async_send(o->wake);
+}
+
+bool bus_out_up(struct bus_out *o)
+{
+    return o->open && atomic_load(&o->pipes) > 0;
+}
+
+static void tune(nng_socket s)
+{
+    (void)nng_setopt_int(s, NNG_OPT_SENDBUF, BUS_QUEUE); // each kind of socket has only some of these
+    (void)nng_setopt_int(s, NNG_OPT_RECVBUF, BUS_QUEUE);
+    (void)nng_setopt_ms(s, NNG_OPT_RECONNMINT, RECONNECT_MS);
+    (void)nng_setopt_ms(s, NNG_OPT_RECONNMAXT, RECONNECT_MS);
+    (void)nng_setopt_size(s, NNG_OPT_RECVMAXSZ, 16u * 1024u * 1024u);
+}
+
+int bus_out_open(struct bus_out *o, struct bus *b, int (*open)(nng_socket *), const char *url)
+{
+    if (o->open)
+        return OK;
+    if (open(&o->socket) != 0)
+        return ERR_IO;
+    o->open = true;
+    o->wake = b->wake;
+    atomic_store(&o->pipes, 0);
+    tune(o->socket);
+    (void)nng_pipe_notify(o->socket, NNG_PIPE_EV_ADD_POST, on_pipe, o);
+    (void)nng_pipe_notify(o->socket, NNG_PIPE_EV_REM_POST, on_pipe, o);
+    int err = nng_dial(o->socket, url, NULL, NNG_FLAG_NONBLOCK);
+    if (err == 0)
+        return OK;
+    LOG(WARN, EV("bus.dial"), KS("url", url), KS("why", nng_strerror(err)));
+    nng_close(o->socket);
+    o->open = false;
+    return ERR_IO;
+}
+
+static void out_close(struct bus_out *o)
+{
+    if (o->open)
+        nng_close(o->socket);
+    o->open = false;
+}
+
+int bus_send(struct bus_out *o, struct bytes head, struct bytes body)
+{
+    nng_msg *m;
+    CHECK(nng_msg_alloc(&m, 0) == 0);
+    CHECK(nng_msg_append(m, head.p, head.n) == 0 && nng_msg_append(m, body.p, body.n) == 0);
+    if (nng_sendmsg(o->socket, m, NNG_FLAG_NONBLOCK) == 0)
+        return OK;
+    nng_msg_free(m);
+    M.bus_refused++;
+    return ERR_FULL;
+}
+
+// --- peers ---
+
+struct bus_peer *bus_peer_named(const struct bus *b, struct bytes name)
+{
+    return table_get(&b->peers, bytes_hash(name));
+}
+
+size_t bus_peers_of(const struct bus *b, enum bus_kind kind, uint64_t *hashes, size_t max)
+{
+    size_t n = 0;
+    struct bus_peer *p;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        if (p->kind == kind && n < max)
+            hashes[n++] = p->hash;
+    return n;
+}
+
+bool bus_has(const struct bus *b, enum bus_kind kind)
+{
+    uint64_t one;
+    return bus_peers_of(b, kind, &one, 1) > 0;
+}
+
+static void peer_gone(struct bus *b, struct bus_peer *p, const char *why)
+{
+    bool told = b->watched[p->kind] && !b->stopped;
+    table_remove(&b->peers, p->hash);
+    mem_free(table_remove(&b->links, p->hash));
+    out_close(&p->events);
+    out_close(&p->commands);
+    loop_unflush(b->loop, &p->flush);
+    if (told && b->cfg.on_peer)
+        b->cfg.on_peer(b->cfg.ctx, p->kind, p->name, false);
+    if (!b->stopped)
+        bus_event_lost(b, why); // what it committed and did not get out stands in the logs
+    buf_fini(&p->batch);
+    mem_free(p);
+}
+
+static void peer_here(struct bus *b, enum bus_kind kind, const struct bus_node *node)
+{
+    struct bus_peer *p = bus_peer_named(b, node->instance);
+    if (p && p->epoch != node->epoch) {
+        peer_gone(b, p, "a peer was started anew");
+        p = NULL;
+    }
+    if (p || table_get(&b->peers, bytes_hash(node->instance)) || b->peers.n >= BUS_PEERS_MAX) {
+        if (p)
+            p->seen = true;
+        return;
+    }
+    p = mem_alloc(sizeof *p);
+    *p = (struct bus_peer){
+        .bus = b, .kind = kind, .hash = bytes_hash(node->instance), .epoch = node->epoch, .seen = true};
+    p->flush.fn = bus_event_flush;
+    if (bytes_copy(p->name, sizeof p->name, node->instance) != OK ||
+        bytes_copy(p->events_url, sizeof p->events_url, node->events_url) != OK ||
+        bytes_copy(p->commands_url, sizeof p->commands_url, node->commands_url) != OK) {
+        mem_free(p);
+        return;
+    }
+    table_put(&b->peers, p->hash, p);
+    // Dialled at once: the first message should not have to wait for the connection.
+    (void)!bus_out_open(&p->events, b, nng_pub0_open, p->events_url);
+    if (b->watched[kind])
+        (void)!bus_out_open(&p->commands, b, nng_push0_open, p->commands_url);
+    if (b->watched[kind] && b->cfg.on_peer)
+        b->cfg.on_peer(b->cfg.ctx, kind, p->name, true);
+}
+
+// --- registry ---
+
+struct look { // at one kind, or at one instance of it
+    struct bus *b;
+    enum bus_kind kind;
+};
+
+static void keep_all(struct bus *b, enum bus_kind kind)
+{
+    struct bus_peer *p;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        if (p->kind == kind)
+            p->seen = true;
+}
+
+static void look_done(struct bus *b)
+{
+    struct bus_peer *p;
+    if (--b->looking > 0 || b->stopped)
+        return;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        if (!p->seen)
+            peer_gone(b, p, "a peer's lease ran out");
+    for (int k = 0; k < BUS_KINDS; k++)
+        b->read[k] = true;
+}
+
+static void on_node(void *ctx, const struct reply *r)
+{
+    struct look look = *(struct look *)ctx;
+    struct bus_node node;
+    struct bytes blob = reply_text(r);
+    mem_free(ctx);
+    if (!reply_ok(r))
+        keep_all(look.b, look.kind); // Redis is away: nobody is gone for that
+    if (!look.b->stopped && blob.n > 0) {
+        if (UNPACK(&look.b->arena, bus_node, blob, &node) == OK)
+            peer_here(look.b, look.kind, &node);
+        else
+            M.bus_invalid++;
+        arena_reset(&look.b->arena);
+    }
+    look_done(look.b);
+}
+
+static void look_at(struct bus *b, enum bus_kind kind, struct bytes instance)
+{
+    struct look *look = mem_alloc(sizeof *look);
+    *look = (struct look){b, kind};
+    b->looking++;
+    store_cmd(b->store, on_node, look, "GET bus:%s:%b", bus_kind_name(kind), instance.p, instance.n);
+}
+
+static void on_kind(void *ctx, const struct reply *r)
+{
+    struct look look = *(struct look *)ctx;
+    mem_free(ctx);
+    if (!reply_ok(r))
+        keep_all(look.b, look.kind);
+    for (size_t i = 0; i < reply_n(r) && !look.b->stopped; i++)
+        look_at(look.b, look.kind, reply_text(reply_at(r, i)));
+    look_done(look.b);
+}
+
+void bus_look(struct bus *b)
+{
+    struct bus_peer *p;
+    if (b->looking > 0 || b->stopped || !store_up(b->store))
+        return;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        p->seen = false;
+    for (int k = 0; k < BUS_KINDS; k++) {
+        struct look *look = mem_alloc(sizeof *look);
+        *look = (struct look){b, (enum bus_kind)k};
+        b->looking++;
+        store_cmd(b->store, on_kind, look, "ZRANGE bus:%s 0 %u", bus_kind_name((enum bus_kind)k), BUS_PEERS_MAX - 1);
+    }
+}
+
+static void on_registered(void *ctx, const struct reply *r)
+{
+    struct bus *b = ctx;
+    if (!reply_ok(r) || b->stopped)
+        return;
+    // SET … GET answers what stood there: nothing at the first time, and nothing after our own lease has run out.
+    if (b->own_known && reply_kind(r) == REPLY_NIL)
+        bus_event_lost(b, "our own lease ran out");
+    b->own_known = b->registered = true;
+}
+
+static void register_self(struct bus *b)
+{
+    struct buf node = {0};
+    const char *kind = bus_kind_name(b->cfg.kind);
+    unsigned long long now = loop_unix_ms(b->loop), lease = b->cfg.lease_ms;
+    if (!store_up(b->store))
+        return;
+    PACK(&node, bus_node,
+         (&(struct bus_node){bytes_of(b->instance), bytes_of(b->events_url), bytes_of(b->commands_url), b->epoch}));
+    store_cmd(b->store, on_registered, b, "SET bus:%s:%s %b PX %llu GET", kind, b->instance, node.p, node.n, lease);
+    store_cmd(b->store, NULL, NULL, "ZADD bus:%s %llu %s", kind, now + lease, b->instance);
+    store_cmd(b->store, NULL, NULL, "ZREMRANGEBYSCORE bus:%s -inf %llu", kind, now - PRUNE_LEASES * lease);
+    buf_fini(&node);
+}
+
+static void on_renew(struct timer *t, uint64_t now)
+{
+    struct bus *b = container_of(t, struct bus, renew);
+    (void)now;
+    // Soon at first, so that a process that has just started is found and finds the others without delay.
+    loop_arm(b->loop, t, b->registered && b->read[0] ? b->cfg.lease_ms / 3 : 20);
+    register_self(b);
+    bus_look(b);
+}
+
+static void on_beat(struct timer *t, uint64_t now)
+{
+    struct bus *b = container_of(t, struct bus, beat);
+    (void)now;
+    loop_arm(b->loop, t, BUS_BEAT_MS / 2);
+    bus_event_beats(b);
+    bus_command_forget_old(b);
+}
+
+// --- receiving ---
+
+static void drain(struct bus *b, nng_socket socket, void (*fn)(struct bus *b, struct bytes message))
+{
+    nng_msg *m;
+    for (uint32_t i = 0; i < RECV_TURN && !b->stopped; i++) {
+        if (nng_recvmsg(socket, &m, NNG_FLAG_NONBLOCK) != 0)
+            return;
+        fn(b, (struct bytes){nng_msg_body(m), nng_msg_len(m)});
+        nng_msg_free(m);
+        arena_reset(&b->arena);
+    } // the descriptor is level-triggered: a remainder comes back in the next turn
+}
+
+static void on_sub(uv_poll_t *poll, int status, int events)
+{
+    struct bus *b = poll->data;
+    (void)events;
+    if (status == 0)
+        drain(b, b->sub, bus_event_batch);
+}
+
+static void on_pull(uv_poll_t *poll, int status, int events)
+{
+    struct bus *b = poll->data;
+    (void)events;
+    if (status == 0)
+        drain(b, b->pull, bus_command_message);
+}
+
+static void on_sub_pipe_lost(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+{
+    struct bus *b = arg; // on one of nng's threads
+    (void)pipe;
+    (void)ev;
+    atomic_store(&b->pipe_lost, true);
+    uv_async_send(b->wake);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct bus *b = wake->data;
+    struct bus_peer *p;
+    if (b->stopped)
+        return;
+    if (atomic_exchange(&b->pipe_lost, false)) {
+        bus_event_lost(b, "a publisher's pipe was dropped");
+        bus_look(b);
+    }
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        if (p->batch.n > 0 && bus_out_up(&p->events))
+            loop_flush(b->loop, &p->flush);
+    bus_command_links_changed(b);
+}
+
+// --- life ---
+
+static int listen_on(nng_socket s, const char *bind, const char *host, char *url, size_t size)
+{
+    char address[300];
+    nng_listener l;
+    int port, err;
+    snprintf(address, sizeof address, "tcp://%s:0", bind);
+    err = nng_listen(s, address, &l, 0);
+    if (err == 0)
+        err = nng_listener_get_int(l, NNG_OPT_TCP_BOUND_PORT, &port);
+    if (err != 0) {
+        LOG(ERROR, EV("bus.listen"), KS("address", address), KS("why", nng_strerror(err)));
+        return ERR_IO;
+    }
+    snprintf(url, size, "tcp://%s:%d", host, port);
+    return OK;
+}
+
+static uv_poll_t *poll_on(struct bus *b, nng_socket s, uv_poll_cb fn)
+{
+    int fd;
+    uv_poll_t *poll = mem_alloc(sizeof *poll);
+    CHECK(nng_getopt_int(s, NNG_OPT_RECVFD, &fd) == 0);
+    CHECK(uv_poll_init(loop_uv(b->loop), poll, fd) == 0);
+    poll->data = b;
+    CHECK(uv_poll_start(poll, UV_READABLE, fn) == 0);
+    return poll;
+}
+
+struct bus *bus_new(struct loop *l, struct store *s, struct bus_cfg cfg)
+{
+    struct bus *b = mem_alloc(sizeof *b);
+    b->loop = l;
+    b->store = s;
+    b->cfg = cfg;
+    CHECK(bytes_copy(b->instance, sizeof b->instance, bytes_of(cfg.instance)) == OK);
+    randombytes_buf(&b->epoch, sizeof b->epoch);
+    CHECK(nng_sub0_open(&b->sub) == 0 && nng_pull0_open(&b->pull) == 0);
+    CHECK(nng_setopt(b->sub, NNG_OPT_SUB_SUBSCRIBE, "", 0) == 0); // whoever dials us means us
+    tune(b->sub);
+    tune(b->pull);
+    if (listen_on(b->sub, cfg.bind, cfg.host, b->events_url, sizeof b->events_url) != OK ||
+        listen_on(b->pull, cfg.bind, cfg.host, b->commands_url, sizeof b->commands_url) != OK) {
+        nng_close(b->sub);
+        nng_close(b->pull);
+        mem_free(b);
+        return NULL;
+    }
+    b->wake = mem_alloc(sizeof *b->wake);
+    CHECK(uv_async_init(loop_uv(l), b->wake, on_wake) == 0);
+    b->wake->data = b;
+    (void)nng_pipe_notify(b->sub, NNG_PIPE_EV_REM_POST, on_sub_pipe_lost, b);
+    b->sub_poll = poll_on(b, b->sub, on_sub);
+    b->pull_poll = poll_on(b, b->pull, on_pull);
+    b->loss.fn = bus_event_loss_flush;
+    b->newest = &b->oldest;
+    b->renew.fire = on_renew;
+    b->beat.fire = on_beat;
+    loop_arm(l, &b->renew, 0);
+    loop_arm(l, &b->beat, BUS_BEAT_MS);
+    return b;
+}
+
+void bus_watch(struct bus *b, enum bus_kind kind)
+{
+    struct bus_peer *p;
+    b->watched[kind] = true;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        if (p->kind == kind && b->cfg.on_peer)
+            b->cfg.on_peer(b->cfg.ctx, kind, p->name, true);
+}
+
+bool bus_ready(const struct bus *b)
+{
+    for (int k = 0; k < BUS_KINDS; k++)
+        if (!b->read[k])
+            return false;
+    return b->registered && !b->stopped;
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    mem_free(handle);
+}
+
+void bus_stop(struct bus *b)
+{
+    struct bus_peer *p;
+    const char *kind = bus_kind_name(b->cfg.kind);
+    if (b->stopped)
+        return;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        bus_event_flush(&p->flush);
+    b->stopped = true;
+    store_cmd(b->store, NULL, NULL, "DEL bus:%s:%s", kind, b->instance);
+    store_cmd(b->store, NULL, NULL, "ZREM bus:%s %s", kind, b->instance);
+    loop_cancel(b->loop, &b->renew);
+    loop_cancel(b->loop, &b->beat);
+    loop_unflush(b->loop, &b->loss);
+    uv_poll_stop(b->sub_poll);
+    uv_poll_stop(b->pull_poll);
+    uv_close((uv_handle_t *)b->sub_poll, free_handle);
+    uv_close((uv_handle_t *)b->pull_poll, free_handle);
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        peer_gone(b, p, "");
+    nng_close(b->sub);
+    nng_close(b->pull);
+    uv_close((uv_handle_t *)b->wake, free_handle); // nng's threads have no socket left to tell of
+    bus_command_stop(b);
+}
+
+void bus_free(struct bus *b)
+{
+    struct bus_link *l;
+    for (uint32_t i = 0; (l = table_next(&b->links, &i, NULL)) != NULL;)
+        mem_free(l);
+    table_fini(&b->links);
+    table_fini(&b->peers);
+    arena_fini(&b->arena);
+    mem_free(b);
+}
+
+void bus_dump(const struct bus *b, struct buf *out)
+{
+    struct bus_peer *p;
+    buf_printf(out, "bus %s: %u peers, %u commands waiting, %u running, %u answers kept\n", b->instance, b->peers.n,
+               b->pending.n, b->running.n, b->kept.n);
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        buf_printf(out, "  %s %s batches=%llu unsent=%zu\n", bus_kind_name(p->kind), p->name,
+                   (unsigned long long)p->seq, p->batch.n);
+}

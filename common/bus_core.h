@@ -1,0 +1,25 @@
+// bus_core: the bus's decisions: who gets a command, and whether a link has lost something. Pure.
+#pragma once
+#include "bytes.h"
+
+// Rendezvous hashing: everybody who knows the same instances picks the same one for a key, and when one goes only its
+// own keys move. names: bytes_hash of each instance's name. `not`: one to avoid unless it is the only one, 0: none.
+// Returns the index, or n when there is none.
+size_t bus_pick(const uint64_t *names, size_t n, uint64_t key, uint64_t not );
+
+// The receiving end of one publisher's link.
+struct bus_link {
+    uint64_t epoch, seq; // of the publisher, and of its last batch
+    uint64_t heard_at;   // ms
+    bool silent;         // its silence has been told already
+};
+
+enum bus_heard {
+    BUS_HEARD_OK,
+    BUS_HEARD_OLD,  // came before: not to be delivered again
+    BUS_HEARD_LOST, // to be delivered, and something before it is missing
+};
+#define BUS_BEAT_MS 200u    // an idle link says that it is there, and what it sent last
+#define BUS_SILENT_MS 1000u // several beats missed
+enum bus_heard bus_link_heard(struct bus_link *l, uint64_t epoch, uint64_t seq, bool beat, uint64_t now);
+bool bus_link_fell_silent(struct bus_link *l, uint64_t now); // true once per silence

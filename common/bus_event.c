@@ -1,0 +1,223 @@
+// bus_event: links of numbered batches. What a turn of the loop has for one subscriber goes out as one nng message; a
+// link that has nothing to say beats. The receiver counts, and every sign of loss reaches on_loss, once per turn.
+#include "bus_private.h"
+#include "log.h"
+#include "metrics.h"
+#include <string.h>
+
+// --- out ---
+
+static struct bytes head_of(struct buf *out, const struct bus *b, uint64_t seq, bool beat)
+{
+    PACK(out, bus_head, (&(struct bus_head){bytes_of(b->instance), b->epoch, seq, beat}));
+    return buf_bytes(out);
+}
+
+void bus_event_flush(struct loop_flush *f)
+{
+    struct bus_peer *p = container_of(f, struct bus_peer, flush);
+    struct buf head = {0};
+    if (p->batch.n == 0 || !bus_out_up(&p->events))
+        return; // it stays queued until the link is up
+    // A batch that cannot be queued still takes its number: the receiver sees the gap and reads the logs.
+    (void)!bus_send(&p->events, head_of(&head, p->bus, ++p->seq, false), buf_bytes(&p->batch));
+    p->sent_at = loop_now(p->bus->loop);
+    M.bus_batches_sent++;
+    buf_reset(&p->batch);
+    buf_fini(&head);
+}
+
+void bus_event_queue(struct bus_peer *p, struct bytes encoded)
+{
+    if (p->batch.n + encoded.n > BUS_UNSENT_MAX) {
+        buf_reset(&p->batch);
+        p->seq++; // lost, and visibly so
+        M.bus_refused++;
+    }
+    buf_add(&p->batch, encoded.p, encoded.n);
+    M.bus_sent++;
+    if (p->batch.n >= BUS_BATCH_MAX)
+        bus_event_flush(&p->flush);
+    else
+        loop_flush(p->bus->loop, &p->flush);
+}
+
+int bus_publish(struct bus *b, const char *instance, struct bytes encoded)
+{
+    struct bus_peer *p = bus_peer_named(b, bytes_of(instance));
+    if (!p || b->stopped)
+        return ERR_MISSING;
+    bus_event_queue(p, encoded);
+    return OK;
+}
+
+void bus_broadcast(struct bus *b, enum bus_kind kind, struct bytes encoded)
+{
+    struct bus_peer *p;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL && !b->stopped;)
+        if (p->kind == kind)
+            bus_event_queue(p, encoded);
+}
+
+void bus_event_beats(struct bus *b)
+{
+    struct bus_peer *p;
+    struct bus_link *l;
+    uint64_t now = loop_now(b->loop);
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
+        struct buf head = {0};
+        if (!bus_out_up(&p->events) || p->batch.n > 0 || now - p->sent_at < BUS_BEAT_MS)
+            continue;
+        (void)!bus_send(&p->events, head_of(&head, b, p->seq, true), BYTES_NONE);
+        p->sent_at = now;
+        buf_fini(&head);
+    }
+    for (uint32_t i = 0; (l = table_next(&b->links, &i, NULL)) != NULL;)
+        if (bus_link_fell_silent(l, now))
+            bus_event_lost(b, "a publisher fell silent");
+}
+
+// --- in ---
+
+void bus_event_lost(struct bus *b, const char *why)
+{
+    M.bus_gaps++;
+    b->loss_why = why;
+    loop_flush(b->loop, &b->loss);
+}
+
+void bus_event_loss_flush(struct loop_flush *f)
+{
+    struct bus *b = container_of(f, struct bus, loss);
+    if (!b->stopped && b->cfg.on_loss)
+        b->cfg.on_loss(b->cfg.ctx, b->loss_why);
+}
+
+static void invalid(const char *what)
+{
+    M.bus_invalid++;
+    LOG_PEER(WARN, EV("bus.invalid"), KS("what", what));
+}
+
+// What the link says of this batch; a publisher that is heard for the first time gets a link.
+static enum bus_heard heard(struct bus *b, const struct bus_head *head)
+{
+    uint64_t name = bytes_hash(head->instance);
+    struct bus_link *l = table_get(&b->links, name);
+    if (!l) {
+        if (b->links.n >= BUS_PEERS_MAX)
+            return BUS_HEARD_OLD;
+        l = mem_alloc(sizeof *l);
+        table_put(&b->links, name, l);
+    }
+    return bus_link_heard(l, head->epoch, head->seq, head->beat, loop_now(b->loop));
+}
+
+static void deliver(struct bus *b, const struct msg *m)
+{
+    const struct answer *answer = MSG_IS(m, answer);
+    M.bus_received++;
+    if (answer)
+        bus_command_answered(b, answer);
+    else if (b->cfg.on_event)
+        b->cfg.on_event(b->cfg.ctx, m);
+}
+
+void bus_event_batch(struct bus *b, struct bytes batch)
+{
+    struct msg m;
+    if (msg_take(&b->arena, &batch, &m) != OK || !MSG_IS(&m, bus_head)) {
+        invalid("a batch without a head");
+        return;
+    }
+    switch (heard(b, m.v)) {
+    case BUS_HEARD_OLD:
+        return;
+    case BUS_HEARD_LOST:
+        bus_event_lost(b, "a batch is missing");
+        break;
+    case BUS_HEARD_OK:
+        break;
+    }
+    while (batch.n > 0 && !b->stopped) {
+        int err = msg_take(&b->arena, &batch, &m);
+        if (err == OK) {
+            deliver(b, &m);
+        } else {
+            invalid(err == ERR_MISSING ? "a message of a kind that this process does not know"
+                                       : "a message in a batch");
+            if (err != ERR_MISSING) {
+                bus_event_lost(b, "the rest of a batch was invalid");
+                return;
+            }
+        }
+    }
+}
+
+// --- commits that publish ---
+
+struct published {
+    struct bus *b;
+    commit_fn fn;
+    void *ctx;
+    ref ref;
+    struct bytes entry; // behind this struct
+};
+
+struct unknown { // a listener that is not among our peers
+    struct bus *b;
+    ref ref;
+    char instance[48];
+};
+
+static void on_unknown_score(void *ctx, const struct reply *r)
+{
+    struct unknown u = *(struct unknown *)ctx;
+    char key[RECORD_KEY_MAX];
+    mem_free(ctx);
+    // Not even in the registry any more: it has been gone for many leases. (One that is back listens anew.)
+    if (r && reply_kind(r) == REPLY_NIL && !u.b->stopped)
+        store_cmd(u.b->store, NULL, NULL, "SREM %s %s", record_key(key, u.ref, "gw"), u.instance);
+}
+
+static void listener_unknown(struct bus *b, ref r, struct bytes instance)
+{
+    struct unknown *u = mem_alloc(sizeof *u);
+    *u = (struct unknown){.b = b, .ref = r};
+    if (bytes_copy(u->instance, sizeof u->instance, instance) != OK) {
+        mem_free(u);
+        return;
+    }
+    bus_look(b); // if it is new it finds out by our first beat that it has missed something
+    store_cmd(b->store, on_unknown_score, u, "ZSCORE bus:gateway %s", u->instance);
+}
+
+static void publish(struct published *p, const struct reply *listeners)
+{
+    for (size_t i = 0; i < reply_n(listeners); i++) {
+        struct bytes name = reply_text(reply_at(listeners, i));
+        struct bus_peer *peer = bus_peer_named(p->b, name);
+        if (peer)
+            bus_event_queue(peer, p->entry);
+        else
+            listener_unknown(p->b, p->ref, name);
+    }
+}
+
+static void on_commit(void *ctx, const struct commit_result *r)
+{
+    struct published *p = ctx;
+    if (r->err == OK && !p->b->stopped)
+        publish(p, r->listeners);
+    if (p->fn)
+        p->fn(p->ctx, r);
+    mem_free(p);
+}
+
+void bus_commit(struct bus *b, const struct commit *c, commit_fn fn, void *ctx)
+{
+    struct published *p = mem_alloc(sizeof *p + c->entry.n);
+    *p = (struct published){b, fn, ctx, c->ref, {(char *)(p + 1), c->entry.n}};
+    memcpy(p + 1, c->entry.p, c->entry.n);
+    record_commit(b->store, c, on_commit, p);
+}

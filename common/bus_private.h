@@ -1,0 +1,89 @@
+// bus_private: what the three files of the bus share: bus.c (registry, peers, sockets), bus_event.c (links of batches),
+// bus_command.c (commands and their answers). Nobody else includes this.
+#pragma once
+#include "bus.h"
+#include "bus_core.h"
+#include "loop.h"
+#include "table.h"
+#include <nng/nng.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#define BUS_BATCH_MAX (256u * 1024u)        // a fuller batch is sent at once
+#define BUS_UNSENT_MAX (4u * 1024u * 1024u) // held for a link that is not up yet; more is lost, visibly
+#define BUS_QUEUE 8192                      // messages in nng's own queues, its maximum
+
+// A dialled socket. nng tells of pipes on its own threads: they touch `pipes` and wake the loop, nothing else.
+struct bus_out {
+    nng_socket socket;
+    bool open;
+    atomic_int pipes;
+    uv_async_t *wake;
+};
+
+struct bus_peer { // an instance that others have in the registry
+    struct bus *bus;
+    enum bus_kind kind;
+    char name[48];
+    uint64_t hash; // of the name, its key in the table
+    char events_url[257], commands_url[257];
+    uint64_t epoch;
+    bool seen; // in the registry at the last look
+    struct bus_out events, commands;
+    struct loop_flush flush;
+    struct buf batch; // what this turn has for it
+    uint64_t seq, sent_at;
+};
+
+struct bus_pending; // bus_command.c
+struct bus_kept;
+
+struct bus {
+    struct loop *loop;
+    struct store *store;
+    struct bus_cfg cfg;
+    char instance[48], events_url[256], commands_url[256];
+    uint64_t epoch;
+    nng_socket sub, pull;
+    uv_poll_t *sub_poll, *pull_poll;
+    uv_async_t *wake;
+    atomic_bool pipe_lost; // of the SUB socket
+    bool stopped, registered, own_known;
+    bool watched[BUS_KINDS], read[BUS_KINDS];
+    uint32_t looking;   // registry replies still to come
+    struct table peers; // by hash of the name
+    struct table links; // struct bus_link by hash of the publisher's name
+    struct timer renew, beat;
+    struct loop_flush loss;
+    const char *loss_why;
+    struct arena arena; // of the message being handled
+    // Commands.
+    struct table pending; // struct bus_pending by id
+    struct table running; // struct bus_from by id: taken, not answered yet
+    struct table kept;    // struct bus_kept by id: answered
+    struct bus_kept *oldest, **newest;
+};
+
+// bus.c
+struct bus_peer *bus_peer_named(const struct bus *b, struct bytes name); // NULL when unknown
+bool bus_out_up(struct bus_out *o);
+MUST_USE int bus_out_open(struct bus_out *o, struct bus *b, int (*open)(nng_socket *), const char *url);
+MUST_USE int bus_send(struct bus_out *o, struct bytes head, struct bytes body);
+void bus_look(struct bus *b); // at the registry, soon
+size_t bus_peers_of(const struct bus *b, enum bus_kind kind, uint64_t *hashes, size_t max);
+#define BUS_PEERS_MAX 1024u
+
+// bus_event.c
+void bus_event_batch(struct bus *b, struct bytes batch);
+void bus_event_beats(struct bus *b);
+void bus_event_flush(struct loop_flush *f);
+void bus_event_lost(struct bus *b, const char *why);
+void bus_event_loss_flush(struct loop_flush *f);
+void bus_event_queue(struct bus_peer *p, struct bytes encoded);
+
+// bus_command.c
+void bus_command_message(struct bus *b, struct bytes message);
+void bus_command_answered(struct bus *b, const struct answer *a);
+void bus_command_links_changed(struct bus *b); // a link came up: what waits for it goes out now
+void bus_command_forget_old(struct bus *b);
+void bus_command_stop(struct bus *b);
