@@ -22,6 +22,7 @@ struct gateway_cfg {
 
 struct conns;
 struct fanout;
+struct system;
 struct loads;
 struct rest;
 struct admin;
@@ -31,7 +32,8 @@ struct gateway {
     struct gateway_cfg cfg;
     struct web *web, *admin_web;
     struct conns *conns;   // conn.c: connections and sessions
-    struct fanout *fanout; // fanout.c: records listened to, revoked tokens, regions
+    struct fanout *fanout; // fanout.c: records listened to
+    struct system *system; // system.c: revoked tokens, voice regions
     struct loads *loads;   // load.c
     struct rest *rest;     // rest_io.c
     struct admin *admin;   // admin_io.c

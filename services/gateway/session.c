@@ -40,15 +40,29 @@ const char *close_text(uint16_t code)
 
 // --- life ---
 
+int session_key(struct bytes id, uint64_t *key)
+{
+    uint64_t v = 0;
+    if (id.n != 32)
+        return ERR_INVALID;
+    for (size_t i = 0; i < id.n; i++) {
+        char c = id.p[i];
+        bool digit = c >= '0' && c <= '9';
+        if (!digit && (c < 'a' || c > 'f'))
+            return ERR_INVALID;
+        if (i < 16)
+            v = v << 4 | (uint64_t)(digit ? c - '0' : c - 'a' + 10);
+    }
+    *key = v;
+    return OK;
+}
+
 void session_init(struct session *s, const char id[33], uint64_t conn, uint32_t v, const struct session_rules *r,
                   uint64_t now)
 {
     *s = (struct session){.state = SESSION_HELLO, .shards = 1};
     memcpy(s->id, id, sizeof s->id);
-    for (int i = 0; i < 16; i++) {
-        uint32_t c = (uint8_t)id[i];
-        s->key = s->key << 4 | (c <= '9' ? c - '0' : c - 'a' + 10u);
-    }
+    CHECK(session_key(bytes_of(id), &s->key) == OK);
     s->line = (struct line){.conn = conn, .v = v};
     window_init(&s->line.rate, SESSION_EVENTS, SESSION_EVENTS_MS, now);
     s->line.beat_by = now + r->heartbeat_ms + r->heartbeat_ms / 2 + 10000;

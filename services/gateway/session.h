@@ -115,6 +115,7 @@ struct session_fxs {
 void session_init(struct session *s, const char id[33], uint64_t conn, uint32_t v, const struct session_rules *r,
                   uint64_t now);
 void session_fini(struct session *s);
+MUST_USE int session_key(struct bytes id, uint64_t *key); // ERR_INVALID: not 32 hex digits
 // ERR_STATE: the input does not fit the state; nothing has changed and *out is empty.
 MUST_USE int session_step(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
                           struct session_fxs *out);

@@ -206,6 +206,15 @@ struct sub *subs_get(const struct subs *s, ref r)
     return table_get(&s->by_ref, r);
 }
 
+bool subs_position(const struct subs *s, uint64_t session, ref r, uint64_t *at)
+{
+    const struct listener *l = listener_of(s, session, r);
+    if (!l || l->state == LISTEN_WAITING)
+        return false;
+    *at = l->state == LISTEN_APART ? l->at : l->sub->applied;
+    return true;
+}
+
 bool subs_listens(const struct subs *s, uint64_t session, ref r)
 {
     return listener_of(s, session, r) != NULL;

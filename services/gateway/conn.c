@@ -1,0 +1,216 @@
+// conn: websockets to sessions and back. Opens, closes, reads frames, sends messages plain or compressed.
+#include "conns.h"
+
+#include <stdio.h>
+
+static struct client *client_get(const struct gateway *g, uint64_t conn)
+{
+    return table_get(&g->conns->clients, conn);
+}
+
+static struct live *live_of(const struct gateway *g, uint64_t conn)
+{
+    const struct client *c = client_get(g, conn);
+    return c && c->session ? live_get(g, c->session) : NULL;
+}
+
+// --- out ---
+
+void client_send(struct gateway *g, uint64_t conn, struct bytes head, struct bytes tail)
+{
+    const struct client *c = client_get(g, conn);
+    if (!c)
+        return;
+    if (!c->squeeze) {
+        web_send2(g->web, conn, head, tail, false);
+        return;
+    }
+    buf_reset(&g->conns->squeezed);
+    squeeze_add(c->squeeze, &g->conns->squeezed, head, tail);
+    web_send(g->web, conn, buf_bytes(&g->conns->squeezed), true);
+}
+
+void client_close(struct gateway *g, uint64_t conn, uint16_t code)
+{
+    struct client *c = client_get(g, conn);
+    if (c)
+        c->session = 0;
+    web_close(g->web, conn, code, close_text(code));
+}
+
+void client_bind(struct gateway *g, uint64_t conn, uint64_t session)
+{
+    struct client *c = client_get(g, conn);
+    if (c)
+        c->session = session;
+}
+
+// --- in ---
+
+static void hello(struct gateway *g, uint64_t conn)
+{
+    char text[160];
+    int n = snprintf(text, sizeof text,
+                     "{\"op\":10,\"s\":null,\"t\":null,\"d\":{\"heartbeat_interval\":%llu,\"_trace\":[\"%s\"]}}",
+                     (unsigned long long)g->cfg.heartbeat_ms, g->svc.instance);
+    client_send(g, conn, BYTES_NONE, (struct bytes){text, (size_t)n});
+}
+
+void conns_open(void *ctx, uint64_t conn, struct bytes path, struct bytes query, const char *address)
+{
+    struct gateway *g = ctx;
+    struct hail hail;
+    uint16_t code = ops_hail(query, &hail);
+    (void)path; // libraries put one and another there
+    if (code || g->conns->stopping) {
+        code = code ? code : 4000;
+        LOG_PEER(INFO, EV("conn.refused"), KU("conn", conn), KS("peer", address), KU("code", code));
+        web_close(g->web, conn, code, close_text(code));
+        return;
+    }
+    struct client *c = mem_alloc(sizeof *c);
+    c->id = conn;
+    if (hail.zlib)
+        c->squeeze = squeeze_new((uint32_t)g->cfg.deflate_bits);
+    table_put(&g->conns->clients, conn, c);
+    c->session = live_new(g, conn, hail.v)->s.key;
+    LOG_PEER(DEBUG, EV("conn.open"), KU("conn", conn), KS("peer", address), KU("v", hail.v));
+    hello(g, conn);
+}
+
+static void identify(struct live *l, const struct op *op)
+{
+    struct gateway *g = l->g;
+    struct session_in in = {.kind = SESSION_IN_IDENTIFY, .op = op};
+    if (!op->malformed && system_auth(g, op->identify.c.token, &in.user, &in.issued_ms) != OK)
+        in.user = 0;
+    in.full = subs_sessions_of(fanout_subs(g), in.user, NULL) >= g->cfg.sessions_per_user;
+    in.away = !store_up(g->svc.store);
+    live_step(l, &in);
+}
+
+static void take(struct live *l, const struct op *op)
+{
+    switch (op->kind) {
+    case OP_BEAT:
+        live_step(l, &(struct session_in){.kind = SESSION_IN_BEAT});
+        break;
+    case OP_IDENTIFY:
+        identify(l, op);
+        break;
+    case OP_RESUME:
+        live_resume(l, op);
+        break;
+    case OP_VOICE:
+        live_step(l, &(struct session_in){.kind = SESSION_IN_VOICE, .op = op});
+        break;
+    case OP_CALL:
+        live_step(l, &(struct session_in){.kind = SESSION_IN_CALL, .op = op});
+        break;
+    case OP_UNKNOWN:
+        M.client_ops_unknown++;
+        live_step(l, &(struct session_in){.kind = SESSION_IN_QUIET});
+        break;
+    case OP_QUIET:
+        live_step(l, &(struct session_in){.kind = SESSION_IN_QUIET});
+        break;
+    case OP_BROKEN:
+        live_step(l, &(struct session_in){.kind = SESSION_IN_BROKEN, .code = op->code});
+        break;
+    }
+}
+
+void conns_message(void *ctx, uint64_t conn, struct bytes payload, bool binary)
+{
+    struct gateway *g = ctx;
+    struct live *l = live_of(g, conn);
+    struct op op;
+    (void)binary; // some libraries send their JSON so
+    M.client_frames++;
+    if (!l)
+        return;
+    ops_read(&g->conns->arena, payload, &op);
+    take(l, &op);
+    ops_done(&op);
+    arena_reset(&g->conns->arena);
+}
+
+void conns_too_large(void *ctx, uint64_t conn)
+{
+    struct live *l = live_of(ctx, conn);
+    M.client_frames++;
+    if (l)
+        live_step(l, &(struct session_in){.kind = SESSION_IN_BROKEN, .code = 4002});
+}
+
+// It stays resumable: what it missed is in its replay.
+void conns_slow(void *ctx, uint64_t conn)
+{
+    struct gateway *g = ctx;
+    struct live *l = live_of(g, conn);
+    LOG_PEER(INFO, EV("conn.slow"), KU("conn", conn), KU("session", l ? l->s.key : 0));
+    client_close(g, conn, 4000);
+    if (l)
+        live_step(l, &(struct session_in){.kind = SESSION_IN_LOST, .code = 1006});
+}
+
+void conns_close(void *ctx, uint64_t conn, uint16_t code)
+{
+    struct gateway *g = ctx;
+    struct live *l = live_of(g, conn);
+    struct client *c = table_remove(&g->conns->clients, conn);
+    if (!c)
+        return;
+    LOG_PEER(DEBUG, EV("conn.closed"), KU("conn", conn), KU("code", code));
+    squeeze_free(c->squeeze);
+    mem_free(c);
+    if (l)
+        live_step(l, &(struct session_in){.kind = SESSION_IN_LOST, .code = code});
+}
+
+// --- life ---
+
+void conns_start(struct gateway *g)
+{
+    g->conns = mem_alloc(sizeof *g->conns);
+    g->conns->rules = (struct session_rules){
+        .heartbeat_ms = g->cfg.heartbeat_ms,
+        .resume_window_ms = g->cfg.resume_window_ms,
+        .replay_events = (uint32_t)g->cfg.replay_events,
+        .replay_bytes = g->cfg.replay_bytes,
+    };
+}
+
+void conns_stop(struct gateway *g)
+{
+    struct conns *c = g->conns;
+    struct keys keys = {0};
+    uint64_t key;
+    c->stopping = true;
+    for (uint32_t i = 0; table_next(&c->sessions, &i, &key) != NULL;)
+        keys_add(&keys, key);
+    for (uint32_t i = 0; i < keys.n; i++) {
+        struct live *l = live_get(g, keys.v[i]);
+        if (l)
+            live_step(l, &(struct session_in){.kind = SESSION_IN_STOP});
+    }
+    keys_fini(&keys);
+}
+
+bool conns_idle(const struct gateway *g)
+{
+    return g->conns->clients.n == 0 && g->conns->ending == 0;
+}
+
+void conns_dump(const struct gateway *g, struct buf *out)
+{
+    static const char *const names[] = {"hello", "loading", "live", "detached", "gone"};
+    uint32_t n[SESSION_STATES] = {0};
+    struct live *l;
+    for (uint32_t i = 0; (l = table_next(&g->conns->sessions, &i, NULL)) != NULL;)
+        n[l->s.state]++;
+    buf_printf(out, "sockets %u, ends to be told %u\nsessions", g->conns->clients.n, g->conns->ending);
+    for (size_t i = 0; i < countof(names); i++)
+        buf_printf(out, " %s=%u", names[i], n[i]);
+    buf_char(out, '\n');
+}

@@ -1,0 +1,335 @@
+// fanout: events of the records that sessions here listen to, from the bus or, when that lost them, from the logs.
+// An event's text is made once and shared by all who get it. What is owed from logs is read a bounded number at a time.
+#include "conns.h"
+#include "intents.h"
+
+#define READS_AT_ONCE 64u
+#define READ_ENTRIES 256u
+#define RETRY_MS 250u
+
+struct fanout {
+    struct gateway *g;
+    struct subs subs;
+    struct arena arena; // of one entry read from a log
+    struct keys queue;  // refs whose logs are to be read, from `head` on
+    uint32_t head, reading;
+    bool recovering; // after a loss: not ready until the queue is empty
+    struct timer retry;
+    struct keys to; // of one event
+};
+
+static void pump(struct fanout *f);
+
+// --- listening ---
+
+static void mark(struct gateway *g, const char *command, ref r)
+{
+    char key[RECORD_KEY_MAX];
+    store_cmd(g->svc.store, NULL, NULL, "%s %s %s", command, record_key(key, r, "gw"), g->svc.instance);
+}
+
+static void want_read(struct fanout *f, struct sub *sub)
+{
+    if (sub->reading) {
+        sub->again = true;
+        return;
+    }
+    sub->reading = true;
+    keys_add(&f->queue, sub->ref);
+    pump(f);
+}
+
+void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild)
+{
+    if (subs_join(&g->fanout->subs, session, r, guild)) {
+        M.subscriptions++;
+        mark(g, "SADD", r);
+    }
+}
+
+void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version)
+{
+    if (subs_settle(&g->fanout->subs, session, r, version))
+        want_read(g->fanout, subs_get(&g->fanout->subs, r));
+}
+
+static void unmark(struct gateway *g, struct keys *left)
+{
+    for (uint32_t i = 0; i < left->n; i++)
+        mark(g, "SREM", left->v[i]);
+    M.subscriptions -= left->n;
+    keys_fini(left);
+}
+
+void fanout_settled(struct gateway *g, uint64_t session)
+{
+    struct keys left = {0};
+    subs_leave_waiting(&g->fanout->subs, session, &left);
+    unmark(g, &left);
+}
+
+void fanout_exit(struct gateway *g, uint64_t session)
+{
+    struct keys left = {0};
+    subs_exit(&g->fanout->subs, session, &left);
+    unmark(g, &left);
+}
+
+static void leave(struct fanout *f, uint64_t session, ref r)
+{
+    if (!subs_leave(&f->subs, session, r))
+        return;
+    M.subscriptions--;
+    mark(f->g, "SREM", r);
+}
+
+// From `version` on, which somebody else read: what happened between that and our listening is in the log.
+static void listen(struct fanout *f, uint64_t session, const struct event *e)
+{
+    bool guild = bytes_is(e->name, "GUILD_CREATE");
+    const struct live *l = live_get(f->g, session);
+    ref r = ref_place(e->place);
+    if (!l || !(guild ? session_sees_guild(&l->s, e->place) : session_sees_private(&l->s)))
+        return;
+    bool first = subs_get(&f->subs, r) == NULL;
+    fanout_join(f->g, session, r, guild);
+    bool read = subs_settle(&f->subs, session, r, e->place_version);
+    if (first || read)
+        want_read(f, subs_get(&f->subs, r));
+}
+
+// --- events ---
+
+static void deliver(struct fanout *f, const struct event *e, bool guild)
+{
+    uint64_t intents = intents_of(e->name, guild);
+    struct dispatch *d = NULL;
+    for (uint32_t i = 0; i < f->to.n; i++) {
+        struct live *l = live_get(f->g, f->to.v[i]);
+        if (!l || !session_wants(&l->s, intents))
+            continue;
+        if (!d)
+            d = dispatch_new(e->name, e->body);
+        live_dispatch(l, d);
+    }
+    dispatch_drop(d);
+}
+
+static void instruct(struct fanout *f, const struct event *e)
+{
+    for (uint32_t i = 0; i < f->to.n; i++) {
+        if (e->place_op == 1)
+            listen(f, f->to.v[i], e);
+        else if (e->place_op == 2)
+            leave(f, f->to.v[i], ref_place(e->place));
+    }
+}
+
+static void take_event(struct fanout *f, const struct sub *sub, uint64_t version, const struct event *e)
+{
+    const struct live *named = e->to == 2 ? live_named(f->g, e->session) : NULL;
+    f->to.n = 0;
+    subs_address(&f->subs, sub->ref, version, e->to, e->user, named ? named->s.key : 0, &f->to);
+    if (e->name.n)
+        deliver(f, e, sub->guild);
+    instruct(f, e);
+}
+
+static void take_entry(struct fanout *f, const struct place_event *p)
+{
+    struct sub *sub = subs_get(&f->subs, p->ref);
+    switch (subs_entry(&f->subs, p->ref, p->version)) {
+    case SUBS_APPLY:
+    case SUBS_CATCH:
+        for (uint32_t i = 0; sub && i < p->events.n; i++) {
+            take_event(f, sub, p->version, &p->events.v[i]);
+            sub = subs_get(&f->subs, p->ref); // the event may have made the last one leave
+        }
+        subs_advance(&f->subs, p->ref, p->version);
+        break;
+    case SUBS_GAP:
+        want_read(f, sub);
+        break;
+    case SUBS_NONE:
+        if (!sub) // we were taken for a listener
+            mark(f->g, "SREM", p->ref);
+        break;
+    case SUBS_OLD:
+        break;
+    }
+}
+
+void fanout_event(void *ctx, const struct msg *m)
+{
+    struct gateway *g = ctx;
+    const struct place_event *p = MSG_IS(m, place_event);
+    if (!p) {
+        M.bus_invalid++;
+        LOG_PEER(WARN, EV("fanout.not_ours"), KS("message", m->schema->name));
+    } else if (p->ref == REF_SYSTEM) {
+        system_event(g, p);
+    } else {
+        take_entry(g->fanout, p);
+    }
+}
+
+// --- logs ---
+
+struct reading {
+    struct fanout *f;
+    ref ref;
+};
+
+static void cut(struct fanout *f, struct sub *sub, uint64_t first)
+{
+    struct keys lost = {0};
+    subs_cut(sub, first, &lost);
+    for (uint32_t i = 0; i < lost.n; i++) {
+        struct live *l = live_get(f->g, lost.v[i]);
+        if (!l)
+            continue;
+        LOG_PEER(WARN, EV("session.cut"), KU("session", l->s.key), KU("place", ref_id(sub->ref)), KU("first", first));
+        live_step(l, &(struct session_in){.kind = SESSION_IN_CUT});
+        sub = subs_get(&f->subs, sub->ref);
+        if (!sub)
+            break;
+    }
+    keys_fini(&lost);
+}
+
+// An entry that cannot be read still takes its place: what follows it must not wait for it.
+static void take_logged(struct fanout *f, ref r, uint64_t version, struct bytes text)
+{
+    struct place_event p;
+    if (UNPACK(&f->arena, place_event, text, &p) != OK || p.ref != r || p.version != version) {
+        M.bus_invalid++;
+        LOG_PEER(ERROR, EV("log.unreadable"), KU("record", ref_id(r)), KU("version", version));
+        p = (struct place_event){.ref = r, .version = version};
+    }
+    take_entry(f, &p);
+    arena_reset(&f->arena);
+}
+
+static void take_log(struct fanout *f, ref r, const struct reply *list)
+{
+    for (size_t i = 0; i < reply_n(list); i++) {
+        uint64_t version;
+        struct bytes text;
+        struct sub *sub = subs_get(&f->subs, r);
+        if (!sub || record_log_entry(reply_at(list, i), &version, &text) != OK)
+            continue;
+        if (i == 0 && version > subs_read(sub) + 1)
+            cut(f, sub, version);
+        take_logged(f, r, version, text);
+    }
+}
+
+static void on_log(void *ctx, const struct reply *r)
+{
+    struct reading reading = *(struct reading *)ctx;
+    struct fanout *f = reading.f;
+    mem_free(ctx);
+    f->reading--;
+    if (reply_ok(r))
+        take_log(f, reading.ref, r);
+    struct sub *sub = subs_get(&f->subs, reading.ref);
+    if (sub && reply_ok(r)) {
+        bool more = reply_n(r) == READ_ENTRIES;
+        if (!more)
+            more = subs_read_done(sub);
+        sub->reading = false;
+        if (more)
+            want_read(f, sub);
+    } else if (sub) { // once Redis is there again everything is read anew
+        sub->reading = sub->again = false;
+        if (store_up(f->g->svc.store) && !timer_armed(&f->retry))
+            loop_arm(f->g->svc.loop, &f->retry, RETRY_MS);
+    }
+    pump(f);
+}
+
+static void pump(struct fanout *f)
+{
+    while (f->reading < READS_AT_ONCE && f->head < f->queue.n) {
+        struct sub *sub = subs_get(&f->subs, f->queue.v[f->head++]);
+        if (!sub || !sub->reading)
+            continue;
+        struct reading *r = mem_alloc(sizeof *r);
+        *r = (struct reading){f, sub->ref};
+        f->reading++;
+        if (f->recovering)
+            mark(f->g, "SADD", sub->ref); // whoever thought us dead has forgotten us
+        record_log(f->g->svc.store, sub->ref, subs_read(sub), READ_ENTRIES, on_log, r);
+    }
+    if (f->head == f->queue.n) {
+        f->head = f->queue.n = 0;
+        if (f->reading == 0 && !timer_armed(&f->retry))
+            f->recovering = false;
+    }
+}
+
+void fanout_recover(struct gateway *g, const char *why)
+{
+    struct fanout *f = g->fanout;
+    struct sub *sub;
+    LOG(INFO, EV("fanout.recover"), KS("why", why), KU("records", f->subs.by_ref.n));
+    f->recovering = true;
+    for (uint32_t i = 0; (sub = table_next(&f->subs.by_ref, &i, NULL)) != NULL;) {
+        if (!sub->known) { // its snapshot is under way; whatever that does not hold is to be looked for
+            sub->seen = UINT64_MAX;
+            mark(g, "SADD", sub->ref);
+        } else if (sub->reading) {
+            sub->again = true;
+        } else {
+            sub->reading = true;
+            keys_add(&f->queue, sub->ref);
+        }
+    }
+    pump(f);
+}
+
+static void on_retry(struct timer *t, uint64_t now)
+{
+    struct fanout *f = container_of(t, struct fanout, retry);
+    (void)now;
+    if (store_up(f->g->svc.store))
+        fanout_recover(f->g, "a log could not be read");
+}
+
+const char *fanout_not_ready(const struct gateway *g)
+{
+    return g->fanout->recovering ? "events that may have been lost are being read" : NULL;
+}
+
+// --- life ---
+
+struct subs *fanout_subs(const struct gateway *g)
+{
+    return &g->fanout->subs;
+}
+
+void fanout_start(struct gateway *g)
+{
+    g->fanout = mem_alloc(sizeof *g->fanout);
+    g->fanout->g = g;
+    g->fanout->retry.fire = on_retry;
+}
+
+void fanout_free(struct gateway *g)
+{
+    struct fanout *f = g->fanout;
+    loop_cancel(g->svc.loop, &f->retry);
+    subs_fini(&f->subs);
+    keys_fini(&f->queue);
+    keys_fini(&f->to);
+    arena_fini(&f->arena);
+    mem_free(f);
+    g->fanout = NULL;
+}
+
+void fanout_dump(const struct gateway *g, struct buf *out)
+{
+    const struct fanout *f = g->fanout;
+    buf_printf(out, "records listened to %u, by %u sessions; logs being read %u, to be read %u\n", f->subs.by_ref.n,
+               f->subs.by_session.n, f->reading, f->queue.n - f->head);
+}

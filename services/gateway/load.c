@@ -1,0 +1,525 @@
+// load: see load.h. One reading is one `struct load`, which frees itself after its callback. Users are read last,
+// once everybody who is named anywhere is known, a bounded number at a time.
+#include "load.h"
+#include "conns.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define USERS_AT_ONCE 256u
+// Several hashes of one record in one atomic step. No rule of the business is in it.
+#define READ_HASHES "local out = {} for i, key in ipairs(KEYS) do out[i] = redis.call('HGETALL', key) end return out"
+
+struct load {
+    struct gateway *g;
+    struct load *next; // in the queue of worlds
+    struct arena arena;
+    uint32_t pending;
+    int err;
+    void *ctx;
+    load_users_fn on_users; // one of these three
+    load_channel_fn on_channel;
+    load_world_fn on_world;
+    load_ref_fn on_ref;
+    struct timer at_once; // for what needs no reading
+    // users
+    struct ids ids; // ascending
+    uint32_t asked; // of ids
+    struct user *users;
+    uint32_t n_users;
+    // the one channel
+    uint64_t channel;
+    struct loaded_channel one;
+    // the world
+    uint64_t user;
+    unsigned parts;
+    struct world world;
+    struct loaded_channel *channels;
+    struct loaded_guild *guilds;
+};
+
+struct loads {
+    uint64_t running; // worlds
+    struct load *head, **tail;
+};
+
+struct part { // context of one command of a load
+    struct load *l;
+    uint64_t id;
+    uint32_t at;
+};
+
+static void worlds_next(struct gateway *g);
+static void world_end(struct load *l);
+
+// --- pieces ---
+
+static struct load *load_new(struct gateway *g, void *ctx)
+{
+    struct load *l = mem_alloc(sizeof *l);
+    l->g = g;
+    l->ctx = ctx;
+    return l;
+}
+
+static void load_free(struct load *l)
+{
+    loop_cancel(l->g->svc.loop, &l->at_once);
+    arena_fini(&l->arena);
+    mem_free(l);
+}
+
+static struct part *part_new(struct load *l, uint64_t id, uint32_t at)
+{
+    struct part *p = arena_take(&l->arena, sizeof *p);
+    *p = (struct part){l, id, at};
+    l->pending++;
+    return p;
+}
+
+static bool took(struct load *l, const struct reply *r)
+{
+    l->pending--;
+    if (!reply_ok(r))
+        l->err = ERR_IO;
+    return reply_ok(r);
+}
+
+// Decodes a row that outlives the reply. NULL: not there, or not readable.
+static void *row(struct load *l, const struct schema *s, const struct reply *value, uint64_t id)
+{
+    if (reply_kind(value) != REPLY_TEXT)
+        return NULL;
+    void *v = arena_take(&l->arena, s->size);
+    if (schema_unpack(&l->arena, s, arena_copy(&l->arena, reply_text(value)), v) == OK)
+        return v;
+    LOG(ERROR, EV("load.unreadable"), KS("record", s->name), KU("id", id));
+    return NULL;
+}
+
+static uint64_t number(const struct reply *value)
+{
+    uint64_t v;
+    return reply_kind(value) == REPLY_TEXT && bytes_u64(reply_text(value), &v) == OK ? v : 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Sorts, and drops what is there twice.
+static uint32_t sort_ids(uint64_t *v, uint32_t n)
+{
+    uint32_t kept = 0;
+    qsort(v, n, sizeof *v, ascending);
+    for (uint32_t i = 0; i < n; i++)
+        if (kept == 0 || v[kept - 1] != v[i])
+            v[kept++] = v[i];
+    return kept;
+}
+
+// The fields of a hash, as ids in order.
+static struct ids hash_ids(struct load *l, const struct reply *hash)
+{
+    uint32_t n = 0, all = (uint32_t)(reply_n(hash) / 2);
+    uint64_t *v = arena_take(&l->arena, (all + 1) * sizeof *v);
+    for (uint32_t i = 0; i < all; i++)
+        if (bytes_u64(reply_text(reply_at(hash, 2 * i)), &v[n]) == OK && v[n] != 0 && !(v[n] & REF_USER_BIT))
+            n++;
+    return (struct ids){sort_ids(v, n), v};
+}
+
+static void read_hashes(struct load *l, ref r, const char *const *suffixes, size_t n, store_fn fn, void *ctx)
+{
+    char keys[8][RECORD_KEY_MAX], count[4];
+    struct bytes argv[3 + 8] = {BYTES("EVAL_RO"), BYTES(READ_HASHES)};
+    CHECK(n <= countof(keys));
+    count[0] = (char)('0' + n);
+    argv[2] = (struct bytes){count, 1};
+    for (size_t i = 0; i < n; i++)
+        argv[3 + i] = bytes_of(record_key(keys[i], r, suffixes[i]));
+    store_send(l->g->svc.store, fn, ctx, 3 + n, argv);
+}
+
+// --- users ---
+
+static void users_end(struct load *l)
+{
+    struct user_set users = {l->n_users, l->users};
+    if (l->on_world) {
+        l->world.users = users;
+        world_end(l);
+        return;
+    }
+    if (l->err != OK)
+        users = (struct user_set){0};
+    if (l->on_channel)
+        l->on_channel(l->ctx, l->err, l->err ? NULL : &l->one, users);
+    else
+        l->on_users(l->ctx, l->err, users);
+    load_free(l);
+}
+
+static void users_more(struct load *l);
+
+static void on_user(void *ctx, const struct reply *r)
+{
+    const struct part *p = ctx;
+    struct load *l = p->l;
+    if (took(l, r)) {
+        const struct user *u = row(l, &schema_user, r, p->id);
+        if (u && u->id == p->id)
+            l->users[l->n_users++] = *u; // replies come in the order of the ids
+    }
+    users_more(l);
+}
+
+static void users_more(struct load *l)
+{
+    char key[RECORD_KEY_MAX];
+    while (l->err == OK && l->asked < l->ids.n && l->pending < USERS_AT_ONCE) {
+        struct part *p = part_new(l, l->ids.v[l->asked++], 0);
+        store_cmd(l->g->svc.store, on_user, p, "HGET %s user", record_key(key, ref_user(p->id), "s"));
+    }
+    if (l->pending == 0)
+        users_end(l);
+}
+
+static void users_begin(struct load *l, uint64_t *ids, uint32_t n)
+{
+    l->ids = (struct ids){sort_ids(ids, n), ids};
+    l->users = arena_take(&l->arena, (l->ids.n + 1) * sizeof *l->users);
+}
+
+static void on_at_once(struct timer *t, uint64_t now)
+{
+    (void)now;
+    users_end(container_of(t, struct load, at_once));
+}
+
+void load_users(struct gateway *g, struct ids ids, load_users_fn fn, void *ctx)
+{
+    struct load *l = load_new(g, ctx);
+    uint64_t *copy = arena_take(&l->arena, (ids.n + 1) * sizeof *copy);
+    if (ids.n)
+        memcpy(copy, ids.v, ids.n * sizeof *copy);
+    l->on_users = fn;
+    users_begin(l, copy, ids.n);
+    l->at_once.fire = on_at_once;
+    if (l->ids.n)
+        users_more(l);
+    else
+        loop_arm(g->svc.loop, &l->at_once, 0);
+}
+
+// --- one channel ---
+
+// What {<id>}:s says. False: there is no such channel.
+static bool read_channel(struct load *l, const struct reply *hash, uint64_t id, struct loaded_channel *out)
+{
+    const struct reply *chan = reply_field(hash, "chan"), *call = reply_field(hash, "call");
+    const struct reply *last = reply_field(hash, "last");
+    const struct channel *c = chan ? row(l, &schema_channel, chan, id) : NULL;
+    if (!c || c->id != id)
+        return false;
+    *out = (struct loaded_channel){.version = record_version(hash), .channel = *c};
+    out->last_message = last ? number(last) : 0;
+    out->call = call ? row(l, &schema_call_rec, call, id) : NULL;
+    return true;
+}
+
+static void on_channel(void *ctx, const struct reply *r)
+{
+    const struct part *p = ctx;
+    struct load *l = p->l;
+    if (took(l, r) && !read_channel(l, r, l->channel, &l->one))
+        l->err = ERR_MISSING;
+    if (l->err != OK) {
+        users_end(l);
+        return;
+    }
+    struct ids who = l->one.channel.recipients;
+    uint64_t *copy = arena_take(&l->arena, (who.n + 1) * sizeof *copy);
+    if (who.n)
+        memcpy(copy, who.v, who.n * sizeof *copy);
+    users_begin(l, copy, who.n);
+    users_more(l);
+}
+
+void load_channel(struct gateway *g, uint64_t id, load_channel_fn fn, void *ctx)
+{
+    struct load *l = load_new(g, ctx);
+    l->on_channel = fn;
+    l->channel = id;
+    record_load(g->svc.store, ref_place(id), on_channel, part_new(l, id, 0));
+}
+
+// --- the world ---
+
+static void world_end(struct load *l)
+{
+    struct gateway *g = l->g;
+    l->on_world(l->ctx, l->err, l->err ? NULL : &l->world);
+    load_free(l);
+    g->loads->running--;
+    worlds_next(g);
+}
+
+static uint32_t count_names(const struct world *w)
+{
+    uint32_t n = 1 + w->n_relations;
+    for (uint32_t i = 0; i < w->n_channels; i++)
+        n += w->channels[i].channel.recipients.n;
+    for (uint32_t i = 0; i < w->n_guilds; i++)
+        n += w->guilds[i].n_members;
+    return n;
+}
+
+static void collect_users(struct load *l)
+{
+    const struct world *w = &l->world;
+    uint32_t n = 0;
+    uint64_t *v = arena_take(&l->arena, count_names(w) * sizeof *v);
+    v[n++] = l->user;
+    for (uint32_t i = 0; i < w->n_relations; i++)
+        v[n++] = w->relations[i].target;
+    for (uint32_t i = 0; i < w->n_channels; i++)
+        for (uint32_t k = 0; k < w->channels[i].channel.recipients.n; k++)
+            v[n++] = w->channels[i].channel.recipients.v[k];
+    for (uint32_t i = 0; i < w->n_guilds; i++)
+        for (uint32_t k = 0; k < w->guilds[i].n_members; k++)
+            v[n++] = w->guilds[i].members[k].user;
+    users_begin(l, v, n);
+    users_more(l);
+}
+
+// Leaves out what was not there, and goes on to the users.
+static void places_end(struct load *l)
+{
+    struct world *w = &l->world;
+    uint32_t n = 0;
+    if (l->err != OK) {
+        world_end(l);
+        return;
+    }
+    for (uint32_t i = 0; i < w->n_channels; i++)
+        if (l->channels[i].channel.id)
+            l->channels[n++] = l->channels[i];
+    w->n_channels = n;
+    n = 0;
+    for (uint32_t i = 0; i < w->n_guilds; i++)
+        if (l->guilds[i].guild.id)
+            l->guilds[n++] = l->guilds[i];
+    w->n_guilds = n;
+    w->channels = l->channels;
+    w->guilds = l->guilds;
+    collect_users(l);
+}
+
+static void on_world_channel(void *ctx, const struct reply *r)
+{
+    const struct part *p = ctx;
+    struct load *l = p->l;
+    struct loaded_channel c;
+    if (took(l, r) && read_channel(l, r, p->id, &c) && ids_have(c.channel.recipients, l->user))
+        l->channels[p->at] = c;
+    if (l->pending == 0)
+        places_end(l);
+}
+
+// The rows of a hash, in an array of the arena.
+static uint32_t rows(struct load *l, const struct schema *s, const struct reply *hash, void *out)
+{
+    uint32_t n = 0;
+    char *v = arena_take(&l->arena, (reply_n(hash) / 2 + 1) * s->size);
+    for (size_t i = 1; i < reply_n(hash); i += 2) {
+        const void *one = row(l, s, reply_at(hash, i), l->user);
+        if (one)
+            memcpy(v + n++ * s->size, one, s->size);
+    }
+    memcpy(out, &v, sizeof v);
+    return n;
+}
+
+static int by_position(uint64_t pa, uint64_t a, uint64_t pb, uint64_t b)
+{
+    return pa != pb ? (pa > pb) - (pa < pb) : (a > b) - (a < b);
+}
+
+static int role_order(const void *x, const void *y)
+{
+    const struct role *a = x, *b = y;
+    return by_position(a->position, a->id, b->position, b->id);
+}
+
+static int channel_order(const void *x, const void *y)
+{
+    const struct guild_channel *a = x, *b = y;
+    return by_position(a->position, a->id, b->position, b->id);
+}
+
+static int member_order(const void *x, const void *y)
+{
+    const struct member *a = x, *b = y;
+    return (a->user > b->user) - (a->user < b->user);
+}
+
+static void on_world_guild(void *ctx, const struct reply *r)
+{
+    const struct part *p = ctx;
+    struct load *l = p->l;
+    struct loaded_guild *g = &l->guilds[p->at];
+    const struct reply *hash = reply_at(r, 0), *field;
+    if (took(l, r) && (field = reply_field(hash, "guild")) != NULL) {
+        const struct guild *guild = row(l, &schema_guild, field, p->id);
+        struct role *roles;
+        struct guild_channel *channels;
+        struct member *members;
+        g->version = record_version(hash);
+        g->n_roles = rows(l, &schema_role, reply_at(r, 1), &roles);
+        g->n_channels = rows(l, &schema_guild_channel, reply_at(r, 2), &channels);
+        g->n_members = rows(l, &schema_member, reply_at(r, 3), &members);
+        qsort(roles, g->n_roles, sizeof *roles, role_order);
+        qsort(channels, g->n_channels, sizeof *channels, channel_order);
+        qsort(members, g->n_members, sizeof *members, member_order);
+        g->roles = roles;
+        g->channels = channels;
+        g->members = members;
+        if (guild && guild->id == p->id)
+            g->guild = *guild;
+    }
+    if (l->pending == 0)
+        places_end(l);
+}
+
+static int relation_order(const void *x, const void *y)
+{
+    const struct relation *a = x, *b = y;
+    return (a->target > b->target) - (a->target < b->target);
+}
+
+static void read_relations(struct load *l, const struct reply *hash)
+{
+    struct relation *v = arena_take(&l->arena, (reply_n(hash) / 2 + 1) * sizeof *v);
+    uint32_t n = 0;
+    for (size_t i = 0; i + 1 < reply_n(hash); i += 2) {
+        v[n] = (struct relation){number(reply_at(hash, i)), number(reply_at(hash, i + 1))};
+        if (v[n].target && v[n].type)
+            n++;
+    }
+    qsort(v, n, sizeof *v, relation_order);
+    l->world.relations = v;
+    l->world.n_relations = n;
+}
+
+static int read_state_order(const void *x, const void *y)
+{
+    const struct read_state *a = x, *b = y;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+static void read_places(struct load *l, struct ids channels, struct ids guilds)
+{
+    static const char *const suffixes[] = {"s", "r", "ch", "mb"};
+    l->channels = arena_take(&l->arena, (channels.n + 1) * sizeof *l->channels);
+    l->guilds = arena_take(&l->arena, (guilds.n + 1) * sizeof *l->guilds);
+    l->world.n_channels = channels.n;
+    l->world.n_guilds = guilds.n;
+    for (uint32_t i = 0; i < channels.n; i++) {
+        if (l->on_ref)
+            l->on_ref(l->ctx, ref_place(channels.v[i]), false);
+        record_load(l->g->svc.store, ref_place(channels.v[i]), on_world_channel, part_new(l, channels.v[i], i));
+    }
+    for (uint32_t i = 0; i < guilds.n; i++) {
+        if (l->on_ref)
+            l->on_ref(l->ctx, ref_place(guilds.v[i]), true);
+        read_hashes(l, ref_place(guilds.v[i]), suffixes, countof(suffixes), on_world_guild,
+                    part_new(l, guilds.v[i], i));
+    }
+    if (l->pending == 0)
+        places_end(l);
+}
+
+// {s, ch, rel, rs, g} of the user.
+static void on_world_user(void *ctx, const struct reply *r)
+{
+    const struct part *p = ctx;
+    struct load *l = p->l;
+    const struct reply *hash = reply_at(r, 0), *field = NULL;
+    const struct user *u = NULL;
+    if (took(l, r) && (field = reply_field(hash, "user")) != NULL)
+        u = row(l, &schema_user, field, l->user);
+    if (l->err == OK && (!u || u->id != l->user))
+        l->err = ERR_MISSING;
+    if (l->err != OK) {
+        world_end(l);
+        return;
+    }
+    struct read_state *states;
+    l->world.version = record_version(hash);
+    l->world.user = *u;
+    read_relations(l, reply_at(r, 2));
+    l->world.n_read_states = rows(l, &schema_read_state, reply_at(r, 3), &states);
+    qsort(states, l->world.n_read_states, sizeof *states, read_state_order);
+    l->world.read_states = states;
+    static const struct ids none = {0};
+    struct ids channels = l->parts & LOAD_PRIVATE ? hash_ids(l, reply_at(r, 1)) : none;
+    struct ids guilds = l->parts & LOAD_GUILDS ? hash_ids(l, reply_at(r, 4)) : none;
+    read_places(l, channels, guilds);
+}
+
+static void world_begin(struct load *l)
+{
+    static const char *const suffixes[] = {"s", "ch", "rel", "rs", "g"};
+    l->g->loads->running++;
+    if (l->on_ref)
+        l->on_ref(l->ctx, ref_user(l->user), false);
+    read_hashes(l, ref_user(l->user), suffixes, countof(suffixes), on_world_user, part_new(l, l->user, 0));
+}
+
+static void worlds_next(struct gateway *g)
+{
+    struct loads *q = g->loads;
+    while (q->head && q->running < g->cfg.loads_max) {
+        struct load *l = q->head;
+        q->head = l->next;
+        if (!q->head)
+            q->tail = &q->head;
+        world_begin(l);
+    }
+}
+
+void load_world(struct gateway *g, uint64_t user, unsigned parts, load_ref_fn on_ref, load_world_fn fn, void *ctx)
+{
+    struct load *l = load_new(g, ctx);
+    l->on_world = fn;
+    l->on_ref = on_ref;
+    l->user = user;
+    l->parts = parts;
+    *g->loads->tail = l;
+    g->loads->tail = &l->next;
+    worlds_next(g);
+}
+
+// --- life ---
+
+void loads_start(struct gateway *g)
+{
+    g->loads = mem_alloc(sizeof *g->loads);
+    g->loads->tail = &g->loads->head;
+}
+
+bool loads_idle(const struct gateway *g)
+{
+    return g->loads->running == 0;
+}
+
+// All that was under way has ended with ERR_IO when Redis was let go, and drew the queue after it.
+void loads_free(struct gateway *g)
+{
+    CHECK(g->loads->running == 0 && !g->loads->head);
+    mem_free(g->loads);
+    g->loads = NULL;
+}

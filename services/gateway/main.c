@@ -1,0 +1,205 @@
+// switchboard-gateway: between clients and the owners of state. Settings, and the order of starting and stopping.
+#include "conns.h"
+#include "token.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BODY_MAX (256u * 1024)            // of a public request: a message of 4000 characters, escaped
+#define ADMIN_BODY_MAX (2u * 1024 * 1024) // a world document
+#define FRAME_MAX (15u * 1024)            // https://docs.discord.food/gateway/using-gateway, "Sending Events"
+#define ADMIN_CONNECTIONS 64u
+#define REQUEST_MS 15000u
+
+void gateway_url(const struct gateway *g, struct buf *out, struct bytes host)
+{
+    if (g->cfg.public_url[0])
+        buf_str(out, g->cfg.public_url);
+    else if (host.n)
+        buf_printf(out, "ws://%.*s", BYTES_FMT(host));
+    else
+        buf_printf(out, "ws://%s:%u", g->cfg.bind, (unsigned)g->svc.public_port);
+}
+
+// --- callbacks ---
+
+static void on_up(void *ctx)
+{
+    struct gateway *g = ctx;
+    system_recover(g);
+    fanout_recover(g, "redis is there");
+}
+
+static void on_loss(void *ctx, const char *why)
+{
+    struct gateway *g = ctx;
+    if (!store_up(g->svc.store))
+        return; // on_up does it
+    system_recover(g);
+    fanout_recover(g, why);
+}
+
+static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up)
+{
+    (void)instance;
+    system_peer(ctx, kind, up);
+}
+
+static const char *not_ready(void *ctx)
+{
+    const char *why = system_not_ready(ctx);
+    return why ? why : fanout_not_ready(ctx);
+}
+
+static void on_dump(void *ctx, struct buf *out)
+{
+    conns_dump(ctx, out);
+    fanout_dump(ctx, out);
+}
+
+static void on_stop(void *ctx)
+{
+    struct gateway *g = ctx;
+    web_refuse_new(g->web);
+    web_refuse_new(g->admin_web);
+    system_stop(g);
+    conns_stop(g);
+}
+
+static bool idle(void *ctx)
+{
+    const struct gateway *g = ctx;
+    return conns_idle(g) && rest_idle(g) && loads_idle(g);
+}
+
+static void on_fini(void *ctx)
+{
+    struct gateway *g = ctx;
+    web_stop(g->web);
+    web_stop(g->admin_web);
+}
+
+// Redis and the bus have ended by now, and with them everything that waited for them.
+static void on_end(void *ctx)
+{
+    struct gateway *g = ctx;
+    web_free(g->web);
+    web_free(g->admin_web);
+    rest_stop(g);
+    admin_stop(g);
+    conns_free(g);
+    fanout_free(g);
+    system_free(g);
+    loads_free(g);
+}
+
+// --- start ---
+
+static _Noreturn void refuse(const char *what, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", what, why);
+    exit(2);
+}
+
+static void listen_to_clients(struct gateway *g)
+{
+    const struct web_cfg public = {
+        .bind = g->cfg.bind,
+        .port = g->cfg.port,
+        .body_max = BODY_MAX,
+        .frame_max = FRAME_MAX,
+        .queue_max = g->cfg.send_queue_bytes,
+        .connections_max = g->cfg.connections_max,
+        .request_ms = REQUEST_MS,
+        .on_request = rest_request,
+        .on_open = conns_open,
+        .on_message = conns_message,
+        .on_too_large = conns_too_large,
+        .on_close = conns_close,
+        .on_slow = conns_slow,
+        .ctx = g,
+    };
+    const struct web_cfg admin = {
+        .bind = g->cfg.admin_bind,
+        .port = g->cfg.admin_port,
+        .body_max = ADMIN_BODY_MAX,
+        .frame_max = FRAME_MAX,
+        .queue_max = g->cfg.send_queue_bytes,
+        .connections_max = ADMIN_CONNECTIONS,
+        .request_ms = REQUEST_MS,
+        .on_request = admin_request,
+        .ctx = g,
+    };
+    g->web = web_new(g->svc.loop, public);
+    if (!g->web)
+        refuse("SB_PORT (--port)", "cannot be listened on; the line above says why");
+    g->admin_web = web_new(g->svc.loop, admin);
+    if (!g->admin_web)
+        refuse("SB_ADMIN_PORT (--admin-port)", "cannot be listened on; the line above says why");
+    g->svc.public_port = web_port(g->web);
+    g->svc.admin_port = web_port(g->admin_web);
+}
+
+static void start(struct gateway *g)
+{
+    // A resumed client is sent its whole replay at once.
+    if (g->cfg.send_queue_bytes < 2 * g->cfg.replay_bytes)
+        refuse("SB_SEND_QUEUE_BYTES (--send-queue-bytes)", "must be at least twice SB_REPLAY_BYTES");
+    loads_start(g);
+    conns_start(g);
+    fanout_start(g);
+    system_start(g);
+    rest_start(g);
+    admin_start(g);
+    bus_watch(g->svc.bus, BUS_CALL_MANAGER);
+    bus_watch(g->svc.bus, BUS_REGION_ALLOCATOR);
+    bus_watch(g->svc.bus, BUS_MESSAGE);
+    listen_to_clients(g);
+}
+
+int main(int argc, char **argv)
+{
+    static struct gateway g;
+    const struct config_row rows[] = {
+        {"SB_BIND", CONFIG_TEXT, &g.cfg.bind, "127.0.0.1", 1, 255, "address for clients: HTTP and websocket"},
+        {"SB_PORT", CONFIG_UINT, &g.cfg.port, "8080", 0, 65535, "its port; 0: any free one"},
+        {"SB_ADMIN_BIND", CONFIG_TEXT, &g.cfg.admin_bind, "127.0.0.1", 1, 255, "address of the admin API"},
+        {"SB_ADMIN_PORT", CONFIG_UINT, &g.cfg.admin_port, "8081", 0, 65535, "its port; 0: any free one"},
+        {"SB_ADMIN_TOKEN", CONFIG_SECRET, &g.cfg.admin_token, NULL, 16, 256, "what callers of the admin API must know"},
+        {"SB_TOKEN_SECRET", CONFIG_SECRET, &g.cfg.token_secret, NULL, TOKEN_SECRET_MIN, 256,
+         "signs client tokens; the same for all gateways"},
+        {"SB_PUBLIC_URL", CONFIG_TEXT, &g.cfg.public_url, "", 0, 512,
+         "websocket URL that clients are told, e.g. wss://gateway.example; empty: made from the Host header"},
+        {"SB_HEARTBEAT_MS", CONFIG_UINT, &g.cfg.heartbeat_ms, "41250", 100, 600000, "heartbeat interval of clients"},
+        {"SB_RESUME_WINDOW_MS", CONFIG_UINT, &g.cfg.resume_window_ms, "120000", 100, 3600000,
+         "how long a session whose socket is gone may be resumed, in ms"},
+        {"SB_REPLAY_EVENTS", CONFIG_UINT, &g.cfg.replay_events, "1024", 1, 1000000,
+         "events kept per session for its resume"},
+        {"SB_REPLAY_BYTES", CONFIG_UINT, &g.cfg.replay_bytes, "4194304", 1024, 1u << 30, "and their size in all"},
+        {"SB_SEND_QUEUE_BYTES", CONFIG_UINT, &g.cfg.send_queue_bytes, "16777216", 65536, 1u << 31,
+         "what may wait for a slow client; more closes it, resumable"},
+        {"SB_CONNECTIONS_MAX", CONFIG_UINT, &g.cfg.connections_max, "20000", 1, 1000000, "client sockets at a time"},
+        {"SB_SESSIONS_PER_USER", CONFIG_UINT, &g.cfg.sessions_per_user, "50", 1, 100000, "sessions of one user here"},
+        {"SB_LOADS_MAX", CONFIG_UINT, &g.cfg.loads_max, "16", 1, 10000,
+         "clients whose READY is read from Redis at a time; others wait"},
+        {"SB_DEFLATE_BITS", CONFIG_UINT, &g.cfg.deflate_bits, "15", 9, 15,
+         "window of compress=zlib-stream: 15 costs 256 KiB per such client, each less about half"},
+    };
+    g.svc = (struct service){
+        .kind = BUS_GATEWAY,
+        .ctx = &g,
+        .on_event = fanout_event,
+        .on_loss = on_loss,
+        .on_peer = on_peer,
+        .on_up = on_up,
+        .not_ready = not_ready,
+        .on_dump = on_dump,
+        .on_stop = on_stop,
+        .idle = idle,
+        .on_fini = on_fini,
+        .on_end = on_end,
+    };
+    service_start(&g.svc, rows, countof(rows), argc, argv);
+    start(&g);
+    return service_run(&g.svc);
+}

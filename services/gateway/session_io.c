@@ -1,0 +1,474 @@
+// session_io: carries out what session cores decide: reads worlds, tells READY, passes voice on, replays, ends.
+#include "conns.h"
+#include "ready.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#define VOICE_MS 10000u // a voice command that is not answered by then is given up
+#define END_MS 10000u   // the same for session_end, which is then sent again
+#define SHARED_REPLY(op, d) BYTES("{\"op\":" #op ",\"d\":" d ",\"s\":null,\"t\":null}")
+
+// A command of a session may outlive it; so it has a life of its own.
+struct voice_call {
+    struct gateway *g;
+    uint64_t key, user;
+    char session[33];
+    bool end_after; // the session is over: its end is told when this has been answered
+};
+
+static void arm(struct live *l);
+
+// --- tables ---
+
+struct live *live_get(const struct gateway *g, uint64_t key)
+{
+    return g->conns ? table_get(&g->conns->sessions, key) : NULL;
+}
+
+struct live *live_named(const struct gateway *g, struct bytes id)
+{
+    uint64_t key;
+    if (session_key(id, &key) != OK)
+        return NULL;
+    struct live *l = live_get(g, key);
+    return l && bytes_is(id, l->s.id) ? l : NULL;
+}
+
+static void on_timer(struct timer *t, uint64_t now)
+{
+    struct live *l = container_of(t, struct live, timer);
+    (void)now;
+    live_step(l, &(struct session_in){.kind = SESSION_IN_TICK});
+}
+
+struct live *live_new(struct gateway *g, uint64_t conn, uint32_t v)
+{
+    struct live *l = mem_alloc(sizeof *l);
+    unsigned char random[16];
+    char id[33];
+    l->g = g;
+    l->timer.fire = on_timer;
+    do {
+        randombytes_buf(random, sizeof random);
+        sodium_bin2hex(id, sizeof id, random, sizeof random);
+        session_init(&l->s, id, conn, v, &g->conns->rules, loop_now(g->svc.loop));
+    } while (l->s.key == 0 || live_get(g, l->s.key));
+    table_put(&g->conns->sessions, l->s.key, l);
+    arm(l);
+    return l;
+}
+
+static void live_free(struct live *l)
+{
+    table_remove(&l->g->conns->sessions, l->s.key);
+    loop_cancel(l->g->svc.loop, &l->timer);
+    session_fini(&l->s);
+    mem_free(l);
+}
+
+void conns_free(struct gateway *g)
+{
+    struct conns *c = g->conns;
+    struct live *l;
+    for (uint32_t i = 0; (l = table_next(&c->sessions, &i, NULL)) != NULL;)
+        live_free(l);
+    CHECK(c->clients.n == 0);
+    table_fini(&c->clients);
+    table_fini(&c->sessions);
+    arena_fini(&c->arena);
+    buf_fini(&c->text);
+    buf_fini(&c->squeezed);
+    mem_free(c);
+    g->conns = NULL;
+}
+
+// One timer per session, which a heartbeat does not touch: it looks again when it fires.
+static void arm(struct live *l)
+{
+    uint64_t at = session_deadline(&l->s), now = loop_now(l->g->svc.loop);
+    if (at && (!timer_armed(&l->timer) || l->timer.due_at > at))
+        loop_arm(l->g->svc.loop, &l->timer, at > now ? at - now : 0);
+}
+
+// --- events ---
+
+static void send_numbered(struct live *l, uint64_t seq, const struct dispatch *d)
+{
+    char head[DISPATCH_HEAD_MAX];
+    client_send(l->g, l->s.line.conn, dispatch_head(head, seq), dispatch_bytes(d));
+    M.dispatches++;
+}
+
+void live_dispatch(struct live *l, struct dispatch *d)
+{
+    if (session_dispatch(&l->s, d))
+        send_numbered(l, l->s.seq, d);
+}
+
+static void dispatch_text(struct live *l, struct bytes name, struct bytes body)
+{
+    struct dispatch *d = dispatch_new(name, body);
+    live_dispatch(l, d);
+    dispatch_drop(d);
+}
+
+static void replay(struct live *l, uint64_t after)
+{
+    struct gateway *g = l->g;
+    uint64_t conn = l->s.line.conn;
+    client_bind(g, conn, l->s.key);
+    for (uint64_t seq = after + 1; seq <= l->s.seq; seq++)
+        send_numbered(l, seq, replay_get(&l->s.replay, seq));
+    struct dispatch *d = dispatch_new(BYTES("RESUMED"), BYTES("{\"_trace\":[]}"));
+    send_numbered(l, l->s.seq, d);
+    dispatch_drop(d);
+    M.resumes++;
+    LOG_PEER(INFO, EV("session.resumed"), KU("session", l->s.key), KU("user", l->s.user), KU("from", after),
+             KU("to", l->s.seq));
+}
+
+// --- loading and READY ---
+
+struct loading {
+    struct gateway *g;
+    uint64_t key;
+};
+
+static struct live *still_loading(const struct loading *w)
+{
+    struct live *l = live_get(w->g, w->key);
+    return l && l->s.state == SESSION_LOADING ? l : NULL;
+}
+
+static void on_ref(void *ctx, ref r, bool guild)
+{
+    const struct loading *w = ctx;
+    const struct live *l = still_loading(w);
+    if (!l)
+        return;
+    bool place = !ref_is_user(r);
+    if (place && !(guild ? session_sees_guild(&l->s, ref_id(r)) : session_sees_private(&l->s)))
+        return;
+    fanout_join(w->g, w->key, r, guild);
+}
+
+static void on_world(void *ctx, int err, const struct world *w)
+{
+    struct loading loading = *(struct loading *)ctx;
+    struct live *l = still_loading(&loading);
+    mem_free(ctx);
+    if (!l)
+        return;
+    l->loaded = w;
+    live_step(l, &(struct session_in){.kind = SESSION_IN_LOADED, .err = err, .bot = w && w->user.bot});
+    l = live_get(loading.g, loading.key);
+    if (l)
+        l->loaded = NULL;
+}
+
+static void begin_loading(struct live *l)
+{
+    struct loading *w = mem_alloc(sizeof *w);
+    *w = (struct loading){l->g, l->s.key};
+    subs_enter(fanout_subs(l->g), l->s.key, l->s.user);
+    load_world(l->g, l->s.user, LOAD_ALL, on_ref, on_world, w);
+}
+
+static struct texts ids_of_sessions(struct live *l, struct arena *a)
+{
+    struct keys keys = {0};
+    uint32_t n = 0;
+    subs_sessions_of(fanout_subs(l->g), l->s.user, &keys);
+    struct bytes *v = arena_take(a, keys.n * sizeof *v);
+    for (uint32_t i = 0; i < keys.n; i++) {
+        const struct live *other = live_get(l->g, keys.v[i]);
+        if (other && (other->s.state == SESSION_LIVE || other->s.state == SESSION_DETACHED))
+            v[n++] = bytes_of(other->s.id);
+    }
+    keys_fini(&keys);
+    return (struct texts){n, v};
+}
+
+// What comes after READY in the same breath: the rest of it, guilds of a bot, calls that are going on.
+static void follow_ready(struct live *l, const struct ready *r, struct arena *a)
+{
+    struct buf *text = &l->g->conns->text;
+    const struct world *w = r->world;
+    if (ready_has_supplemental(&l->s)) {
+        buf_reset(text);
+        ready_supplemental_json(text, r);
+        dispatch_text(l, BYTES("READY_SUPPLEMENTAL"), buf_bytes(text));
+    }
+    for (uint32_t i = 0; ready_has_guild_creates(&l->s) && i < w->n_guilds; i++) {
+        if (!session_sees_guild(&l->s, w->guilds[i].guild.id))
+            continue;
+        buf_reset(text);
+        ready_guild_json(text, r, &w->guilds[i]);
+        dispatch_text(l, BYTES("GUILD_CREATE"), buf_bytes(text));
+    }
+    for (uint32_t i = 0; ready_has_calls(&l->s) && i < w->n_channels; i++)
+        if (w->channels[i].call)
+            dispatch_text(l, BYTES("CALL_CREATE"),
+                          present_call_create(a, w->channels[i].channel.id, w->channels[i].call));
+}
+
+static void settle(struct live *l, const struct world *w)
+{
+    struct gateway *g = l->g;
+    uint64_t key = l->s.key;
+    fanout_settle(g, key, ref_user(w->user.id), w->version);
+    for (uint32_t i = 0; i < w->n_channels; i++)
+        fanout_settle(g, key, ref_place(w->channels[i].channel.id), w->channels[i].version);
+    for (uint32_t i = 0; i < w->n_guilds; i++)
+        fanout_settle(g, key, ref_place(w->guilds[i].guild.id), w->guilds[i].version);
+    fanout_settled(g, key);
+}
+
+static void tell_ready(struct live *l)
+{
+    struct gateway *g = l->g;
+    struct arena a = {0}; // a whole READY: not worth keeping
+    struct buf url = {0}, *text = &g->conns->text;
+    gateway_url(g, &url, BYTES_NONE);
+    struct ready r = {&l->s, l->loaded, buf_bytes(&url), system_regions(g), ids_of_sessions(l, &a)};
+    buf_reset(text);
+    ready_json(&a, text, &r);
+    struct dispatch *d = dispatch_new(BYTES("READY"), buf_bytes(text));
+    send_numbered(l, l->s.seq, d);
+    dispatch_drop(d);
+    follow_ready(l, &r, &a);
+    settle(l, l->loaded);
+    M.identifies++;
+    LOG_PEER(INFO, EV("session.ready"), KU("session", l->s.key), KU("user", l->s.user),
+             KS("kind", l->s.bot ? "bot" : "user"), KU("channels", r.world->n_channels),
+             KU("guilds", r.world->n_guilds));
+    buf_fini(&url);
+    if (text->cap > 1u << 20)
+        buf_fini(text);
+    arena_fini(&a);
+}
+
+// --- voice ---
+
+static void tell_end(struct gateway *g, uint64_t user, const char *session, uint64_t id);
+
+struct end_call {
+    struct gateway *g;
+    uint64_t user, id;
+    char session[33];
+};
+
+static void on_end_told(void *ctx, const struct answer *a)
+{
+    struct end_call c = *(struct end_call *)ctx;
+    mem_free(ctx);
+    c.g->conns->ending--;
+    if (!a && !c.g->conns->stopping) // under its old id, lest it be carried out twice
+        tell_end(c.g, c.user, c.session, c.id);
+}
+
+static void tell_end(struct gateway *g, uint64_t user, const char *session, uint64_t id)
+{
+    struct end_call *c = mem_alloc(sizeof *c);
+    struct session_end end = {.user = user, .session = bytes_of(session)};
+    const struct msg m = {&schema_session_end, &end};
+    *c = (struct end_call){.g = g, .user = user, .id = id ? id : bus_new_id(g->svc.bus)};
+    memcpy(c->session, session, sizeof c->session);
+    g->conns->ending++;
+    bus_command(g->svc.bus, BUS_CALL_MANAGER, user, c->id, &m, END_MS, on_end_told, c);
+}
+
+static void on_voice_answered(void *ctx, const struct answer *a)
+{
+    struct voice_call c = *(struct voice_call *)ctx;
+    mem_free(ctx);
+    if (!a)
+        LOG(WARN, EV("voice.unanswered"), KU("session", c.key), KU("user", c.user));
+    if (c.end_after) {
+        c.g->conns->ending--;
+        if (!c.g->conns->stopping)
+            tell_end(c.g, c.user, c.session, 0);
+        return;
+    }
+    struct live *l = live_get(c.g, c.key);
+    if (!l)
+        return;
+    l->voice = NULL;
+    if (!c.g->conns->stopping)
+        live_step(l, &(struct session_in){.kind = SESSION_IN_ANSWERED});
+}
+
+static void send_voice(struct live *l)
+{
+    struct gateway *g = l->g;
+    const struct voice_item *v = &l->s.voice[0];
+    struct bytes regions[SESSION_REGIONS_MAX];
+    for (uint32_t i = 0; i < v->n_regions; i++)
+        regions[i] = bytes_of(v->regions[i]);
+    struct voice_update update = {
+        .user = l->s.user,
+        .session = bytes_of(l->s.id),
+        .gateway = bytes_of(g->svc.instance),
+        .guild = v->guild,
+        .channel = v->channel,
+        .self_mute = v->self_mute,
+        .self_deaf = v->self_deaf,
+        .self_video = v->self_video,
+        .flags = v->flags,
+        .regions = {v->n_regions, regions},
+    };
+    struct voice_call *c = mem_alloc(sizeof *c);
+    *c = (struct voice_call){.g = g, .key = l->s.key, .user = l->s.user};
+    memcpy(c->session, l->s.id, sizeof c->session);
+    l->voice = c;
+    const struct msg m = {&schema_voice_update, &update};
+    bus_command(g->svc.bus, BUS_CALL_MANAGER, v->channel ? v->channel : l->s.user, 0, &m, VOICE_MS, on_voice_answered,
+                c);
+}
+
+// --- op 13 ---
+
+struct asking {
+    struct gateway *g;
+    uint64_t key, channel;
+};
+
+static void on_call_channel(void *ctx, int err, const struct loaded_channel *c, struct user_set recipients)
+{
+    struct asking ask = *(struct asking *)ctx;
+    struct live *l = live_get(ask.g, ask.key);
+    struct arena a = {0};
+    uint64_t at;
+    (void)recipients;
+    if (!l || err || !subs_position(fanout_subs(ask.g), ask.key, ref_place(ask.channel), &at)) {
+        mem_free(ctx);
+        return;
+    }
+    if (c->version < at) { // the session has been told of something newer meanwhile
+        load_channel(ask.g, ask.channel, on_call_channel, ctx);
+        return;
+    }
+    mem_free(ctx);
+    if (c->call && ids_have(c->channel.recipients, l->s.user))
+        dispatch_text(l, BYTES("CALL_CREATE"), present_call_create(&a, ask.channel, c->call));
+    arena_fini(&a);
+}
+
+// Only of a channel that the session hears anyway.
+static void ask_for_call(struct live *l, uint64_t channel)
+{
+    const struct sub *sub = subs_get(fanout_subs(l->g), ref_place(channel));
+    if (!sub || sub->guild || !subs_listens(fanout_subs(l->g), l->s.key, ref_place(channel)))
+        return;
+    struct asking *ask = mem_alloc(sizeof *ask);
+    *ask = (struct asking){l->g, l->s.key, channel};
+    load_channel(l->g, channel, on_call_channel, ask);
+}
+
+// --- carrying out ---
+
+static void end_session(struct live *l, bool tell)
+{
+    struct gateway *g = l->g;
+    if (l->s.user)
+        LOG_PEER(INFO, EV("session.ended"), KU("session", l->s.key), KU("user", l->s.user));
+    fanout_exit(g, l->s.key);
+    tell = tell && !g->conns->stopping; // the call manager sees to what a stopped gateway held
+    if (tell && l->voice) {
+        l->voice->end_after = true;
+        g->conns->ending++;
+    } else if (tell) {
+        tell_end(g, l->s.user, l->s.id, 0);
+    }
+    live_free(l);
+}
+
+static void perform(struct live *l, const struct session_fxs *fxs)
+{
+    struct gateway *g = l->g;
+    for (uint32_t i = 0; i < fxs->n; i++) {
+        const struct session_fx *fx = &fxs->v[i];
+        switch (fx->kind) {
+        case SESSION_FX_ACK:
+            client_send(g, fx->conn, BYTES_NONE, SHARED_REPLY(11, "null"));
+            break;
+        case SESSION_FX_INVALID:
+            M.resumes_refused++;
+            client_send(g, fx->conn, BYTES_NONE, SHARED_REPLY(9, "false"));
+            break;
+        case SESSION_FX_RECONNECT:
+            client_send(g, fx->conn, BYTES_NONE, SHARED_REPLY(7, "null"));
+            break;
+        case SESSION_FX_CLOSE:
+            LOG_PEER(INFO, EV("session.closed"), KU("session", l->s.key), KU("user", l->s.user), KU("code", fx->code));
+            client_close(g, fx->conn, fx->code);
+            break;
+        case SESSION_FX_LOAD:
+            begin_loading(l);
+            break;
+        case SESSION_FX_READY:
+            tell_ready(l);
+            break;
+        case SESSION_FX_REPLAY:
+            replay(l, fx->seq);
+            break;
+        case SESSION_FX_VOICE:
+            send_voice(l);
+            break;
+        case SESSION_FX_CALL:
+            ask_for_call(l, fx->channel);
+            break;
+        case SESSION_FX_UNLISTEN:
+            fanout_exit(g, l->s.key);
+            break;
+        case SESSION_FX_END:
+            end_session(l, fx->tell);
+            return;
+        }
+    }
+    arm(l);
+}
+
+static void count(enum session_state from, enum session_state to)
+{
+    M.sessions_detached += to == SESSION_DETACHED && from != SESSION_DETACHED;
+    M.sessions_detached -= from == SESSION_DETACHED && to != SESSION_DETACHED;
+    bool was = from == SESSION_LIVE || from == SESSION_DETACHED, is = to == SESSION_LIVE || to == SESSION_DETACHED;
+    M.sessions += is && !was;
+    M.sessions -= was && !is;
+}
+
+void live_step(struct live *l, const struct session_in *in)
+{
+    struct gateway *g = l->g;
+    struct session_fxs fx;
+    enum session_state from = l->s.state;
+    int err = session_step(&l->s, in, &g->conns->rules, loop_now(g->svc.loop), &fx);
+    if (err)
+        LOG(DEBUG, EV("session.refused"), KU("session", l->s.key), KU("state", from), KU("input", in->kind));
+    if (in->kind <= SESSION_IN_BROKEN && fx.n && fx.v[0].kind == SESSION_FX_CLOSE)
+        M.client_frames_bad++;
+    count(from, l->s.state);
+    perform(l, &fx);
+}
+
+void live_resume(struct live *fresh, const struct op *op)
+{
+    struct gateway *g = fresh->g;
+    uint64_t user = 0, issued;
+    struct session_fxs mine, theirs;
+    struct live *old = op->malformed ? NULL : live_named(g, op->resume.session_id);
+    if (op->malformed || system_auth(g, op->resume.token, &user, &issued) != OK)
+        user = 0;
+    if (old == fresh)
+        old = NULL;
+    enum session_state from = old ? old->s.state : SESSION_GONE, my_from = fresh->s.state;
+    session_resume(&fresh->s, old ? &old->s : NULL, op, user, &g->conns->rules, loop_now(g->svc.loop), &mine, &theirs);
+    count(my_from, fresh->s.state);
+    if (old) {
+        count(from, old->s.state);
+        perform(old, &theirs);
+    }
+    perform(fresh, &mine);
+}

@@ -1,0 +1,3 @@
+foreach(module token replay ops session subs ready intents)
+  sb_test(test_${module} test_${module}.c LINK gateway_core)
+endforeach()
