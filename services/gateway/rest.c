@@ -228,6 +228,18 @@ void rest_step(struct arena *a, struct rest_request *r, struct rest_out *out)
         row->handle(&s);
 }
 
+bool rest_host_ok(struct bytes host)
+{
+    static const char also[] = ".:-_[]";
+    for (size_t i = 0; i < host.n; i++) {
+        char c = host.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && !memchr(also, c, sizeof also - 1))
+            return false;
+    }
+    return host.n > 0;
+}
+
 // --- answers of commands ---
 
 static bool worldly(int64_t err) // not the asker's doing: the same again may go well

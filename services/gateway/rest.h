@@ -51,5 +51,7 @@ void rest_step(struct arena *a, struct rest_request *r, struct rest_out *out);
 // What becomes of the commands of `asked` once all are answered; a NULL is one whose time ran out.
 void rest_answered(struct arena *a, const struct rest_out *asked, const struct answer *const *answers,
                    struct rest_out *out);
+// A Host header that may stand in a URL: letters, digits and .:-_[] only.
+bool rest_host_ok(struct bytes host);
 // An answer of its own: too many requests under way (130000), trouble (ERR_TIMEOUT, …) and the like.
 void rest_refuse(struct arena *a, int64_t err, struct rest_out *out);

@@ -101,7 +101,7 @@ TEST(only_the_admin_token_opens_anything)
                                         "Bearer",
                                         "Bearer ",
                                         ADMIN_TOKEN,
-                                        "Bot " ADMIN_TOKEN,
+                                        ("Bot " ADMIN_TOKEN),
                                         "Bearer 0123456789abcdeF",
                                         "Bearer 0123456789abcde",
                                         "Bearer 0123456789abcdef0",

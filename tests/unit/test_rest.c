@@ -115,7 +115,7 @@ static struct rest_out asked(uint64_t user, const char *method, const char *path
             return out;
         load(&r, &out);
     }
-    CHECK_TRUE(!"steps without end");
+    CHECK_STR("steps without end", "an end");
     return out;
 }
 
@@ -702,6 +702,17 @@ TEST(of_many_acks_a_refused_one_spoils_nothing_and_an_unanswered_one_is_told)
     CHECK_STR(after(&bulk, (const struct answer *[]){&well, NULL}), E503);
     CHECK_STR(after(&bulk, (const struct answer *[]){&away, &well}), E503);
     arena_fini(&arena);
+}
+
+TEST(only_a_plain_host_is_told_to_clients)
+{
+    CHECK_TRUE(rest_host_ok(BYTES("127.0.0.1:8080")));
+    CHECK_TRUE(rest_host_ok(BYTES("gateway-1.example_x:443")));
+    CHECK_TRUE(rest_host_ok(BYTES("[::1]:8080")));
+    CHECK_TRUE(!rest_host_ok(BYTES("")));
+    CHECK_TRUE(!rest_host_ok(BYTES("a\"b")));
+    CHECK_TRUE(!rest_host_ok(BYTES("a/b")));
+    CHECK_TRUE(!rest_host_ok(BYTES("\xff")));
 }
 
 TEST(too_much_at_once_is_told_as_such)

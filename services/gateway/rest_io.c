@@ -1,0 +1,158 @@
+// rest_io: the public HTTP API's shell. A request lives here from on_request until its answer is given, whether its
+// client is still there or not: what it waits for names it, and the web knows whom an answer is for.
+#include "asks.h"
+#include "errors.h"
+#include "rest.h"
+
+struct request {
+    struct gateway *g;
+    uint64_t id; // of the web's
+    struct arena arena;
+    struct rest_request r;
+    struct rest_out out; // what the last step wanted
+};
+
+struct rest {
+    struct table requests; // id → request; owns
+};
+
+static void go(struct request *q);
+
+static void request_free(struct request *q)
+{
+    arena_fini(&q->arena);
+    mem_free(q);
+}
+
+static void answer(struct request *q, const struct rest_out *out)
+{
+    if (out->body.n)
+        web_json(q->g->web, q->id, out->status, out->body);
+    else
+        web_reply(q->g->web, q->id, out->status, NULL, NULL, BYTES_NONE);
+    table_remove(&q->g->rest->requests, q->id);
+    request_free(q);
+}
+
+// --- what it waits for ---
+
+static void loaded(struct request *q, int err)
+{
+    q->r.had = q->out.want;
+    q->r.err = err;
+    go(q);
+    // q may be gone now
+}
+
+// Results live until the callback returns; what a step takes from them into an answer is copied by then.
+static void on_users(void *ctx, int err, struct user_set users)
+{
+    struct request *q = ctx;
+    q->r.users = users;
+    loaded(q, err);
+}
+
+static void on_channel(void *ctx, int err, const struct loaded_channel *c, struct user_set recipients)
+{
+    struct request *q = ctx;
+    q->r.channel = c;
+    q->r.users = recipients;
+    loaded(q, err);
+}
+
+static void on_world(void *ctx, int err, const struct world *w)
+{
+    struct request *q = ctx;
+    q->r.world = w;
+    loaded(q, err);
+}
+
+static void on_answers(void *ctx, const struct answer *const *answers)
+{
+    struct request *q = ctx;
+    struct rest_out out;
+    rest_answered(&q->arena, &q->out, answers, &out);
+    answer(q, &out);
+}
+
+static void go(struct request *q)
+{
+    struct gateway *g = q->g;
+    const struct rest_out *out = &q->out;
+    rest_step(&q->arena, &q->r, &q->out);
+    switch (out->want) {
+    case REST_ANSWER:
+        answer(q, out);
+        break;
+    case REST_LOAD_USERS:
+        load_users(g, out->users, on_users, q);
+        break;
+    case REST_LOAD_CHANNEL:
+        load_channel(g, out->channel, on_channel, q);
+        break;
+    case REST_LOAD_WORLD:
+        load_world(g, q->r.user, out->parts, NULL, on_world, q);
+        break;
+    case REST_COMMANDS:
+        asks_send(g, &q->arena, out->to, out->key, out->n, out->commands, g->cfg.command_ms, on_answers, q);
+        break;
+    }
+}
+
+// --- requests ---
+
+static void take(struct request *q, const struct web_request *r)
+{
+    struct buf url = {0};
+    gateway_url(q->g, &url, rest_host_ok(r->host) ? r->host : BYTES_NONE);
+    q->r = (struct rest_request){
+        .method = arena_text(&q->arena, bytes_of(r->method)),
+        .path = arena_copy(&q->arena, r->path),
+        .query = arena_copy(&q->arena, r->query),
+        .content_type = arena_copy(&q->arena, r->content_type),
+        .body = arena_copy(&q->arena, r->body),
+        .url = arena_copy(&q->arena, buf_bytes(&url)),
+    };
+    if (gateway_auth(q->g, r->authorization, &q->r.user) != OK)
+        q->r.user = 0;
+    buf_fini(&url);
+}
+
+void rest_request(void *ctx, const struct web_request *r)
+{
+    struct gateway *g = ctx;
+    struct request *q = mem_alloc(sizeof *q);
+    bool full = g->rest->requests.n >= g->cfg.rest_pending_max;
+    q->g = g;
+    q->id = r->id;
+    table_put(&g->rest->requests, q->id, q);
+    if (full) {
+        rest_refuse(&q->arena, API_OVERLOADED, &q->out);
+        answer(q, &q->out);
+        return;
+    }
+    take(q, r);
+    go(q);
+}
+
+// --- life ---
+
+void rest_start(struct gateway *g)
+{
+    g->rest = mem_alloc(sizeof *g->rest);
+}
+
+bool rest_idle(const struct gateway *g)
+{
+    return g->rest->requests.n == 0 && admin_idle(g);
+}
+
+void rest_stop(struct gateway *g)
+{
+    struct request *q;
+    for (uint32_t i = 0; (q = table_next(&g->rest->requests, &i, NULL)) != NULL;)
+        request_free(q);
+    table_fini(&g->rest->requests);
+    mem_free(g->rest);
+    g->rest = NULL;
+}
