@@ -16,8 +16,10 @@ struct gateway_cfg {
     uint64_t replay_events, replay_bytes; // per session
     uint64_t send_queue_bytes;            // per connection
     uint64_t connections_max, sessions_per_user;
-    uint64_t loads_max;    // worlds read from Redis at once; further identifies wait their turn
-    uint64_t deflate_bits; // window of compress=zlib-stream, 12 to 15
+    uint64_t loads_max;        // worlds read from Redis at once; further identifies wait their turn
+    uint64_t rest_pending_max; // HTTP requests without an answer yet, on each port
+    uint64_t command_ms;       // how long one waits for the service that it is for
+    uint64_t deflate_bits;     // window of compress=zlib-stream, 12 to 15
 };
 
 struct conns;
@@ -53,4 +55,5 @@ void admin_start(struct gateway *g); // the same for g->admin
 void admin_stop(struct gateway *g);
 void rest_request(void *ctx, const struct web_request *r);  // on_request of the public port
 void admin_request(void *ctx, const struct web_request *r); // on_request of the admin port
-bool rest_idle(const struct gateway *g);                    // no public or admin request waits for an answer
+bool admin_idle(const struct gateway *g);
+bool rest_idle(const struct gateway *g); // no public or admin request waits for an answer

@@ -182,6 +182,10 @@ int main(int argc, char **argv)
         {"SB_SESSIONS_PER_USER", CONFIG_UINT, &g.cfg.sessions_per_user, "50", 1, 100000, "sessions of one user here"},
         {"SB_LOADS_MAX", CONFIG_UINT, &g.cfg.loads_max, "16", 1, 10000,
          "clients whose READY is read from Redis at a time; others wait"},
+        {"SB_REST_PENDING_MAX", CONFIG_UINT, &g.cfg.rest_pending_max, "2048", 1, 1000000,
+         "HTTP requests that wait for an answer at a time; more are refused"},
+        {"SB_COMMAND_MS", CONFIG_UINT, &g.cfg.command_ms, "5000", 100, 60000,
+         "how long an HTTP request waits for the service that it is for, in ms"},
         {"SB_DEFLATE_BITS", CONFIG_UINT, &g.cfg.deflate_bits, "15", 9, 15,
          "window of compress=zlib-stream: 15 costs 256 KiB per such client, each less about half"},
     };

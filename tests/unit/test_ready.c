@@ -1,0 +1,396 @@
+// test_ready: READY and what follows it are whole JSON in each of their forms, with what libraries walk unasked.
+#include "ready.h"
+#include "check.h"
+
+#include <jansson.h>
+
+#define ANN 11u
+#define BEN 22u
+#define CAT 33u
+#define DM 900u
+#define GROUP 901u
+#define GUILD ((uint64_t)6 << 22)
+#define GUILD_2 ((uint64_t)7 << 22)
+#define DEDUPED (1u << 4 | 1u << 5)
+#define DPY_SELF 22525u // what discord.py-self announces
+
+static struct arena arena;
+
+// --- the world that is told ---
+
+#define TEXT(literal)                                                                                                  \
+    {                                                                                                                  \
+        literal, sizeof(literal) - 1                                                                                   \
+    } // BYTES, as a static initialiser takes it
+
+static const struct user users[] = {
+    {.id = ANN, .username = TEXT("ann"), .global_name = TEXT("Ann \"A\"")},
+    {.id = BEN, .username = TEXT("ben")},
+    {.id = CAT, .username = TEXT("cat"), .avatar = TEXT("abc")},
+};
+static const uint64_t dm_ids[] = {ANN, BEN}, group_ids[] = {ANN, BEN, CAT}, role_ids[] = {501};
+static const struct call_member call_members[] = {{.user = BEN, .session = TEXT("s"), .self_mute = true}};
+static const struct call_rec call_rec = {
+    .id = 950, .author = BEN, .region = TEXT("local"), .members = {1, call_members}};
+static const struct loaded_channel channels[] = {
+    {.version = 3, .channel = {.id = DM, .type = 1, .recipients = {2, dm_ids}}, .last_message = 77, .call = &call_rec},
+    {.version = 4,
+     .channel = {.id = GROUP, .type = 3, .owner = BEN, .name = TEXT("trio"), .recipients = {3, group_ids}}},
+};
+static const struct role roles[] = {
+    {.id = GUILD, .name = TEXT("@everyone"), .permissions = 1071698660929ull},
+    {.id = 501, .name = TEXT("Mods"), .permissions = 1 << 22, .position = 1},
+};
+static const struct guild_channel guild_channels[] = {
+    {.id = 601, .type = 0, .name = TEXT("general")},
+    {.id = 602, .type = 2, .name = TEXT("Lounge"), .position = 1, .bitrate = 96000},
+    {.id = 603, .type = 13, .name = TEXT("Stage"), .position = 2, .parent = 604, .rtc_region = TEXT("local")},
+    {.id = 604, .type = 4, .name = TEXT("Rooms"), .position = 3},
+};
+static const struct member members[] = {
+    {.user = ANN, .roles = {1, role_ids}, .joined_at = 1700000000000ull, .nick = TEXT("Annie")},
+    {.user = BEN, .joined_at = 1700000000001ull},
+};
+static const struct loaded_guild guilds[] = {
+    {.version = 8,
+     .guild = {.id = GUILD, .name = TEXT("Demo"), .owner = BEN},
+     .n_roles = 2,
+     .n_channels = 4,
+     .n_members = 2,
+     .roles = roles,
+     .channels = guild_channels,
+     .members = members},
+    {.version = 1, .guild = {.id = GUILD_2, .name = TEXT("Empty"), .owner = BEN}},
+};
+static const struct relation relations[] = {{BEN, 1}, {CAT, 3}};
+static const struct read_state read_states[] = {{.id = DM, .version = 5, .last_message_id = 76, .mention_count = 2},
+                                                {.id = GROUP, .version = 9}};
+static const struct world world = {
+    .version = 2,
+    .n_channels = 2,
+    .n_guilds = 2,
+    .n_relations = 2,
+    .n_read_states = 2,
+    .channels = channels,
+    .guilds = guilds,
+    .relations = relations,
+    .read_states = read_states,
+    .users = {3, users},
+};
+static const struct bytes regions[] = {TEXT("local"), TEXT("far")};
+static const struct bytes sessions[] = {TEXT("30f32c5d54ae86130fc4a215c7474263"),
+                                        TEXT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")};
+
+struct story {
+    struct session s;
+    struct world w;
+    struct ready r;
+};
+
+static void tell(struct story *t, uint64_t capabilities, bool bot)
+{
+    static const struct session_rules rules = {.heartbeat_ms = 1000};
+    session_init(&t->s, sessions[0].p, 1, 9, &rules, 0);
+    t->s.user = ANN;
+    t->s.bot = bot;
+    t->s.capabilities = capabilities;
+    t->w = world;
+    t->w.user = users[0];
+    t->w.user.bot = bot;
+    t->r = (struct ready){&t->s, &t->w, BYTES("ws://here:1"), {2, regions}, {2, sessions}};
+}
+
+// --- looking into JSON ---
+
+static json_t *parsed(struct buf *text)
+{
+    json_error_t error;
+    json_t *j = json_loadb(text->p, text->n, JSON_REJECT_DUPLICATES, &error);
+    if (!j) {
+        printf("%s near %d: %.*s\n", error.text, error.position, BYTES_FMT(buf_bytes(text)));
+        test_failures++;
+    }
+    buf_fini(text);
+    arena_reset(&arena);
+    return j;
+}
+
+static json_t *ready(uint64_t capabilities, bool bot)
+{
+    struct story t;
+    struct buf text = {0};
+    tell(&t, capabilities, bot);
+    ready_json(&arena, &text, &t.r);
+    return parsed(&text);
+}
+
+// "a.0.b": objects by name, arrays by number.
+static const json_t *at(const json_t *j, const char *path)
+{
+    char part[64];
+    while (j && *path) {
+        size_t n = strcspn(path, ".");
+        snprintf(part, sizeof part, "%.*s", (int)n, path);
+        j = json_is_array(j) ? json_array_get(j, strtoul(part, NULL, 10)) : json_object_get(j, part);
+        path += n + (path[n] == '.');
+    }
+    return j;
+}
+
+static const char *text_at(const json_t *j, const char *path)
+{
+    const char *text = json_string_value(at(j, path));
+    return text ? text : "(none)";
+}
+
+static bool null_at(const json_t *j, const char *path)
+{
+    return json_is_null(at(j, path));
+}
+
+static size_t count_at(const json_t *j, const char *path)
+{
+    return json_is_array(at(j, path)) ? json_array_size(at(j, path)) : 999;
+}
+
+static void check_keys(const json_t *j, const char *where, const char *const *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!json_object_get(at(j, where), keys[i]))
+            printf("%s lacks %s\n", where, keys[i]), test_failures++;
+}
+#define KEYS(j, where, ...)                                                                                            \
+    do {                                                                                                               \
+        const char *const keys_[] = {__VA_ARGS__};                                                                     \
+        check_keys(j, where, keys_, countof(keys_));                                                                   \
+    } while (0)
+
+// --- user accounts ---
+
+TEST(ready_of_a_user_has_every_key_that_some_client_needs)
+{
+    static const uint64_t forms[] = {0, DPY_SELF, DEDUPED, 1u << 4, 1u << 10, UINT64_MAX};
+    for (size_t i = 0; i < countof(forms); i++) {
+        json_t *j = ready(forms[i], false);
+        KEYS(j, "", "v", "_trace", "user", "session_id", "resume_gateway_url", "session_type", "sessions", "guilds",
+             "relationships", "private_channels", "read_state", "user_guild_settings", "geo_ordered_rtc_regions",
+             "connected_accounts", "consents", "tutorial", "analytics_token", "auth_session_id_hash",
+             "static_client_session_id", "auth", "country_code", "api_code_version", "experiments", "guild_experiments",
+             "notification_settings", "friend_suggestion_count", "guild_join_requests", "game_relationships",
+             "linked_users", "pending_payments", "explicit_content_scan_version", "presences");
+        KEYS(j, "user", "id", "username", "discriminator", "global_name", "avatar", "banner", "accent_color", "bio",
+             "email", "verified", "mfa_enabled", "phone", "premium_type", "flags", "public_flags", "purchased_flags",
+             "nsfw_allowed", "locale", "pronouns", "avatar_decoration_data", "desktop", "mobile");
+        CHECK_STR(text_at(j, "user.id"), "11");
+        CHECK_STR(text_at(j, "user.global_name"), "Ann \"A\"");
+        CHECK_STR(text_at(j, "session_id"), sessions[0].p);
+        CHECK_STR(text_at(j, "resume_gateway_url"), "ws://here:1");
+        CHECK_STR(text_at(j, "static_client_session_id"), "30f32c5d-54ae-8613-0fc4-a215c7474263");
+        CHECK_STR(text_at(j, "geo_ordered_rtc_regions.1"), "far");
+        CHECK_EQ(json_integer_value(at(j, "v")), 9);
+        CHECK_EQ(count_at(j, "guilds"), 2);
+        CHECK_EQ(count_at(j, "private_channels"), 2);
+        json_decref(j);
+    }
+}
+
+TEST(sessions_of_the_user_are_listed_and_one_is_this)
+{
+    json_t *j = ready(0, false);
+    CHECK_EQ(count_at(j, "sessions"), 2);
+    CHECK_STR(text_at(j, "sessions.1.session_id"), sessions[1].p);
+    CHECK_TRUE(json_is_true(at(j, "sessions.0.active")) && json_is_false(at(j, "sessions.1.active")));
+    KEYS(j, "sessions.0", "session_id", "status", "activities", "client_info");
+    json_decref(j);
+}
+
+TEST(without_capabilities_everything_is_in_full)
+{
+    json_t *j = ready(0, false);
+    CHECK_TRUE(!at(j, "users") && !at(j, "merged_members"));
+    CHECK_EQ(count_at(j, "private_channels.0.recipients"), 1);
+    CHECK_STR(text_at(j, "private_channels.0.recipients.0.username"), "ben");
+    CHECK_STR(text_at(j, "private_channels.0.last_message_id"), "77");
+    CHECK_EQ(count_at(j, "private_channels.1.recipients"), 2);
+    CHECK_STR(text_at(j, "private_channels.1.owner_id"), "22");
+    CHECK_STR(text_at(j, "relationships.1.user.avatar"), "abc");
+    CHECK_EQ(json_integer_value(at(j, "relationships.1.type")), 3);
+    CHECK_EQ(count_at(j, "read_state"), 2);
+    CHECK_STR(text_at(j, "read_state.0.last_message_id"), "76");
+    CHECK_TRUE(null_at(j, "read_state.1.last_message_id"));
+    CHECK_EQ(count_at(j, "user_guild_settings"), 0);
+    CHECK_TRUE(json_is_object(at(j, "user_settings")) && !at(j, "user_settings_proto"));
+    CHECK_TRUE(json_is_object(at(j, "notes")));
+    CHECK_STR(text_at(j, "guilds.0.name"), "Demo");
+    CHECK_EQ(count_at(j, "guilds.0.members"), 2);
+    CHECK_STR(text_at(j, "guilds.0.members.1.user.username"), "ben");
+    CHECK_EQ(count_at(j, "guilds.0.voice_states"), 0);
+    CHECK_TRUE(json_is_false(at(j, "guilds.0.unavailable")));
+    json_decref(j);
+}
+
+TEST(deduped_users_are_named_once_and_elsewhere_by_id)
+{
+    json_t *j = ready(DPY_SELF, false);
+    CHECK_EQ(count_at(j, "users"), 2); // not himself: he is there in full
+    CHECK_STR(text_at(j, "users.0.id"), "22");
+    CHECK_STR(text_at(j, "users.1.id"), "33");
+    CHECK_EQ(count_at(j, "private_channels.0.recipient_ids"), 1);
+    CHECK_STR(text_at(j, "private_channels.0.recipient_ids.0"), "22");
+    CHECK_TRUE(!at(j, "private_channels.0.recipients"));
+    CHECK_EQ(count_at(j, "private_channels.1.recipient_ids"), 2);
+    CHECK_STR(text_at(j, "private_channels.1.name"), "trio");
+    KEYS(j, "private_channels.1", "icon", "nicks", "managed", "owner_id", "last_message_id");
+    CHECK_STR(text_at(j, "relationships.0.user_id"), "22");
+    CHECK_TRUE(!at(j, "relationships.0.user") && null_at(j, "relationships.0.nickname"));
+    CHECK_EQ(json_integer_value(at(j, "read_state.version")), 9);
+    CHECK_EQ(count_at(j, "read_state.entries"), 2);
+    CHECK_TRUE(json_is_false(at(j, "read_state.partial")));
+    KEYS(j, "user_guild_settings", "entries", "version", "partial");
+    CHECK_STR(text_at(j, "user_settings_proto"), "");
+    CHECK_TRUE(!at(j, "notes") && !at(j, "user_settings"));
+    json_decref(j);
+}
+
+TEST(client_state_puts_the_guilds_own_fields_into_properties)
+{
+    json_t *j = ready(DPY_SELF, false);
+    KEYS(j, "guilds.0", "id", "joined_at", "large", "member_count", "data_mode", "properties", "channels", "roles",
+         "emojis", "stickers", "threads", "stage_instances", "guild_scheduled_events", "premium_subscription_count",
+         "version");
+    CHECK_STR(text_at(j, "guilds.0.data_mode"), "full");
+    CHECK_STR(text_at(j, "guilds.0.properties.name"), "Demo");
+    CHECK_STR(text_at(j, "guilds.0.properties.owner_id"), "22");
+    CHECK_TRUE(!at(j, "guilds.0.name") && !at(j, "guilds.0.members"));
+    CHECK_STR(text_at(j, "guilds.0.joined_at"), "2023-11-14T22:13:20.000000+00:00");
+    CHECK_EQ(count_at(j, "merged_members"), 2);
+    CHECK_EQ(count_at(j, "merged_members.0"), 1);
+    CHECK_STR(text_at(j, "merged_members.0.0.user_id"), "11");
+    CHECK_STR(text_at(j, "merged_members.0.0.roles.0"), "501");
+    CHECK_EQ(count_at(j, "merged_members.1"), 0); // of a guild that does not know him any more
+    json_decref(j);
+}
+
+TEST(the_supplement_has_lists_parallel_to_the_guilds)
+{
+    struct story t;
+    struct buf text = {0};
+    tell(&t, DPY_SELF, false);
+    CHECK_TRUE(ready_has_supplemental(&t.s));
+    ready_supplemental_json(&text, &t.r);
+    json_t *j = parsed(&text);
+    CHECK_EQ(count_at(j, "guilds"), 2);
+    CHECK_EQ(count_at(j, "guilds.0.voice_states"), 0);
+    CHECK_EQ(count_at(j, "merged_members"), 2);
+    CHECK_EQ(count_at(j, "merged_members.1"), 0);
+    CHECK_EQ(count_at(j, "merged_presences.guilds"), 2);
+    CHECK_EQ(count_at(j, "merged_presences.friends"), 0);
+    KEYS(j, "", "lazy_private_channels", "disclose", "game_invites");
+    json_decref(j);
+}
+
+TEST(what_follows_ready_depends_on_who_asks)
+{
+    struct story t;
+    tell(&t, 0, false);
+    CHECK_TRUE(!ready_has_supplemental(&t.s) && !ready_has_guild_creates(&t.s) && !ready_has_calls(&t.s));
+    tell(&t, 1u << 5, false); // needs the other bit too
+    CHECK_TRUE(!ready_has_supplemental(&t.s));
+    tell(&t, 1u << 12, false);
+    CHECK_TRUE(ready_has_calls(&t.s));
+    t.s.shards = 2;
+    t.s.shard = 1;
+    CHECK_TRUE(!ready_has_calls(&t.s));
+    tell(&t, UINT64_MAX, true);
+    CHECK_TRUE(!ready_has_supplemental(&t.s) && ready_has_guild_creates(&t.s) && !ready_has_calls(&t.s));
+}
+
+TEST(nobody_has_to_have_anything)
+{
+    static const uint64_t forms[] = {0, DPY_SELF};
+    for (size_t i = 0; i < countof(forms); i++) {
+        struct story t;
+        struct buf text = {0};
+        tell(&t, forms[i], false);
+        t.w = (struct world){.user = users[1]};
+        t.r.regions = t.r.sessions = (struct texts){0};
+        ready_json(&arena, &text, &t.r);
+        json_t *j = parsed(&text);
+        CHECK_EQ(count_at(j, "guilds"), 0);
+        CHECK_EQ(count_at(j, "private_channels"), 0);
+        CHECK_EQ(count_at(j, "relationships"), 0);
+        json_decref(j);
+        ready_supplemental_json(&text, &t.r);
+        j = parsed(&text);
+        CHECK_EQ(count_at(j, "merged_presences.guilds"), 0);
+        json_decref(j);
+    }
+}
+
+// --- bots ---
+
+TEST(ready_of_a_bot_announces_its_guilds_as_unavailable)
+{
+    json_t *j = ready(0, true);
+    KEYS(j, "", "v", "user", "session_id", "resume_gateway_url", "application", "guilds", "private_channels", "shard",
+         "relationships", "user_settings", "geo_ordered_rtc_regions");
+    CHECK_STR(text_at(j, "application.id"), "11");
+    CHECK_TRUE(json_is_integer(at(j, "application.flags")));
+    CHECK_TRUE(json_is_true(at(j, "user.bot")));
+    CHECK_EQ(count_at(j, "guilds"), 2);
+    CHECK_TRUE(json_is_true(at(j, "guilds.1.unavailable")));
+    CHECK_EQ(count_at(j, "private_channels"), 0);
+    CHECK_EQ(json_integer_value(at(j, "shard.1")), 1);
+    json_decref(j);
+}
+
+TEST(a_shard_is_told_of_its_own_guilds)
+{
+    struct story t;
+    struct buf text = {0};
+    tell(&t, 0, true);
+    t.s.shards = 2;
+    t.s.shard = 1; // guild 7 is its, guild 6 is not
+    ready_json(&arena, &text, &t.r);
+    json_t *j = parsed(&text);
+    CHECK_EQ(count_at(j, "guilds"), 1);
+    CHECK_EQ(json_integer_value(at(j, "shard.0")), 1);
+    json_decref(j);
+}
+
+TEST(guild_create_has_what_libraries_walk)
+{
+    struct story t;
+    struct buf text = {0};
+    tell(&t, 0, true);
+    ready_guild_json(&text, &t.r, &guilds[0]);
+    json_t *j = parsed(&text);
+    KEYS(j, "", "id", "name", "icon", "owner_id", "afk_channel_id", "afk_timeout", "verification_level",
+         "default_message_notifications", "explicit_content_filter", "features", "mfa_level", "system_channel_id",
+         "rules_channel_id", "public_updates_channel_id", "preferred_locale", "premium_tier",
+         "premium_progress_bar_enabled", "nsfw_level", "max_video_channel_users", "max_stage_video_channel_users",
+         "description", "banner", "splash", "discovery_splash", "vanity_url_code", "safety_alerts_channel_id",
+         "joined_at", "large", "unavailable", "member_count", "threads", "presences", "emojis", "stickers",
+         "stage_instances", "guild_scheduled_events", "soundboard_sounds", "voice_states");
+    CHECK_TRUE(json_is_false(at(j, "unavailable")));
+    CHECK_EQ(count_at(j, "roles"), 2);
+    CHECK_STR(text_at(j, "roles.0.permissions"), "1071698660929");
+    KEYS(j, "roles.1", "colors", "color", "hoist", "position", "managed", "mentionable");
+    KEYS(j, "roles.1.colors", "primary_color", "secondary_color", "tertiary_color");
+    CHECK_EQ(count_at(j, "channels"), 4);
+    CHECK_TRUE(!at(j, "channels.0.bitrate") && !at(j, "channels.3.bitrate"));
+    CHECK_EQ(json_integer_value(at(j, "channels.1.bitrate")), 96000);
+    CHECK_EQ(json_integer_value(at(j, "channels.2.bitrate")), 64000);
+    CHECK_STR(text_at(j, "channels.2.rtc_region"), "local");
+    CHECK_STR(text_at(j, "channels.2.parent_id"), "604");
+    CHECK_TRUE(null_at(j, "channels.1.rtc_region") && null_at(j, "channels.1.parent_id"));
+    CHECK_EQ(count_at(j, "members"), 2);
+    KEYS(j, "members.0", "user", "roles", "joined_at", "deaf", "mute", "nick", "avatar", "premium_since", "pending",
+         "flags", "communication_disabled_until");
+    CHECK_STR(text_at(j, "members.0.nick"), "Annie");
+    CHECK_TRUE(null_at(j, "members.1.nick"));
+    json_decref(j);
+    arena_fini(&arena);
+}
+
+MAIN
