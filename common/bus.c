@@ -460,6 +460,11 @@ void bus_free(struct bus *b)
     mem_free(b);
 }
 
+const char *bus_url(const struct bus *b, const char *which)
+{
+    return strcmp(which, "events") == 0 ? b->events_url : b->commands_url;
+}
+
 void bus_dump(const struct bus *b, struct buf *out)
 {
     struct bus_peer *p;

@@ -68,6 +68,8 @@ void bus_broadcast(struct bus *b, enum bus_kind kind, struct bytes encoded);
 // Commit that publishes: on success the entry goes to every listener; listeners that are long dead are removed.
 void bus_commit(struct bus *b, const struct commit *c, commit_fn fn, void *ctx);
 
+const char *bus_url(const struct bus *b, const char *which); // "events" or "commands": what others dial
+
 void bus_stop(struct bus *b); // unregisters, sends what is queued, closes sockets; callbacks of commands run with NULL
 void bus_free(struct bus *b);
 void bus_dump(const struct bus *b, struct buf *out);

@@ -1,0 +1,363 @@
+// What the bus promises, with real sockets and a real registry: a command is applied once and answered, events come in
+// order, and whatever is lost is told. Two or more instances live in this process, each with its own store.
+#include "redis.h"
+#include "bus.h"
+#include "metrics.h"
+#include <nng/nng.h>
+#include <nng/protocol/pipeline0/push.h>
+#include <nng/protocol/pubsub0/pub.h>
+
+struct desk { // one instance
+    struct loop *loop;
+    struct store *store;
+    struct bus *bus;
+    bool withholds; // does not answer
+    uint32_t commands, events, losses, ups, downs;
+    uint64_t last; // place of the last event
+    bool in_order;
+    struct bus_from from;
+};
+
+struct room {
+    struct server server;
+    struct loop *loop;
+};
+
+static void on_command(void *ctx, const struct bus_from *from, const struct msg *m)
+{
+    struct desk *d = ctx;
+    d->commands++;
+    d->from = *from;
+    CHECK_TRUE(MSG_IS(m, release) != NULL);
+    if (!d->withholds)
+        bus_answer(d->bus, from, OK, BYTES("done"));
+}
+
+static void on_event(void *ctx, const struct msg *m)
+{
+    struct desk *d = ctx;
+    const struct place_event *e = MSG_IS(m, place_event);
+    CHECK_TRUE(e != NULL);
+    d->events++;
+    d->in_order = d->in_order && e->version > d->last;
+    d->last = e->version;
+}
+
+static void on_loss(void *ctx, const char *why)
+{
+    struct desk *d = ctx;
+    (void)why;
+    d->losses++;
+}
+
+static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up)
+{
+    struct desk *d = ctx;
+    (void)kind;
+    (void)instance;
+    d->ups += up;
+    d->downs += !up;
+}
+
+static void room_open(struct room *r)
+{
+    server_start_with(&r->server, NULL);
+    r->loop = loop_new();
+}
+
+static void room_close(struct room *r)
+{
+    loop_free(r->loop);
+    server_stop(&r->server);
+}
+
+static void desk_open(struct room *r, struct desk *d, enum bus_kind kind, const char *instance)
+{
+    *d = (struct desk){.loop = r->loop, .in_order = true};
+    d->store = store_new(r->loop, (struct store_cfg){.url = r->server.url, .pending_max = 10000});
+    d->bus = bus_new(r->loop, d->store,
+                     (struct bus_cfg){.kind = kind,
+                                      .instance = instance,
+                                      .bind = "127.0.0.1",
+                                      .host = "127.0.0.1",
+                                      .lease_ms = 900,
+                                      .on_command = on_command,
+                                      .on_event = on_event,
+                                      .on_loss = on_loss,
+                                      .on_peer = on_peer,
+                                      .ctx = d});
+    CHECK_TRUE(d->bus != NULL);
+    for (int k = 0; k < BUS_KINDS; k++)
+        bus_watch(d->bus, (enum bus_kind)k);
+    UNTIL(r->loop, bus_ready(d->bus));
+}
+
+static void desk_close(struct desk *d)
+{
+    bus_stop(d->bus);
+    UNTIL(d->loop, M.store_pending == 0);
+    store_free(d->store);
+    turn(d->loop);
+    bus_free(d->bus);
+}
+
+struct asked {
+    uint32_t answers;
+    bool timed_out;
+    int64_t err;
+    char body[16];
+};
+
+static void on_answer(void *ctx, const struct answer *a)
+{
+    struct asked *k = ctx;
+    k->answers++;
+    k->timed_out = a == NULL;
+    if (!a)
+        return;
+    k->err = a->err;
+    CHECK_EQ(bytes_copy(k->body, sizeof k->body, a->body), OK);
+}
+
+static uint64_t ask(struct desk *d, struct asked *k, uint64_t key, uint64_t timeout_ms)
+{
+    const struct release v = {.place = key};
+    *k = (struct asked){0};
+    return bus_command(d->bus, BUS_MESSAGE, key, 0, &(struct msg){&schema_release, &v}, timeout_ms, on_answer, k);
+}
+
+static void publish(struct desk *d, const char *to, uint64_t version)
+{
+    struct buf b = {0};
+    PACK(&b, place_event, (&(struct place_event){.ref = 1, .version = version}));
+    CHECK_EQ(bus_publish(d->bus, to, buf_bytes(&b)), OK);
+    buf_fini(&b);
+}
+
+TEST(a_command_is_carried_out_and_answered)
+{
+    struct room r;
+    struct desk asker, owner;
+    struct asked k;
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, bus_has(asker.bus, BUS_MESSAGE));
+    ask(&asker, &k, 5, 5000);
+    CHECK_EQ(k.answers, 0);
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_STR(k.body, "done");
+    CHECK_STR(owner.from.instance, "gateway-1");
+    desk_close(&asker);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+TEST(a_command_waits_for_somebody_who_can_take_it)
+{
+    struct room r;
+    struct desk asker, owner;
+    struct asked k;
+    room_open(&r);
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    ask(&asker, &k, 5, 15000);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_TRUE(!k.timed_out);
+    CHECK_EQ(owner.commands, 1);
+    ask(&asker, &k, 5, 50);
+    owner.withholds = true;
+    UNTIL(r.loop, k.answers == 1);
+    desk_close(&owner);
+    desk_close(&asker);
+    room_close(&r);
+}
+
+TEST(nobody_there_is_told_at_the_deadline_once)
+{
+    struct room r;
+    struct desk asker;
+    struct asked k;
+    room_open(&r);
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    ask(&asker, &k, 5, 300);
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_TRUE(k.timed_out);
+    desk_close(&asker);
+    CHECK_EQ(k.answers, 1);
+    room_close(&r);
+}
+
+TEST(an_unanswered_command_goes_to_another_instance)
+{
+    struct room r;
+    struct desk asker, one, two;
+    struct asked k;
+    room_open(&r);
+    desk_open(&r, &one, BUS_MESSAGE, "message-1");
+    desk_open(&r, &two, BUS_MESSAGE, "message-2");
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, asker.ups >= 2);
+    one.withholds = two.withholds = true;
+    ask(&asker, &k, 5, 15000);
+    UNTIL(r.loop, one.commands + two.commands == 1);
+    struct desk *deaf = one.commands ? &one : &two, *other = one.commands ? &two : &one;
+    other->withholds = false;
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_TRUE(!k.timed_out);
+    CHECK_EQ(deaf->commands, 1); // its repeats were recognised
+    CHECK_EQ(other->commands, 1);
+    bus_answer(deaf->bus, &deaf->from, OK, BYTES("late"));
+    desk_close(&asker);
+    CHECK_EQ(k.answers, 1);
+    desk_close(&one);
+    desk_close(&two);
+    room_close(&r);
+}
+
+// A peer made of bare sockets, that can say what no instance would.
+static void bare(struct desk *to, const char *which, int (*open)(nng_socket *), nng_socket *s)
+{
+    CHECK_EQ(open(s), 0);
+    CHECK_EQ(nng_dial(*s, bus_url(to->bus, which), NULL, 0), 0);
+}
+
+static void say(nng_socket s, struct buf *b)
+{
+    CHECK_EQ(nng_send(s, b->p, b->n, 0), 0);
+    buf_reset(b);
+}
+
+TEST(a_command_sent_three_times_is_applied_once_and_answered_each_time)
+{
+    struct room r;
+    struct desk owner, asker;
+    struct buf b = {0};
+    nng_socket s;
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, owner.ups >= 2);
+    bare(&owner, "commands", nng_push0_open, &s);
+    uint64_t before = M.commands_duplicate;
+    for (int i = 0; i < 3; i++) {
+        PACK(&b, command, (&(struct command){77, loop_unix_ms(r.loop) + 60000, BYTES("gateway-1"), BUS_GATEWAY}));
+        PACK(&b, release, (&(struct release){.place = 1}));
+        say(s, &b);
+    }
+    UNTIL(r.loop, M.commands_duplicate == before + 2);
+    CHECK_EQ(owner.commands, 1);
+    PACK(&b, command, (&(struct command){78, loop_unix_ms(r.loop) - 1, BYTES("gateway-1"), BUS_GATEWAY}));
+    PACK(&b, release, (&(struct release){.place = 1}));
+    say(s, &b); // its deadline is past
+    PACK(&b, command, (&(struct command){79, loop_unix_ms(r.loop) + 60000, BYTES("gateway-1"), BUS_GATEWAY}));
+    PACK(&b, release, (&(struct release){.place = 1}));
+    say(s, &b);
+    UNTIL(r.loop, owner.from.command == 79);
+    CHECK_EQ(owner.commands, 2);
+    nng_close(s);
+    buf_fini(&b);
+    desk_close(&asker);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+TEST(what_does_not_validate_is_counted_and_dropped)
+{
+    struct room r;
+    struct desk owner;
+    struct buf b = {0};
+    nng_socket commands, events;
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    bare(&owner, "commands", nng_push0_open, &commands);
+    bare(&owner, "events", nng_pub0_open, &events);
+    const struct bytes garbage[] = {BYTES(""), BYTES("\xdd\xff\xff\xff\xff"), BYTES("\x93\x01"), BYTES("hello"),
+                                    BYTES("\x91\xcd\xff\xff")};
+    uint64_t before = M.bus_invalid;
+    for (size_t i = 0; i < countof(garbage); i++) {
+        buf_add(&b, garbage[i].p, garbage[i].n);
+        say(commands, &b);
+        buf_add(&b, garbage[i].p, garbage[i].n);
+        say(events, &b);
+    }
+    UNTIL(r.loop, M.bus_invalid == before + 2 * countof(garbage));
+    CHECK_EQ(owner.commands + owner.events, 0);
+    nng_close(commands);
+    nng_close(events);
+    buf_fini(&b);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+TEST(events_come_in_order_and_without_a_sign_of_loss)
+{
+    struct room r;
+    struct desk owner, gateway;
+    room_open(&r);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    UNTIL(r.loop, owner.ups >= 2 && gateway.ups >= 2);
+    for (uint64_t version = 1; version <= 20000; version++)
+        publish(&owner, "gateway-1", version);
+    UNTIL(r.loop, gateway.events == 20000);
+    CHECK_TRUE(gateway.in_order);
+    CHECK_EQ(gateway.losses, 0);
+    CHECK_EQ(bus_publish(owner.bus, "gateway-9", BYTES("x")), ERR_MISSING);
+    desk_close(&owner);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
+static void say_batch(nng_socket s, uint64_t seq, bool beat, uint64_t version)
+{
+    struct buf b = {0};
+    PACK(&b, bus_head, (&(struct bus_head){BYTES("message-9"), 4711, seq, beat}));
+    if (version)
+        PACK(&b, place_event, (&(struct place_event){.ref = 1, .version = version}));
+    say(s, &b);
+    buf_fini(&b);
+}
+
+TEST(a_swallowed_batch_is_told_by_the_next_one_and_a_lost_tail_by_a_beat)
+{
+    struct room r;
+    struct desk gateway;
+    nng_socket s;
+    room_open(&r);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    bare(&gateway, "events", nng_pub0_open, &s);
+    say_batch(s, 1, false, 1);
+    UNTIL(r.loop, gateway.events == 1);
+    CHECK_EQ(gateway.losses, 0);
+    say_batch(s, 3, false, 3);
+    UNTIL(r.loop, gateway.events == 2 && gateway.losses == 1);
+    say_batch(s, 3, false, 3); // once more: nothing new
+    say_batch(s, 5, true, 0);
+    UNTIL(r.loop, gateway.losses == 2);
+    CHECK_EQ(gateway.events, 2);
+    nng_close(s); // and the pipe that goes is a sign too
+    UNTIL(r.loop, gateway.losses >= 3);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
+TEST(an_instance_that_goes_is_noticed_and_one_that_is_stopped_too_long_learns_of_it)
+{
+    struct room r;
+    struct desk gateway, owner;
+    room_open(&r);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    UNTIL(r.loop, gateway.ups == 2);
+    desk_close(&owner);
+    UNTIL(r.loop, gateway.downs == 1 && gateway.losses > 0);
+    CHECK_TRUE(!bus_has(gateway.bus, BUS_MESSAGE));
+    uint32_t losses = gateway.losses;
+    store_cmd(gateway.store, NULL, NULL, "DEL bus:gateway:gateway-1"); // as if its lease had run out
+    UNTIL(r.loop, gateway.losses > losses);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
+MAIN
