@@ -116,7 +116,7 @@ void directory_guild_json(struct buf *out, const struct guild *g, const struct g
 
 // --- relationships ---
 
-// A request, or the answer to one: whoever finds the other side asking as well is his friend.
+// A request, or the answer to one.
 static int befriend(const struct user *user, const struct user *target, struct relations now, struct relations *want)
 {
     if (user->bot)
@@ -125,9 +125,9 @@ static int befriend(const struct user *user, const struct user *target, struct r
         return API_REQUESTS_DISABLED;
     if (now.theirs == REL_BLOCKED)
         return API_REQUEST_BLOCKED;
-    if (now.mine == REL_FRIEND && now.theirs == REL_FRIEND)
+    if (now.mine == REL_FRIEND)
         return API_ALREADY_FRIENDS;
-    if (now.mine == REL_INCOMING || now.theirs == REL_OUTGOING || now.theirs == REL_FRIEND)
+    if (now.mine == REL_INCOMING)
         *want = (struct relations){REL_FRIEND, REL_FRIEND};
     else
         *want = (struct relations){REL_OUTGOING, REL_INCOMING};

@@ -26,7 +26,7 @@ struct relations {
     enum relation mine, theirs;
 };
 // What both sides shall be after `put` by put->user; target NULL: there is none. 10013, 80000, 80001, 80003, 80007,
-// 20001, 50035 (no such type). Asked again half-way (one side written) it wants the same.
+// 20001, 50035 (no such type).
 int relationship_step(const struct relationship_put *put, const struct user *user, const struct user *target,
                       struct relations now, struct relations *want);
 // RELATIONSHIP_ADD or RELATIONSHIP_REMOVE in `owner`'s own record, for what he and `other` were and are.

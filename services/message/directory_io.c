@@ -82,11 +82,11 @@ const struct value *relation_read(struct job *j, uint64_t user, uint64_t target)
     return job_read_key(j, "HGET", ref_user(user), "rel", id_text(j, target));
 }
 
-struct change relation_change(struct job *j, uint64_t target, enum relation is)
+struct change relation_change(struct job *j, const char *suffix, uint64_t target, enum relation is)
 {
     if (is == REL_NONE)
-        return (struct change){CHANGE_HDEL, "rel", id_text(j, target), BYTES_NONE};
-    return (struct change){CHANGE_HSET, "rel", id_text(j, target), id_text(j, (uint64_t)is)};
+        return (struct change){CHANGE_HDEL, suffix, id_text(j, target), BYTES_NONE};
+    return (struct change){CHANGE_HSET, suffix, id_text(j, target), id_text(j, (uint64_t)is)};
 }
 
 struct change row_change(struct job *j, const char *suffix, struct bytes name, const struct schema *s, const void *v)

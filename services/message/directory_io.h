@@ -1,5 +1,6 @@
 // directory_io: all Redis keys and commands of users, names, private channels and guilds. Shell.
-//   {u:<id>}:s   hash: v, user (row), rsv (version of the last ack)      {u:<id>}:rel  hash: user -> type
+//   {u:<id>}:s   hash: v, user (row), rsv (version of the last ack)
+//   {u:<id>}:rel hash: user -> type           {u:<id>}:pr  hash: user of a higher id -> type, as he shall see this one
 //   {u:<id>}:ch  hash: private channel -> ""   {u:<id>}:dm  hash: peer -> channel   {u:<id>}:g  hash: guild -> ""
 //   {<channel>}:s  hash: v, chan (row), last   {<guild>}:s, :r, :ch, :mb  hashes of rows
 //   dir:names    hash: u:<lower-case username> -> user, c:<owner>:<name> -> group, g:<owner>:<name> -> guild
@@ -45,7 +46,7 @@ struct place_state place_state(struct job *j, struct place_read r);
 
 // --- small ones ---
 const struct value *relation_read(struct job *j, uint64_t user, uint64_t target); // value_u64 is an enum relation
-struct change relation_change(struct job *j, uint64_t target, enum relation is);
+struct change relation_change(struct job *j, const char *suffix, uint64_t target, enum relation is); // rel or pr
 struct change row_change(struct job *j, const char *suffix, struct bytes field, const struct schema *s, const void *v);
 const struct value *name_read(struct job *j, struct bytes key); // dir:names; value_u64 is the id
 void name_claim(struct job *j, struct bytes key, uint64_t id);  // unless somebody has it

@@ -6,10 +6,14 @@
 #include <string.h>
 
 // --- relationships ---
+// The truth about two users stands in the lower one's record: how he sees the other (rel), and how the other shall see
+// him (pr). The upper one's rel follows it, in a commit of its own; whoever looks finishes that first. His record is
+// read before the lower one's: had the truth moved on since, so would have his version, and the commit is refused.
 
 struct relating {
-    struct user_read user_read, target_read;
-    const struct value *applied, *mine, *theirs;
+    uint64_t lower, upper;
+    struct user_read lower_read, upper_read;
+    const struct value *applied, *lower_rel, *lower_pr, *upper_rel;
     const struct committed *committed;
 };
 
@@ -22,51 +26,76 @@ ref key_relationship_put(const void *msg)
 static void related(struct job *j)
 {
     const struct relating *w = j->state;
-    if (job_committed(j, w->committed))
-        job_done(j, BYTES_NONE);
+    if (w->committed->err == OK || w->committed->err == ERR_STATE)
+        start_relationship_put(j); // is all done now?
+    else
+        job_again(j);
 }
 
-// The other side is written first, then everything is looked at again, and the asker's own side is the last word.
-static void theirs_related(struct job *j)
+static enum relation relation_of(const struct value *v)
 {
-    const struct relating *w = j->state;
-    if (job_committed(j, w->committed))
-        start_relationship_put(j);
+    return (enum relation)value_u64(v);
 }
 
-static const struct committed *relate(struct job *j, struct user_state owner, const struct user *other,
-                                      enum relation was, enum relation is, bool final)
+// Writes how `owner` sees the other one; in the lower one's record, `pair` says how the other shall see him.
+static void relate(struct job *j, struct user_state owner, const struct user *other, enum relation was,
+                   enum relation is, const enum relation *pair)
 {
-    struct change *change = arena_take(&j->arena, sizeof *change);
+    struct relating *w = j->state;
+    struct change *changes = arena_take(&j->arena, 2 * sizeof *changes);
     struct event *event = arena_take(&j->arena, sizeof *event);
-    *change = relation_change(j, other->id, is);
-    *event = relationship_event(&j->arena, owner.user->id, other, was, is);
-    return job_commit(j, &(struct edit){.ref = ref_user(owner.user->id),
-                                        .version = owner.version,
-                                        .changes = change,
-                                        .n_changes = 1,
-                                        .events = event,
-                                        .n_events = 1,
-                                        .final = final});
+    changes[0] = relation_change(j, "rel", other->id, is);
+    if (pair)
+        changes[1] = relation_change(j, "pr", other->id, *pair);
+    if (was != is)
+        *event = relationship_event(&j->arena, owner.user->id, other, was, is);
+    w->committed = job_commit(j, &(struct edit){.ref = ref_user(owner.user->id),
+                                                .version = owner.version,
+                                                .changes = changes,
+                                                .n_changes = pair ? 2 : 1,
+                                                .events = event,
+                                                .n_events = was != is,
+                                                .final = pair != NULL});
+    job_wait(j, related);
+}
+
+static void relationship_decide(struct job *j, struct user_state lower, struct user_state upper)
+{
+    const struct relationship_put *put = j->msg;
+    struct relating *w = j->state;
+    bool by_lower = put->user == w->lower;
+    enum relation low = relation_of(w->lower_rel), up = relation_of(w->lower_pr);
+    struct relations now = by_lower ? (struct relations){low, up} : (struct relations){up, low}, want;
+    const struct user *user = by_lower ? lower.user : upper.user, *target = by_lower ? upper.user : lower.user;
+    if (job_refused(j, relationship_step(put, user, target, now, &want), NULL))
+        return;
+    if (want.mine == now.mine && want.theirs == now.theirs) {
+        job_done(j, BYTES_NONE);
+        return;
+    }
+    enum relation pair = by_lower ? want.theirs : want.mine;
+    relate(j, lower, upper.user, low, by_lower ? want.mine : want.theirs, &pair);
+}
+
+static void relationship_known(struct job *j)
+{
+    struct relating *w = j->state;
+    struct user_state lower = user_state(j, w->lower_read), upper = user_state(j, w->upper_read);
+    enum relation up = relation_of(w->lower_pr), shown = relation_of(w->upper_rel);
+    if (lower.user && upper.user && up != shown)
+        relate(j, upper, lower.user, shown, up, NULL);
+    else if (!job_applied(j, w->applied))
+        relationship_decide(j, lower, upper);
 }
 
 static void relationship_looked(struct job *j)
 {
-    const struct relationship_put *put = j->msg;
     struct relating *w = j->state;
-    struct user_state user = user_state(j, w->user_read), target = user_state(j, w->target_read);
-    struct relations now = {(enum relation)value_u64(w->mine), (enum relation)value_u64(w->theirs)}, want;
-    if (job_applied(j, w->applied) || job_refused(j, relationship_step(put, user.user, target.user, now, &want), NULL))
-        return;
-    if (want.theirs != now.theirs) {
-        w->committed = relate(j, target, user.user, now.theirs, want.theirs, false);
-        job_wait(j, theirs_related);
-    } else if (want.mine != now.mine) {
-        w->committed = relate(j, user, target.user, now.mine, want.mine, true);
-        job_wait(j, related);
-    } else {
-        job_done(j, BYTES_NONE);
-    }
+    w->lower_read = user_read(j, w->lower);
+    w->lower_rel = relation_read(j, w->lower, w->upper);
+    w->lower_pr = job_read_key(j, "HGET", ref_user(w->lower), "pr", id_text(j, w->upper));
+    w->applied = job_read_applied(j, ref_user(w->lower));
+    job_wait(j, relationship_known);
 }
 
 void start_relationship_put(struct job *j)
@@ -74,11 +103,10 @@ void start_relationship_put(struct job *j)
     const struct relationship_put *put = j->msg;
     struct relating *w = arena_take(&j->arena, sizeof *w);
     j->state = w;
-    w->user_read = user_read(j, put->user);
-    w->target_read = user_read(j, put->target);
-    w->applied = job_read_applied(j, ref_user(put->user));
-    w->mine = relation_read(j, put->user, put->target);
-    w->theirs = relation_read(j, put->target, put->user);
+    w->lower = put->user < put->target ? put->user : put->target;
+    w->upper = put->user < put->target ? put->target : put->user;
+    w->upper_read = user_read(j, w->upper);
+    w->upper_rel = relation_read(j, w->upper, w->lower);
     job_wait(j, relationship_looked);
 }
 

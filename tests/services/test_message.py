@@ -26,24 +26,26 @@ class Asker:
         self.redis = redis_client.Redis(port=system.redis_port)
         self.peer = bus.BusPeer(self.redis, "gateway")
         self.instances = {FIRST: "message-one", SECOND: "message-two"}
+        for name in self.instances:  # from its first answer on there is a link back
+            self.ask("user_find", at=name, name="nobody")
 
     def close(self):
         self.peer.close()
         self.redis.close()
 
-    def ask(self, name, at=None, id=None, **fields):
+    def ask(self, command, /, at=None, command_id=None, **fields):
         """(err, body) of a command; body as parsed JSON when there is one."""
-        answer = self.peer.command("message", name, instance=at and self.instances[at], id=id, **fields)
+        answer = self.peer.command("message", command, instance=at and self.instances[at], id=command_id, more=fields)
         return answer["err"], json.loads(answer["body"]) if answer["body"] else None
 
-    def ok(self, name, **fields):
-        err, body = self.ask(name, **fields)
-        assert err == 0, f"{name} was refused with {err}: {body}"
+    def ok(self, command, /, **fields):
+        err, body = self.ask(command, **fields)
+        assert err == 0, f"{command} was refused with {err}: {body}"
         return body
 
-    def refused(self, name, **fields):
-        err, body = self.ask(name, **fields)
-        assert err != 0, f"{name} was not refused: {body}"
+    def refused(self, command, /, **fields):
+        err, body = self.ask(command, **fields)
+        assert err != 0, f"{command} was not refused: {body}"
         return err
 
     def user(self, name="user", **more):
@@ -213,10 +215,10 @@ def long_channel(system):
 
 # -- once, in spite of repeats and of each other -----------------------------------------------
 
-def thrice(asker, name, **fields):
+def thrice(asker, command, /, **fields):
     """The same command at one instance twice and at the other one once: three times the same answer."""
     id = secrets.randbits(62) + 1
-    answers = [asker.ask(name, at=at, id=id, **fields) for at in (FIRST, FIRST, SECOND)]
+    answers = [asker.ask(command, at=at, command_id=id, **fields) for at in (FIRST, FIRST, SECOND)]
     assert answers[0][0] == 0, answers
     assert answers[1] == answers[0] and answers[2] == answers[0]
     return answers[0][1]
@@ -428,6 +430,16 @@ def test_two_who_ask_each_other_at_once_become_friends(asker):
                                  type=1) for at, user, target in ((FIRST, a, b), (SECOND, b, a))]
         assert [asker.peer.wait_answer(id)["err"] for id in asked] in ([0, 0], [0, 80007], [80007, 0])
         assert relation(asker, a, b) == (1, 1)
+
+
+def test_whatever_two_do_to_each_other_at_once_they_agree_in_the_end(asker):
+    a, b = asker.users(2)
+    for _ in range(10):
+        asked = [asker.peer.send("message", "relationship_put", instance=asker.instances[at], user=user, target=target,
+                                 type=type) for type in (1, 2, 0, 1) for at, user, target in
+                 ((FIRST, a, b), (SECOND, b, a), (FIRST, b, a), (SECOND, a, b))]
+        assert {asker.peer.wait_answer(id)["err"] for id in asked} <= {0, 80001, 80007}
+        assert relation(asker, a, b) in {(0, 0), (1, 1), (2, 0), (0, 2), (2, 2), (3, 4), (4, 3)}
 
 
 # -- the directory -----------------------------------------------------------------------------

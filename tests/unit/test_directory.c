@@ -45,7 +45,7 @@ TEST(usernames)
 static const struct user ada = {.id = 1, .username = {"ada", 3}}, ben = {.id = 2, .username = {"ben", 3}},
                          dj = {.id = 3, .username = {"dj", 2}, .bot = true};
 
-// Every pair of states of the two sides, every command: what they become, or the refusal.
+// Every pair of states that two users can be in, every command: what they become, or the refusal.
 TEST(relationships_of_every_pair)
 {
     static const struct {
@@ -53,33 +53,22 @@ TEST(relationships_of_every_pair)
         bool by_admin;
         int mine, theirs, err, want_mine, want_theirs;
     } cases[] = {
-        {1, 0, 0, 0, 0, 4, 3},     {1, 0, 0, 1, 0, 1, 1},     {1, 0, 0, 2, 80001, 0, 0}, {1, 0, 0, 3, 0, 4, 3},
-        {1, 0, 0, 4, 0, 1, 1},     {1, 0, 1, 0, 0, 4, 3},     {1, 0, 1, 1, 80007, 0, 0}, {1, 0, 1, 2, 80001, 0, 0},
-        {1, 0, 1, 3, 0, 4, 3},     {1, 0, 1, 4, 0, 1, 1},     {1, 0, 2, 0, 0, 4, 3},     {1, 0, 2, 1, 0, 1, 1},
-        {1, 0, 2, 2, 80001, 0, 0}, {1, 0, 2, 3, 0, 4, 3},     {1, 0, 2, 4, 0, 1, 1},     {1, 0, 3, 0, 0, 1, 1},
-        {1, 0, 3, 1, 0, 1, 1},     {1, 0, 3, 2, 80001, 0, 0}, {1, 0, 3, 3, 0, 1, 1},     {1, 0, 3, 4, 0, 1, 1},
-        {1, 0, 4, 0, 0, 4, 3},     {1, 0, 4, 1, 0, 1, 1},     {1, 0, 4, 2, 80001, 0, 0}, {1, 0, 4, 3, 0, 4, 3},
-        {1, 0, 4, 4, 0, 1, 1},     {1, 1, 0, 0, 0, 1, 1},     {1, 1, 2, 2, 0, 1, 1},     {1, 1, 1, 1, 0, 1, 1},
-        {2, 0, 0, 0, 0, 2, 0},     {2, 0, 1, 1, 0, 2, 0},     {2, 0, 3, 4, 0, 2, 0},     {2, 0, 4, 3, 0, 2, 0},
-        {2, 0, 0, 2, 0, 2, 2},     {2, 0, 2, 0, 0, 2, 0},     {2, 0, 2, 2, 0, 2, 2},     {0, 0, 0, 0, 0, 0, 0},
-        {0, 0, 1, 1, 0, 0, 0},     {0, 0, 2, 0, 0, 0, 0},     {0, 0, 2, 2, 0, 0, 2},     {0, 0, 3, 4, 0, 0, 0},
-        {0, 0, 4, 3, 0, 0, 0},     {0, 0, 0, 2, 0, 0, 2},     {3, 0, 0, 0, 50035, 0, 0}, {4, 1, 0, 0, 50035, 0, 0},
+        {1, 0, 0, 0, 0, 4, 3},     {1, 0, 1, 1, 80007, 0, 0}, {1, 0, 2, 0, 0, 4, 3}, {1, 0, 2, 2, 80001, 0, 0},
+        {1, 0, 0, 2, 80001, 0, 0}, {1, 0, 3, 4, 0, 1, 1},     {1, 0, 4, 3, 0, 4, 3}, {1, 1, 0, 0, 0, 1, 1},
+        {1, 1, 1, 1, 0, 1, 1},     {1, 1, 2, 0, 0, 1, 1},     {1, 1, 2, 2, 0, 1, 1}, {1, 1, 0, 2, 0, 1, 1},
+        {1, 1, 3, 4, 0, 1, 1},     {1, 1, 4, 3, 0, 1, 1},     {2, 0, 0, 0, 0, 2, 0}, {2, 0, 1, 1, 0, 2, 0},
+        {2, 0, 2, 0, 0, 2, 0},     {2, 0, 2, 2, 0, 2, 2},     {2, 0, 0, 2, 0, 2, 2}, {2, 0, 3, 4, 0, 2, 0},
+        {2, 0, 4, 3, 0, 2, 0},     {0, 0, 0, 0, 0, 0, 0},     {0, 0, 1, 1, 0, 0, 0}, {0, 0, 2, 0, 0, 0, 0},
+        {0, 0, 2, 2, 0, 0, 2},     {0, 0, 0, 2, 0, 0, 2},     {0, 0, 3, 4, 0, 0, 0}, {0, 0, 4, 3, 0, 0, 0},
+        {3, 0, 0, 0, 50035, 0, 0}, {4, 1, 0, 0, 50035, 0, 0},
     };
     for (size_t i = 0; i < countof(cases); i++) {
         const struct relationship_put put = {
             .user = 1, .target = 2, .type = cases[i].type, .by_admin = cases[i].by_admin};
-        struct relations now = {(enum relation)cases[i].mine, (enum relation)cases[i].theirs}, want = {0}, again = {0};
-        int err = relationship_step(&put, &ada, &ben, now, &want);
-        CHECK_EQ(err, cases[i].err);
+        struct relations now = {(enum relation)cases[i].mine, (enum relation)cases[i].theirs}, want = {0};
+        CHECK_EQ(relationship_step(&put, &ada, &ben, now, &want), cases[i].err);
         CHECK_EQ(want.mine, cases[i].want_mine);
         CHECK_EQ(want.theirs, cases[i].want_theirs);
-        if (err)
-            continue;
-        now.theirs = want.theirs; // half-way: only the other side was written
-        if (now.mine != want.mine) {
-            CHECK_EQ(relationship_step(&put, &ada, &ben, now, &again), API_OK);
-            CHECK_TRUE(again.mine == want.mine && again.theirs == want.theirs);
-        }
     }
 }
 
