@@ -95,4 +95,5 @@ const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command
 // The Lua library `switchboard`; store.c loads it when it connects. Besides sb_commit it has
 //   FCALL sb_hold 1 key value ms              takes a key that is free, or keeps one that has this value: 1, else 0
 //   FCALL sb_claim 1 zset now until limit     members due by now (LIST); nobody else is given them before `until`
+//   FCALL sb_settle 1 zset member until next  unless it was given another time since: due again at next, empty: gone
 extern const char record_functions[];

@@ -396,4 +396,92 @@ TEST(a_due_row_is_claimed_by_one)
     close_desk(&d);
 }
 
+TEST(a_claimed_row_is_settled_by_its_claimant_unless_it_was_wanted_anew)
+{
+    struct desk d;
+    open_desk(&d, NULL);
+    ask(&d, "ZADD timers 1250 a 1250 b 700 c");
+    ask(&d, "FCALL sb_settle 1 timers a 1250 2000");
+    CHECK_EQ(d.version, 1);
+    ask(&d, "ZSCORE timers a");
+    CHECK_STR(d.answer, "2000");
+    store_cmd(d.store, NULL, NULL, "FCALL sb_settle 1 timers b 1250 %s", "");
+    ask(&d, "FCALL sb_settle 1 timers c 1250 2000");
+    CHECK_EQ(d.version, 0);
+    ask(&d, "ZSCORE timers c");
+    CHECK_STR(d.answer, "700");
+    ask(&d, "ZCARD timers");
+    CHECK_EQ(d.version, 2);
+    close_desk(&d);
+}
+
+static void swapped(void *ctx, const struct reply *r)
+{
+    struct desk *d = ctx;
+    struct bytes present = BYTES_NONE;
+    d->done++;
+    d->err = record_cas_result(r, &present);
+    CHECK_EQ(bytes_copy(d->answer, sizeof d->answer, present), OK);
+}
+
+TEST(a_field_is_swapped_only_for_what_was_read)
+{
+    struct desk d;
+    open_desk(&d, NULL);
+    struct step {
+        struct bytes expected, next;
+        int err;
+        const char *present;
+    } steps[] = {
+        {BYTES(""), BYTES("one"), OK, ""},    {BYTES(""), BYTES("two"), ERR_CONFLICT, "one"},
+        {BYTES("one"), BYTES("two"), OK, ""}, {BYTES("one"), BYTES("three"), ERR_CONFLICT, "two"},
+        {BYTES("two"), BYTES(""), OK, ""},    {BYTES("two"), BYTES("three"), ERR_CONFLICT, ""},
+    };
+    for (uint32_t i = 0; i < countof(steps); i++) {
+        record_cas(d.store, 7, "s", BYTES("f"), steps[i].expected, steps[i].next, swapped, &d);
+        UNTIL(d.loop, d.done == i + 1);
+        CHECK_EQ(d.err, steps[i].err);
+        CHECK_STR(d.answer, steps[i].present);
+    }
+    ask(&d, "EXISTS {7}:s");
+    CHECK_EQ(d.version, 0);
+    close_desk(&d);
+}
+
+static void set_once(void *ctx, const struct reply *r)
+{
+    struct desk *d = ctx;
+    struct bytes earlier = BYTES_NONE;
+    d->done++;
+    d->err = record_once_result(r, &earlier);
+    CHECK_EQ(bytes_copy(d->answer, sizeof d->answer, earlier), OK);
+}
+
+TEST(a_row_is_set_once_for_a_command)
+{
+    struct desk d;
+    open_desk(&d, NULL);
+    struct once once = {.command = 5, .answer = BYTES("a"), .suffix = "row", .value = BYTES("x"), .ms = 50000};
+    record_once(d.store, 7, &once, set_once, &d);
+    UNTIL(d.loop, d.done == 1);
+    CHECK_EQ(d.err, OK);
+    once.answer = once.value = BYTES("y");
+    record_once(d.store, 7, &once, set_once, &d);
+    UNTIL(d.loop, d.done == 2);
+    CHECK_EQ(d.err, ERR_STATE);
+    CHECK_STR(d.answer, "a");
+    ask(&d, "GET {7}:row");
+    CHECK_STR(d.answer, "x");
+    ask(&d, "PTTL {7}:row");
+    CHECK_TRUE(d.version > 20000 && d.version <= 50000);
+    uint32_t before = d.done;
+    once = (struct once){.command = 6, .answer = BYTES("b"), .suffix = "none"};
+    record_once(d.store, 7, &once, set_once, &d);
+    UNTIL(d.loop, d.done == before + 1);
+    CHECK_EQ(d.err, OK);
+    ask(&d, "EXISTS {7}:none");
+    CHECK_EQ(d.version, 0);
+    close_desk(&d);
+}
+
 MAIN
