@@ -247,7 +247,7 @@ static void admin_revoke(struct step *s)
     if (s->r->stage == 0) {
         find(s, s->route.param[0]);
     } else if (s->r->stage == 1 && went_well(s, 1)) {
-        uint64_t before = s->r->now > clock->minted ? s->r->now : clock->minted;
+        uint64_t before = (s->r->now > clock->minted ? s->r->now : clock->minted) + 1; // those of this moment too
         const struct token_revoke revoke = {.user = answered_id(s, 0), .before = before};
         clock->revoked = before;
         COMMAND(s, revoke.user, token_revoke, &revoke);

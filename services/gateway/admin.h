@@ -5,8 +5,8 @@
 #include "route.h"
 #include "schema.h"
 
-// When this process last minted a token and last revoked some: a token is void when it is not younger than the
-// revocation, so the two never happen in one millisecond.
+// Up to when this process has minted tokens and revoked some: a token that is minted after a revocation must be
+// younger than it, also within one millisecond.
 struct admin_clock {
     uint64_t minted, revoked; // unix ms
 };

@@ -251,15 +251,15 @@ TEST(revoking_and_minting_never_fall_into_one_millisecond)
     CHECK_EQ(issued, NOW);
     r = request("DELETE", "/admin/users/ada/tokens", "");
     first(&r);
-    CHECK_STR(THEN(&r, {OK, "{\"id\":\"12\",\"username\":\"ada\"}"}), "12 token_revoke{user=12 before=1700000000000}");
+    CHECK_STR(THEN(&r, {OK, "{\"id\":\"12\",\"username\":\"ada\"}"}), "12 token_revoke{user=12 before=1700000000001}");
     CHECK_STR(THEN(&r, {OK, ""}), "204");
     r = request("POST", "/admin/users/ada/token", "");
     first(&r);
     token_user(THEN(&r, {OK, "{\"id\":\"12\",\"username\":\"ada\"}"}), &later);
-    CHECK_EQ(later, NOW + 1);
+    CHECK_EQ(later, NOW + 2);
     r = request("DELETE", "/admin/users/ada/tokens", "");
     first(&r);
-    CHECK_STR(THEN(&r, {OK, "{\"id\":\"12\",\"username\":\"ada\"}"}), "12 token_revoke{user=12 before=1700000000001}");
+    CHECK_STR(THEN(&r, {OK, "{\"id\":\"12\",\"username\":\"ada\"}"}), "12 token_revoke{user=12 before=1700000000003}");
     r = request("DELETE", "/admin/users/nobody/tokens", "");
     first(&r);
     CHECK_STARTS(THEN(&r, {10013, ""}), "404 ");
