@@ -85,6 +85,8 @@ static void identify(struct live *l, const struct op *op)
     if (!op->malformed && system_auth(g, op->identify.c.token, &in.user, &in.issued_ms) != OK)
         in.user = 0;
     in.full = subs_sessions_of(fanout_subs(g), in.user, NULL) >= g->cfg.sessions_per_user;
+    if (in.full && l->s.state == SESSION_HELLO)
+        in.full = !live_make_room(g, in.user);
     in.away = !store_up(g->svc.store);
     live_step(l, &in);
 }

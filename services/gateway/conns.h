@@ -54,6 +54,7 @@ void client_bind(struct gateway *g, uint64_t conn, uint64_t session);
 struct live *live_get(const struct gateway *g, uint64_t key); // NULL: gone
 struct live *live_named(const struct gateway *g, struct bytes session_id);
 struct live *live_new(struct gateway *g, uint64_t conn, uint32_t v);
+bool live_make_room(struct gateway *g, uint64_t user);       // ends his oldest detached session; false: he has none
 void live_step(struct live *l, const struct session_in *in); // and carries out what follows; l may be gone then
 void live_resume(struct live *fresh, const struct op *op);   // fresh may be gone then
 void live_dispatch(struct live *l, struct dispatch *d);      // LIVE or DETACHED

@@ -183,16 +183,14 @@ struct reading {
 static void cut(struct fanout *f, struct sub *sub, uint64_t first)
 {
     struct keys lost = {0};
-    subs_cut(sub, first, &lost);
+    uint64_t place = ref_id(sub->ref);
+    subs_cut(sub, first, &lost); // sub may be gone with the first of them
     for (uint32_t i = 0; i < lost.n; i++) {
         struct live *l = live_get(f->g, lost.v[i]);
         if (!l)
             continue;
-        LOG_PEER(WARN, EV("session.cut"), KU("session", l->s.key), KU("place", ref_id(sub->ref)), KU("first", first));
+        LOG_PEER(WARN, EV("session.cut"), KU("session", l->s.key), KU("place", place), KU("first", first));
         live_step(l, &(struct session_in){.kind = SESSION_IN_CUT});
-        sub = subs_get(&f->subs, sub->ref);
-        if (!sub)
-            break;
     }
     keys_fini(&lost);
 }
@@ -218,7 +216,7 @@ static void take_log(struct fanout *f, ref r, const struct reply *list)
         struct sub *sub = subs_get(&f->subs, r);
         if (!sub || record_log_entry(reply_at(list, i), &version, &text) != OK)
             continue;
-        if (i == 0 && version > subs_read(sub) + 1)
+        if (version > subs_read(sub) + 1) // older entries were cut off
             cut(f, sub, version);
         take_logged(f, r, version, text);
     }

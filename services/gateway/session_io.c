@@ -59,6 +59,22 @@ struct live *live_new(struct gateway *g, uint64_t conn, uint32_t v)
     return l;
 }
 
+bool live_make_room(struct gateway *g, uint64_t user)
+{
+    struct keys keys = {0};
+    struct live *oldest = NULL;
+    subs_sessions_of(fanout_subs(g), user, &keys);
+    for (uint32_t i = 0; i < keys.n; i++) {
+        struct live *l = live_get(g, keys.v[i]);
+        if (l && l->s.state == SESSION_DETACHED && (!oldest || l->s.expires_at < oldest->s.expires_at))
+            oldest = l;
+    }
+    keys_fini(&keys);
+    if (oldest)
+        live_step(oldest, &(struct session_in){.kind = SESSION_IN_CUT});
+    return oldest != NULL;
+}
+
 static void live_free(struct live *l)
 {
     table_remove(&l->g->conns->sessions, l->s.key);
@@ -332,7 +348,9 @@ static void send_voice(struct live *l)
 struct asking {
     struct gateway *g;
     uint64_t key, channel;
+    uint32_t tries;
 };
+#define CALL_TRIES 5u
 
 static void on_call_channel(void *ctx, int err, const struct loaded_channel *c, struct user_set recipients)
 {
@@ -345,12 +363,12 @@ static void on_call_channel(void *ctx, int err, const struct loaded_channel *c, 
         mem_free(ctx);
         return;
     }
-    if (c->version < at) { // the session has been told of something newer meanwhile
+    if (c->version < at && ++((struct asking *)ctx)->tries < CALL_TRIES) { // it has been told of something newer
         load_channel(ask.g, ask.channel, on_call_channel, ctx);
         return;
     }
     mem_free(ctx);
-    if (c->call && ids_have(c->channel.recipients, l->s.user))
+    if (c->version >= at && c->call && ids_have(c->channel.recipients, l->s.user))
         dispatch_text(l, BYTES("CALL_CREATE"), present_call_create(&a, ask.channel, c->call));
     arena_fini(&a);
 }
@@ -362,7 +380,7 @@ static void ask_for_call(struct live *l, uint64_t channel)
     if (!sub || sub->guild || !subs_listens(fanout_subs(l->g), l->s.key, ref_place(channel)))
         return;
     struct asking *ask = mem_alloc(sizeof *ask);
-    *ask = (struct asking){l->g, l->s.key, channel};
+    *ask = (struct asking){.g = l->g, .key = l->s.key, .channel = channel};
     load_channel(l->g, channel, on_call_channel, ask);
 }
 

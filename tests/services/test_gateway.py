@@ -492,10 +492,11 @@ async def test_a_session_closed_for_good_is_told_to_the_call_manager_when_it_had
     await a.close()
     await until(lambda: house.manager.seen.count(voice.id) >= 2, "a repeat")
     voice.reply()                               # the end must not overtake it
-    end = await asyncio.to_thread(house.manager.take_command, "session_end")
+    end = await asyncio.to_thread(house.manager.take_command, "session_end", user=int(a.id))
     assert end.fields == {"user": int(a.id), "session": a.session_id}
     await until(lambda: house.manager.seen.count(end.id) >= 2, "a repeat")
     end.reply()
+    assert int(b.id) not in [c.fields["user"] for c in list(house.manager.commands.queue)]
 
 
 async def test_a_lost_socket_keeps_its_session_and_its_voice(house, clients, pair):

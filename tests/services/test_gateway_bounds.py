@@ -1,0 +1,102 @@
+"""The gateway alone, with narrow bounds: sessions that end by themselves, clients that do not read, and its own end."""
+import asyncio
+
+import pytest
+import pytest_asyncio
+
+from gateway_house import Clients, House, event, until
+
+REPLAY_BYTES = 20_000
+ENV = {"SB_RESUME_WINDOW_MS": "400", "SB_SESSIONS_PER_USER": "2", "SB_REPLAY_BYTES": str(REPLAY_BYTES),
+       "SB_SEND_QUEUE_BYTES": "65536", "SB_LOADS_MAX": "1", "SB_DEFLATE_BITS": "9"}
+
+
+@pytest.fixture(scope="module")
+def house():
+    standing = House(**ENV)
+    yield standing
+    standing.close()
+
+
+@pytest_asyncio.fixture
+async def clients(house):
+    made = Clients(house)
+    yield made
+    await made.close()
+    house.system.check_alive()
+
+
+async def test_a_session_that_nobody_resumes_ends_and_its_voice_with_it(house, clients):
+    ann, ben = house.users("ann", "ben")
+    place = house.channel(ann, ben)
+    client = await clients.login(ann)
+    await client.join(str(place.ref))
+    (await asyncio.to_thread(house.manager.take_command, "voice_update", user=int(ann.id))).reply()
+    await client.abort()
+    assert place.listeners()
+    end = await asyncio.to_thread(house.manager.take_command, "session_end", user=int(ann.id))
+    assert end.fields["session"] == client.session_id
+    end.reply()
+    await until(lambda: not place.listeners(), "nobody to listen")
+    await client.connect()
+    await client.hello()
+    await client.send_resume()
+    assert await client.invalidated() is False
+
+
+async def test_one_session_too_many_closes_with_4015(house, clients):
+    ann = house.user("ann")
+    await clients.login(ann)
+    second = await clients.login(ann)
+    third = await clients.connect(ann)
+    await third.send(2, third.identification())
+    await third.closes_with(4015)
+    await second.close()
+    await clients.login(ann)
+
+
+async def test_a_session_that_was_left_behind_makes_room_for_a_new_one(house, clients):
+    ann = house.user("ann")
+    await clients.login(ann)
+    for _ in range(4):
+        lost = await clients.login(ann)
+        await lost.abort()
+
+
+async def test_a_client_that_does_not_read_is_closed_and_harms_nobody(house, clients):
+    ann, ben = house.users("ann", "ben")
+    place = house.channel(ann, ben)
+    slow, good = await clients.login(ann), await clients.login(ben)
+    before = house.metrics()["ws_slow_closed"]
+    slow.ws._response.connection.transport.pause_reading()
+    body = {"text": "x" * 15_000}
+    sent = 0
+    while house.metrics()["ws_slow_closed"] == before:
+        place.commit(event("TEST", body))
+        await good.next("TEST")
+        sent += 1
+        assert sent < 5000
+    slow.ws._response.connection.transport.resume_reading()
+    await slow.closes_with(4000, 1006)
+
+
+async def test_many_log_in_at_once_though_one_is_loaded_at_a_time(house, clients):
+    people = house.users(*[f"user{n}" for n in range(30)])
+    await asyncio.gather(*[clients.login(person, compress=[None, "zlib-stream"][n % 2])
+                           for n, person in enumerate(people)])
+
+
+async def test_on_term_clients_are_sent_elsewhere_and_the_process_ends_in_time(house, clients):
+    ann, ben = house.users("ann", "ben")
+    client, voiced = await clients.login(ann), await clients.login(ben)
+    await voiced.join("1")                      # its command is not answered, ever
+    command = await asyncio.to_thread(house.manager.take_command, "voice_update", user=int(ben.id))
+    fresh = await clients.connect(house.user("fresh"))
+    ending = asyncio.create_task(asyncio.to_thread(house.system.terminate, "gateway"))
+    for one in (client, voiced):
+        await one.control(7)
+        await one.closes_with(4000)
+    await fresh.closes_with(4000)
+    await ending
+    assert command.fields["session"] == voiced.session_id
+    house.system.start("gateway")
