@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -62,15 +63,19 @@ static uint16_t free_port(void)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, n) == 0 && getsockname(fd, (struct sockaddr *)&a, &n) == 0);
     close(fd);
-    return ntohs(a.sin_port);
+    uint16_t port = ntohs(a.sin_port);
+    return port <= 55535 ? port : free_port(); // Redis Cluster takes the one 10,000 higher as well
 }
 
-static bool accepts(uint16_t port)
+static bool answers(uint16_t port) // anything
 {
     struct sockaddr_in a = local_address(port);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    CHECK(fd >= 0);
-    bool yes = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    const struct timeval a_second = {.tv_sec = 1};
+    CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &a_second, sizeof a_second) == 0);
+    char first;
+    bool yes = connect(fd, (struct sockaddr *)&a, sizeof a) == 0 && send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 &&
+               recv(fd, &first, 1, 0) == 1;
     close(fd);
     return yes;
 }
@@ -90,14 +95,14 @@ static void server_exec(const struct server *r, char **options)
     _exit(127);
 }
 
-// Starts it (again, on the same port and with the same data) and waits until it takes connections. False: it ended.
+// Starts it (again, on the same port and with the same data) and waits until it answers. False: it ended.
 static bool server_run(struct server *r, char **options)
 {
     r->pid = fork();
     CHECK(r->pid >= 0);
     if (r->pid == 0)
         server_exec(r, options);
-    while (!accepts(r->port)) {
+    while (!answers(r->port)) {
         if (waitpid(r->pid, NULL, WNOHANG) != 0) {
             r->pid = 0;
             return false;
