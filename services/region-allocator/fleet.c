@@ -2,6 +2,7 @@
 // Pure: the caller says what time it is. Nothing here is trusted because a node said it.
 #include "fleet.h"
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void fleet_init(struct fleet *f, uint32_t max, uint64_t lease_ms, uint64_t now)
@@ -276,6 +277,24 @@ uint64_t fleet_room(const struct fleet *f, struct bytes region, uint64_t now)
         if (!region.n || bytes_is(region, f->v[i].region))
             room += node_room(&f->v[i], now);
     return room;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+uint32_t fleet_regions(const struct fleet *f, const char **out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n; i++)
+        out[i] = f->v[i].region;
+    if (f->n)
+        qsort(out, f->n, sizeof *out, by_text);
+    for (uint32_t i = 0; i < f->n; i++)
+        if (n == 0 || strcmp(out[i], out[n - 1]) != 0)
+            out[n++] = out[i];
+    return n;
 }
 
 void fleet_dump(const struct fleet *f, uint64_t now, struct buf *out)

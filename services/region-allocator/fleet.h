@@ -68,4 +68,6 @@ uint64_t node_expected(const struct node *n, uint64_t now);
 uint64_t node_room(const struct node *n, uint64_t now); // 0 when draining
 // Of all nodes in a region; region none: of all nodes.
 uint64_t fleet_room(const struct fleet *f, struct bytes region, uint64_t now);
+// Distinct region ids of all nodes, sorted, into out[0..f->n); how many. They live until the fleet next changes.
+uint32_t fleet_regions(const struct fleet *f, const char **out);
 void fleet_dump(const struct fleet *f, uint64_t now, struct buf *out);

@@ -77,6 +77,11 @@ static bool same_home(const struct home *a, const struct home *b)
     return a->n == b->n && memcmp(a->raw, b->raw, a->n) == 0;
 }
 
+bool place_moves(const struct place *p)
+{
+    return !same_home(&p->has, &p->next);
+}
+
 // --- beginning ---
 
 static bool session_ok(struct bytes session)
@@ -84,7 +89,7 @@ static bool session_ok(struct bytes session)
     return node_name_ok(session); // the same letters; it becomes part of a key
 }
 
-int place_assign(struct place *p, const struct assign *a, uint64_t command, uint64_t deadline, struct place_fxs *out)
+int place_assign(struct place *p, const struct assign *a, uint64_t command, struct place_fxs *out)
 {
     if (!a->place || !a->channel || !a->server || !a->user || !command || !session_ok(a->session))
         return ERR_INVALID;
@@ -95,7 +100,6 @@ int place_assign(struct place *p, const struct assign *a, uint64_t command, uint
                         .server = a->server,
                         .user = a->user,
                         .command = command,
-                        .deadline = deadline,
                         .move = a->move};
     CHECK(bytes_copy(p->session, sizeof p->session, a->session) == OK);
     if (bytes_copy(p->region, sizeof p->region, a->region) || strlen(p->region) != a->region.n)
@@ -107,17 +111,13 @@ int place_assign(struct place *p, const struct assign *a, uint64_t command, uint
     return OK;
 }
 
-int place_release(struct place *p, const struct release *r, uint64_t command, uint64_t deadline, struct place_fxs *out)
+int place_release(struct place *p, const struct release *r, uint64_t command, struct place_fxs *out)
 {
     if (!r->place || !r->channel || !command)
         return ERR_INVALID;
     *out = (struct place_fxs){0};
-    *p = (struct place){.kind = PLACE_RELEASE,
-                        .place = r->place,
-                        .channel = r->channel,
-                        .server = r->place,
-                        .command = command,
-                        .deadline = deadline};
+    *p = (struct place){
+        .kind = PLACE_RELEASE, .place = r->place, .channel = r->channel, .server = r->place, .command = command};
     ask(p, PLACE_LOOKING, PLACE_DO_LOOK, NULL, out);
     return OK;
 }
@@ -257,10 +257,10 @@ static void decide_forget(struct place *p, struct place_fxs *out)
     finish(p, OK, out);
 }
 
-static void decide_settle(struct place *p, struct place_fxs *out)
+static void decide_settle(struct place *p, const struct place_env *env, struct place_fxs *out)
 {
     bool waits = p->has.kind == HOME_WAITS && strcmp(p->has.region, p->region) == 0;
-    if (waits && p->gone) {
+    if (waits && p->gone && env->unix_ms >= p->has.assigned_at + PLACE_FRESH_WAIT_MS) {
         swap_for_none(p, out);
         return;
     }
@@ -285,7 +285,7 @@ static void decide(struct place *p, const struct place_env *env, struct place_fx
         decide_forget(p, out);
         break;
     case PLACE_SETTLE:
-        decide_settle(p, out);
+        decide_settle(p, env, out);
         break;
     }
 }
@@ -372,14 +372,6 @@ static void written(struct place *p, const struct place_in *in, struct place_fxs
     finish(p, OK, out);
 }
 
-static void failed(struct place *p, const struct place_env *env, struct place_fxs *out)
-{
-    if (p->deadline > env->unix_ms + PLACE_PAUSE_MS)
-        ask(p, PLACE_PAUSED, PLACE_DO_PAUSE, NULL, out);
-    else
-        finish(p, ERR_IO, out); // work without a deadline is found again by its row
-}
-
 static bool awaited(enum place_state s, enum place_in_kind in)
 {
     switch (s) {
@@ -391,8 +383,6 @@ static bool awaited(enum place_state s, enum place_in_kind in)
         return in == PLACE_IN_SWAPPED || in == PLACE_IN_CONFLICT || in == PLACE_IN_FAILED;
     case PLACE_WRITING:
         return in == PLACE_IN_WRITTEN || in == PLACE_IN_FAILED;
-    case PLACE_PAUSED:
-        return in == PLACE_IN_RESUMED;
     case PLACE_DONE:
         return false;
     }
@@ -421,10 +411,7 @@ int place_step(struct place *p, const struct place_in *in, const struct place_en
         written(p, in, out);
         break;
     case PLACE_IN_FAILED:
-        failed(p, env, out);
-        break;
-    case PLACE_IN_RESUMED:
-        ask(p, PLACE_LOOKING, PLACE_DO_LOOK, NULL, out);
+        finish(p, ERR_IO, out); // who asked asks again; work that nobody asked for is found again by its row
         break;
     }
     return OK;

@@ -12,9 +12,9 @@
 #define PLACE_RAW_MAX 1024u // an encoded assignment or answer
 #define PLACE_TOKEN 16u     // hex digits
 #define PLACE_PREFERRED 16u
-#define PLACE_TRIES 16u     // conflicts in a row; each means that somebody else got something done
-#define PLACE_PAUSE_MS 200u // before a failed store is asked again
+#define PLACE_TRIES 16u // conflicts in a row; each means that somebody else got something done
 #define PLACE_FX_MAX 4u
+#define PLACE_FRESH_WAIT_MS 10000u // a call that has begun to wait just now may not have heard its answer yet
 
 enum place_kind {
     PLACE_ASSIGN,
@@ -27,7 +27,6 @@ enum place_state {
     PLACE_LISTING,  // writing the row that finds it: in a node's calls, or among the waiting
     PLACE_SWAPPING, // compare-and-set
     PLACE_WRITING,  // token and answer, once per command
-    PLACE_PAUSED,   // the store failed; begins anew
     PLACE_DONE,
 };
 enum place_in_kind {
@@ -37,15 +36,13 @@ enum place_in_kind {
     PLACE_IN_CONFLICT, // raw: what stands there
     PLACE_IN_WRITTEN,  // earlier: the answer that was there first
     PLACE_IN_FAILED,   // nobody knows whether it took effect
-    PLACE_IN_RESUMED,
 };
 enum place_do {
     PLACE_DO_LOOK,
-    PLACE_DO_LIST,  // this call in node `name`'s calls
-    PLACE_DO_WAIT,  // this call among those that wait for region `name` (none: any)
-    PLACE_DO_SWAP,  // has.raw -> next.raw
-    PLACE_DO_WRITE, // answer, and the token when next is a node
-    PLACE_DO_PAUSE,
+    PLACE_DO_LIST,   // this call in node `name`'s calls
+    PLACE_DO_WAIT,   // this call among those that wait for region `name` (none: any)
+    PLACE_DO_SWAP,   // has.raw -> next.raw
+    PLACE_DO_WRITE,  // answer, and the token when next is a node
     PLACE_DO_ANSWER, // err, answer
     PLACE_DO_UNLIST, // clean up: out of node `name`'s calls
     PLACE_DO_UNWAIT, // clean up: out of region `name`'s waiting calls
@@ -79,7 +76,7 @@ struct place {
     enum place_state state;
     uint32_t tries;
     uint64_t place, channel;
-    uint64_t server, user, command, deadline; // unix ms; command 0 and deadline 0 unless ASSIGN or RELEASE
+    uint64_t server, user, command; // command: 0 unless ASSIGN or RELEASE
     char session[NODE_NAME_MAX + 1];
     char region[NODE_NAME_MAX + 1]; // ASSIGN: the one asked for; SETTLE: the one it waited for
     char preferred[PLACE_PREFERRED][NODE_NAME_MAX + 1];
@@ -105,10 +102,8 @@ struct place_env {
 };
 
 // Fill *p from a command and begin: *out is the first effect. ERR_INVALID: fields out of their bounds, answer so.
-MUST_USE int place_assign(struct place *p, const struct assign *a, uint64_t command, uint64_t deadline,
-                          struct place_fxs *out);
-MUST_USE int place_release(struct place *p, const struct release *r, uint64_t command, uint64_t deadline,
-                           struct place_fxs *out);
+MUST_USE int place_assign(struct place *p, const struct assign *a, uint64_t command, struct place_fxs *out);
+MUST_USE int place_release(struct place *p, const struct release *r, uint64_t command, struct place_fxs *out);
 void place_forget(struct place *p, uint64_t place, uint64_t channel, struct bytes node, uint64_t before,
                   struct place_fxs *out);
 void place_settle(struct place *p, uint64_t place, uint64_t channel, struct bytes region, bool gone,
@@ -117,6 +112,8 @@ void place_settle(struct place *p, uint64_t place, uint64_t channel, struct byte
 // 0, or ERR_STATE when this input is not awaited: then *p is as it was and *out is empty.
 MUST_USE int place_step(struct place *p, const struct place_in *in, const struct place_env *env, struct place_fxs *out);
 
+// The node of PLACE_DO_EXPECT is a new one for this call.
+bool place_moves(const struct place *p);
 // Is a call found in `node`'s list to be told that the node is lost? raw: its assignment.
 bool place_is_lost(struct bytes raw, struct bytes node, uint64_t before);
 // What the call manager's word about server_lost or server_free means: it knows; there is no such call; ask again.

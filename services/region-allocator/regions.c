@@ -2,7 +2,6 @@
 // Pure. Unknown keys are faults too: a misspelt "capacity" must not be a node of none.
 #include "regions.h"
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 // A text that is there, or NULL with the sentence written. `where` as in regions[0].nodes[1].
@@ -179,11 +178,6 @@ struct bytes regions_default(const struct regions *r)
     return r->n ? bytes_of(r->v[r->fallback].id) : BYTES_NONE;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void region_json(struct buf *out, const char *id, const char *name, bool optimal)
 {
     if (out->p[out->n - 1] != '[')
@@ -197,15 +191,10 @@ void regions_json(const struct regions *r, const struct fleet *f, struct buf *ou
     for (uint32_t i = 0; i < r->n; i++)
         region_json(out, r->v[i].id, r->v[i].name, i == r->fallback);
     const char **ids = mem_alloc((f->n + 1) * sizeof *ids);
-    size_t n = 0;
-    for (uint32_t i = 0; i < f->n; i++)
-        if (!listed(r, bytes_of(f->v[i].region)))
-            ids[n++] = f->v[i].region;
-    if (n)
-        qsort(ids, n, sizeof *ids, by_text);
-    for (size_t i = 0; i < n; i++)
-        if (i == 0 || strcmp(ids[i], ids[i - 1]) != 0)
-            region_json(out, ids[i], ids[i], r->n == 0 && i == 0);
+    uint32_t n = fleet_regions(f, ids), n_more = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (!listed(r, bytes_of(ids[i])))
+            region_json(out, ids[i], ids[i], r->n == 0 && n_more++ == 0);
     mem_free(ids);
     buf_char(out, ']');
 }

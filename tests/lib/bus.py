@@ -10,7 +10,11 @@ from pathlib import Path
 
 import msgpack
 import pynng
-from harness import poll
+import redis as redis_client
+from harness import KINDS as SERVICES
+from harness import System, fetch, poll
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 KINDS = ("gateway", "call-manager", "region-allocator", "message", "voice-node")
@@ -84,7 +88,7 @@ def _from_wire(wire):
     return schema.name, values
 
 
-def pack(name, **values):
+def pack(name, /, **values):
     """One message as bytes; fields left out have their defaults, lists and objects are dicts."""
     return msgpack.packb(_to_wire(name, values), use_bin_type=True)
 
@@ -111,6 +115,30 @@ def now_ms():
 
 def live_instances(redis, kind):
     return [name.decode() for name in redis.zrangebyscore(f"bus:{kind}", f"({now_ms()}", "+inf")]
+
+
+# -- one service alone -------------------------------------------------------------------------
+
+def alone(kind, count=1, **env):
+    """A System of one kind of service and nothing else: its redis-server, and peers that a test plays by hand."""
+    return System(instances={name: count if name == kind else 0 for name in SERVICES}, world=None, env={kind: env})
+
+
+def redis_of(system):
+    return redis_client.Redis(port=system.redis_port, retry=Retry(NoBackoff(), 0))  # a test says itself when to wait
+
+
+def instances_of(system, kind, count=1):
+    """The names under which a service's instances stand in the registry, sorted."""
+    return poll(lambda: sorted(found) if len(found := live_instances(redis_of(system), kind)) >= count else None,
+                f"{count} x {kind} in the registry")
+
+
+def metrics_of(system, name):
+    """{metric without its prefix: value} of one process."""
+    status, _, body = fetch("GET", system.health_url_of(name) + "/metrics")
+    assert status == 200, body
+    return {m[1]: float(m[2]) for m in re.finditer(r"^switchboard_(\w+)\{[^}]*\} (\S+)$", body.decode(), re.M)}
 
 
 # -- the peer ----------------------------------------------------------------------------------
@@ -304,11 +332,11 @@ class BusPeer:
                 self.pushes[instance] = socket
             self.pushes[instance].send(data)
 
-    def send(self, to, name, *, instance=None, id=None, deadline_s=WAIT_S, **fields):
-        """Sends a command once; wait_answer(id) waits for its answer."""
+    def send(self, to, name, /, *, instance=None, id=None, deadline_s=WAIT_S, more=(), **fields):
+        """Sends a command once; wait_answer(id) waits for its answer. more: fields that are called as arguments are."""
         id = id or secrets.randbits(62) + 1
         self.waiting.setdefault(id, queue.Queue())
-        self._push_command(to, name, fields, instance, id, now_ms() + int(deadline_s * 1000))
+        self._push_command(to, name, fields | dict(more), instance, id, now_ms() + int(deadline_s * 1000))
         return id
 
     def _push_command(self, to, name, fields, instance, id, deadline):
@@ -320,14 +348,14 @@ class BusPeer:
     def wait_answer(self, id, deadline_s=WAIT_S):
         return self.waiting[id].get(timeout=deadline_s)
 
-    def command(self, to, name, *, instance=None, id=None, deadline_s=WAIT_S, **fields):
+    def command(self, to, name, /, *, instance=None, id=None, deadline_s=WAIT_S, more=(), **fields):
         """A command as a service of ours sends it: repeated until answered, to `instance` or any."""
         id = id or secrets.randbits(62) + 1
         answers = self.waiting.setdefault(id, queue.Queue())
         end = time.monotonic() + deadline_s
         deadline = now_ms() + int(deadline_s * 1000)
         while time.monotonic() < end:
-            self._push_command(to, name, fields, instance, id, deadline)
+            self._push_command(to, name, fields | dict(more), instance, id, deadline)
             try:
                 return answers.get(timeout=REPEAT_S)
             except queue.Empty:
@@ -336,7 +364,7 @@ class BusPeer:
 
     # -- waiting for what comes in
 
-    def take_command(self, name=None, deadline_s=WAIT_S, **fields):
+    def take_command(self, name=None, /, deadline_s=WAIT_S, **fields):
         """The next command (of that name and with these fields); others are put aside for later."""
         return self._next(self.commands, lambda c: (name is None or c.name == name)
                           and all(c.fields[key] == value for key, value in fields.items()), deadline_s,

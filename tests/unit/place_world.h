@@ -188,9 +188,9 @@ static bool turn(struct worker *w)
     for (uint32_t i = 0; i < todo.n; i++) {
         const char *name = todo.v[i].name;
         enum place_do kind = todo.v[i].kind;
-        bool asks = kind <= PLACE_DO_PAUSE;
+        bool asks = kind <= PLACE_DO_WRITE;
         CHECK_TRUE(!asks || i == todo.n - 1);
-        if (asks && w->fails && kind != PLACE_DO_PAUSE) {
+        if (asks && w->fails) {
             step(w, (struct place_in){.kind = PLACE_IN_FAILED});
             return true;
         }
@@ -211,10 +211,6 @@ static bool turn(struct worker *w)
             break;
         case PLACE_DO_WRITE:
             do_write(w);
-            break;
-        case PLACE_DO_PAUSE:
-            w->fails = false;
-            step(w, (struct place_in){.kind = PLACE_IN_RESUMED});
             break;
         case PLACE_DO_ANSWER:
             CHECK_TRUE(!w->answered);
@@ -261,7 +257,7 @@ static struct assign request(const char *region)
 static struct worker assigning(struct fleet *f, struct assign a, uint64_t command)
 {
     struct worker w = {.fleet = f};
-    CHECK_EQ(place_assign(&w.p, &a, command, UNIX_MS + 5000, &w.todo), OK);
+    CHECK_EQ(place_assign(&w.p, &a, command, &w.todo), OK);
     return w;
 }
 

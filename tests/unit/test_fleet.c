@@ -211,6 +211,21 @@ TEST(what_never_shows_is_forgotten_after_a_while)
     fleet_fini(&f);
 }
 
+TEST(who_was_sent_first_is_seen_first)
+{
+    struct fleet f;
+    fleet_init(&f, 4, LEASE, 0);
+    struct node_announce a = announce("a", "ams");
+    hear(&f, a, 1000);
+    fleet_expect(&f, "a", false, 1000);
+    fleet_expect(&f, "a", false, 9000);
+    a.load = 1;
+    hear(&f, a, 9500);
+    CHECK_EQ(node_expected(node(&f, "a"), 12000), 2); // the second one is still to come
+    CHECK_EQ(node_expected(node(&f, "a"), 19000), 1);
+    fleet_fini(&f);
+}
+
 TEST(a_fixed_node_lives_without_a_word_and_is_measured_in_calls)
 {
     struct fleet f;
