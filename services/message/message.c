@@ -174,13 +174,23 @@ struct message_rec message_new(struct arena *a, uint64_t id, const struct messag
     };
 }
 
-int message_may_change(const struct message_rec *m, uint64_t user)
+static int may_change(const struct message_rec *m, uint64_t user, int not_mine)
 {
     if (!m)
         return API_UNKNOWN_MESSAGE;
     if (m->type != MESSAGE_DEFAULT)
         return API_SYSTEM_MESSAGE;
-    return m->author == user ? API_OK : API_OTHERS_MESSAGE;
+    return m->author == user ? API_OK : not_mine;
+}
+
+int message_may_edit(const struct message_rec *m, uint64_t user)
+{
+    return may_change(m, user, API_OTHERS_MESSAGE);
+}
+
+int message_may_delete(const struct message_rec *m, uint64_t user)
+{
+    return may_change(m, user, API_IS_DM);
 }
 
 struct message_rec message_edited(struct arena *a, const struct message_rec *m, struct bytes content,

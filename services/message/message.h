@@ -41,8 +41,9 @@ int message_content_check(struct bytes content);
 extern const struct fault message_too_long;
 // The record of a new message; mentions are the recipients that the content names as <@id> or <@!id>.
 struct message_rec message_new(struct arena *a, uint64_t id, const struct message_send *send, struct ids recipients);
-// m NULL: there is none. 10008, 50021 (a system message), 50005 (somebody else's).
-int message_may_change(const struct message_rec *m, uint64_t user);
+// m NULL: there is none. 10008, 50021 (a system message), somebody else's: 50005 to an edit, 50003 to a deletion.
+int message_may_edit(const struct message_rec *m, uint64_t user);
+int message_may_delete(const struct message_rec *m, uint64_t user);
 struct message_rec message_edited(struct arena *a, const struct message_rec *m, struct bytes content,
                                   struct ids recipients, uint64_t now);
 // In a 1:1 channel, when either side has blocked the other (types of relationships, 0 none): 50007.

@@ -130,7 +130,7 @@ static void edit_loaded(struct job *j)
     if (job_applied(j, w->applied) || place_refused(j, w, edit->user))
         return;
     const struct message_rec *m = history_message(j, w->message);
-    if (job_refused(j, message_may_change(m, edit->user), NULL) ||
+    if (job_refused(j, message_may_edit(m, edit->user), NULL) ||
         job_refused(j, message_content_check(edit->content), &message_too_long))
         return;
     w->m = message_edited(&j->arena, m, edit->content, w->place.c->recipients, job_now(j));
@@ -155,7 +155,7 @@ static void delete_step(struct job *j)
     const struct message_delete *delete = j->msg;
     struct work *w = j->state;
     if (job_applied(j, w->applied) || place_refused(j, w, delete->user) ||
-        job_refused(j, message_may_change(history_message(j, w->message), delete->user), NULL))
+        job_refused(j, message_may_delete(history_message(j, w->message), delete->user), NULL))
         return;
     struct change *changes = arena_take(&j->arena, MESSAGE_CHANGES_MAX * sizeof *changes);
     uint32_t n = message_removed(&j->arena, delete->message, changes);

@@ -140,7 +140,7 @@ def test_editing_and_deleting(asker):
     edited = asker.ok("message_edit", user=a, content=f"<@{b}>", **where)
     assert edited["edited_timestamp"] and [user["id"] for user in edited["mentions"]] == [str(b)]
     assert asker.event("MESSAGE_UPDATE")[2] == edited
-    assert asker.refused("message_delete", user=b, **where) == OTHERS_MESSAGE
+    assert asker.refused("message_delete", user=b, **where) == IS_DM
     assert asker.ask("message_delete", user=a, **where) == (0, None)
     assert asker.event("MESSAGE_DELETE")[2] == {"id": str(message), "channel_id": str(channel)}
     for gone in ("message_get", "message_delete"):

@@ -68,11 +68,13 @@ TEST(a_new_message_mentions_recipients_only)
 TEST(only_the_author_changes_an_ordinary_message)
 {
     const struct message_rec mine = {.id = 7, .author = 1}, call = {.id = 7, .author = 1, .type = MESSAGE_CALL};
-    CHECK_EQ(message_may_change(NULL, 1), API_UNKNOWN_MESSAGE);
-    CHECK_EQ(message_may_change(&mine, 1), API_OK);
-    CHECK_EQ(message_may_change(&mine, 2), API_OTHERS_MESSAGE);
-    CHECK_EQ(message_may_change(&call, 1), API_SYSTEM_MESSAGE);
-    CHECK_EQ(message_may_change(&call, 2), API_SYSTEM_MESSAGE);
+    CHECK_EQ(message_may_edit(NULL, 1), API_UNKNOWN_MESSAGE);
+    CHECK_EQ(message_may_edit(&mine, 1), API_OK);
+    CHECK_EQ(message_may_edit(&mine, 2), API_OTHERS_MESSAGE);
+    CHECK_EQ(message_may_delete(&mine, 2), API_IS_DM);
+    CHECK_EQ(message_may_delete(&mine, 1), API_OK);
+    CHECK_EQ(message_may_edit(&call, 1), API_SYSTEM_MESSAGE);
+    CHECK_EQ(message_may_delete(&call, 2), API_SYSTEM_MESSAGE);
 }
 
 TEST(an_edit_keeps_what_it_does_not_change)
