@@ -1,6 +1,7 @@
 // ready: see ready.h. Guild parts are in ready_guild.c.
 #include "ready.h"
 #include "ready_private.h"
+#include "view.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,45 +58,15 @@ static void key(struct buf *out, const char *name) // never an object's first
     buf_str(out, "\":");
 }
 
-void ready_user_json(struct buf *out, const struct user *u)
-{
-    const struct j_user j = present_user(u);
-    buf_str(out, "{\"id\":");
-    json_id(out, j.id);
-    buf_str(out, ",\"username\":");
-    json_text(out, j.username);
-    buf_str(out, ",\"discriminator\":");
-    json_text(out, j.discriminator);
-    key(out, "global_name");
-    ready_text_json(out, j.global_name);
-    key(out, "avatar");
-    ready_text_json(out, j.avatar);
-    buf_printf(out, ",\"public_flags\":%llu,\"flags\":%llu,\"purchased_flags\":0", (unsigned long long)j.public_flags,
-               (unsigned long long)j.public_flags);
-    buf_str(out, ",\"avatar_decoration_data\":null,\"banner\":null,\"banner_color\":null,\"accent_color\":null,"
-                 "\"bio\":\"\",\"pronouns\":\"\",\"locale\":\"en-US\",\"email\":null,\"phone\":null,\"verified\":true,"
-                 "\"mfa_enabled\":false,\"nsfw_allowed\":true,\"premium_type\":0,\"clan\":null,\"primary_guild\":null,"
-                 "\"desktop\":false,\"mobile\":false");
-    buf_str(out, j.bot ? ",\"bot\":true}" : "}");
-}
-
 static int by_id(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
-static int user_by_id(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = ((const struct user *)b)->id;
-    return (x > y) - (x < y);
-}
-
 struct j_user ready_user(const struct ready *r, uint64_t id)
 {
-    struct user_set all = r->world->users;
-    const struct user *u = all.n ? bsearch(&id, all.v, all.n, sizeof *all.v, user_by_id) : NULL;
-    return present_user_id((struct user_set){u ? 1 : 0, u}, id);
+    return view_user(r->world->users, id);
 }
 
 static void user_json(struct buf *out, const struct ready *r, uint64_t id)
@@ -196,8 +167,7 @@ static struct user_set recipients_of(struct arena *a, const struct ready *r, con
     struct user *v = arena_take(a, (c->recipients.n + 1) * sizeof *v);
     uint32_t n = 0;
     for (uint32_t i = 0; i < c->recipients.n; i++) {
-        const struct user_set all = r->world->users;
-        const struct user *u = all.n ? bsearch(&c->recipients.v[i], all.v, all.n, sizeof *all.v, user_by_id) : NULL;
+        const struct user *u = view_find_user(r->world->users, c->recipients.v[i]);
         if (u)
             v[n++] = *u;
     }
@@ -268,7 +238,7 @@ static void texts_json(struct buf *out, struct texts texts)
 static void common_json(struct buf *out, const struct ready *r)
 {
     buf_printf(out, "{\"v\":%u,\"_trace\":[],\"user\":", (unsigned)r->session->line.v);
-    ready_user_json(out, &r->world->user);
+    view_me(out, &r->world->user, BYTES_NONE);
     buf_printf(out, ",\"session_id\":\"%s\",\"session_type\":\"normal\",\"resume_gateway_url\":", r->session->id);
     json_text(out, r->url);
     buf_str(out, ",\"geo_ordered_rtc_regions\":");

@@ -22,5 +22,3 @@ void ready_guild_json(struct buf *out, const struct ready *r, const struct loade
 bool ready_has_supplemental(const struct session *s);
 bool ready_has_guild_creates(const struct session *s); // one for each guild that the session sees
 bool ready_has_calls(const struct session *s);         // CALL_CREATE for each call in the user's private channels
-
-void ready_user_json(struct buf *out, const struct user *u); // a user as he sees himself; also GET /users/@me

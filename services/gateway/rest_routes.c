@@ -75,7 +75,7 @@ void handle_relationships(struct step *s)
     struct buf out = {0};
     buf_char(&out, '[');
     for (uint32_t i = 0; i < w->n_relations; i++) {
-        const struct j_user user = present_user_id(w->users, w->relations[i].target);
+        const struct j_user user = view_user(w->users, w->relations[i].target);
         const struct j_relationship j = {.id = user.id, .type = w->relations[i].type, .user = &user};
         buf_str(&out, i ? "," : "");
         JSON(&out, j_relationship, &j);
@@ -341,7 +341,7 @@ void handle_call_region(struct step *s)
     struct r_call_region body;
     if (!rest_private_channel(s) || !rest_form(s, &schema_r_call_region, &body, NULL))
         return;
-    if (body.region.n == 0) { // nothing to change
+    if (!body.region.p) { // null or absent: nothing to change
         rest_reply(s, BYTES_NONE);
         return;
     }

@@ -1,12 +1,31 @@
 // view: see view.h.
 #include "view.h"
 
+#include <stdlib.h>
+
 #define ALL_PERMISSIONS ((1ull << 53) - 1) // every bit that a JSON number could hold
 #define PERMISSION_ADMINISTRATOR (1ull << 3)
 #define AFK_TIMEOUT_S 300u
 #define BITRATE 64000u // of a voice channel whose record does not say
 #define MEMBERS_MAX 500000u
 #define FLAGS_OF_BOTS 565248u // presence, members and message content, limited: what an unverified bot may ask for
+
+static int user_by_id(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = ((const struct user *)b)->id;
+    return (x > y) - (x < y);
+}
+
+const struct user *view_find_user(struct user_set users, uint64_t id)
+{
+    return users.n ? bsearch(&id, users.v, users.n, sizeof *users.v, user_by_id) : NULL;
+}
+
+struct j_user view_user(struct user_set users, uint64_t id)
+{
+    const struct user *u = view_find_user(users, id);
+    return present_user_id((struct user_set){u ? 1 : 0, u}, id);
+}
 
 void view_me(struct buf *out, const struct user *u, struct bytes analytics_token)
 {
@@ -44,9 +63,9 @@ void view_application(struct buf *out, const struct user *bot)
     JSON(out, j_application, &app);
 }
 
-struct j_guild view_guild_properties(const struct guild *g)
+void view_guild_properties(struct buf *out, const struct guild *g)
 {
-    return (struct j_guild){
+    const struct j_guild j = {
         .id = g->id,
         .name = g->name,
         .icon = g->icon,
@@ -57,6 +76,7 @@ struct j_guild view_guild_properties(const struct guild *g)
         .max_video_channel_users = 25,
         .max_stage_video_channel_users = 50,
     };
+    JSON(out, j_guild, &j);
 }
 
 void view_roles(struct buf *out, const struct loaded_guild *g)
@@ -75,8 +95,7 @@ void view_roles(struct buf *out, const struct loaded_guild *g)
 
 void view_guild(struct buf *out, const struct loaded_guild *g, bool open)
 {
-    const struct j_guild properties = view_guild_properties(&g->guild);
-    JSON(out, j_guild, &properties);
+    view_guild_properties(out, &g->guild);
     out->n--; // its closing brace
     buf_str(out, ",\"roles\":");
     view_roles(out, g);
@@ -139,7 +158,7 @@ struct j_member view_member(const struct member *m, const struct j_user *user)
 
 void view_member_json(struct buf *out, const struct member *m, struct user_set users)
 {
-    const struct j_user user = present_user_id(users, m->user);
+    const struct j_user user = view_user(users, m->user);
     const struct j_member j = view_member(m, &user);
     JSON(out, j_member, &j);
 }

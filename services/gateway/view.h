@@ -3,14 +3,17 @@
 #pragma once
 #include "load.h"
 
+// One of a world's users, who are sorted by id.
+const struct user *view_find_user(struct user_set users, uint64_t id);             // NULL: not among them
+struct j_user view_user(struct user_set users, uint64_t id);                       // then he is shown as deleted
 void view_me(struct buf *out, const struct user *u, struct bytes analytics_token); // none: left out
 void view_application(struct buf *out, const struct user *bot);
 
 // All that a guild is and has but its channels and members, as one object. Without its closing brace when `open`:
 // the caller adds more.
 void view_guild(struct buf *out, const struct loaded_guild *g, bool open);
-struct j_guild view_guild_properties(const struct guild *g);
-void view_roles(struct buf *out, const struct loaded_guild *g); // […]
+void view_guild_properties(struct buf *out, const struct guild *g); // of that, what needs nothing loaded: {…}
+void view_roles(struct buf *out, const struct loaded_guild *g);     // […]
 // guild 0: guild_id is left out, as inside a guild object.
 void view_channel(struct buf *out, const struct guild_channel *c, uint64_t guild);
 void view_channels(struct buf *out, const struct loaded_guild *g, bool with_guild_id); // […]

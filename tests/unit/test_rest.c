@@ -280,7 +280,8 @@ TEST(log_in)
 
 #define J_ME(id, name, global, more)                                                                                   \
     "200 {\"id\":\"" id "\",\"username\":\"" name "\",\"discriminator\":\"0\",\"global_name\":" global                 \
-    ",\"avatar\":null,\"avatar_decoration_data\":null,\"banner\":null,\"accent_color\":null,\"bio\":\"\","             \
+    ",\"avatar\":null,\"avatar_decoration_data\":null,\"banner\":null,\"banner_color\":null,\"accent_color\":null,"    \
+    "\"bio\":\"\","                                                                                                    \
     "\"pronouns\":\"\",\"primary_guild\":null,\"clan\":null,\"email\":null,\"verified\":true,\"mfa_enabled\":false,"   \
     "\"phone\":null,\"premium_type\":0,\"flags\":0,\"public_flags\":0,\"purchased_flags\":0,\"nsfw_allowed\":true,"    \
     "\"locale\":\"en-US\",\"desktop\":false,\"mobile\":false" more "}"
@@ -347,7 +348,7 @@ TEST(private_channels_are_shown_to_their_recipients_alone)
     "\"permission_overwrites\":[],\"topic\":null,\"last_message_id\":null,\"nsfw\":false,\"rate_limit_per_user\":0,"   \
     "\"flags\":0,\"bitrate\":64000,\"user_limit\":0,\"rtc_region\":null,\"video_quality_mode\":1}"
 #define J_MEMBER(user, roles)                                                                                          \
-    "{\"user\":" user ",\"nick\":null,\"avatar\":null,\"roles\":[" roles                                               \
+    "{\"user\":" user ",\"nick\":null,\"avatar\":null,\"banner\":null,\"roles\":[" roles                               \
     "],\"joined_at\":\"2015-01-01T00:00:00.000000+00:00\",\"premium_since\":null,\"deaf\":false,\"mute\":false,"       \
     "\"flags\":0,\"pending\":false,\"communication_disabled_until\":null}"
 #define J_MY_CLUB(owner, permissions, more)                                                                            \
