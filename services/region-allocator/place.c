@@ -72,6 +72,12 @@ static void home_make(struct home *h, const struct place *p, const struct node *
     buf_fini(&raw);
 }
 
+// The call manager may not have heard of it yet, and so does not know what it says about this call.
+static bool is_fresh(const struct home *h, const struct place_env *env)
+{
+    return h->kind != HOME_NONE && env->unix_ms < h->assigned_at + PLACE_SETTLED_MS;
+}
+
 static bool same_home(const struct home *a, const struct home *b)
 {
     return a->n == b->n && memcmp(a->raw, b->raw, a->n) == 0;
@@ -245,14 +251,15 @@ static void swap_for_none(struct place *p, struct place_fxs *out)
     ask(p, PLACE_SWAPPING, PLACE_DO_SWAP, NULL, out);
 }
 
-static void decide_forget(struct place *p, struct place_fxs *out)
+// The row goes when the call manager's word can be trusted; until then it makes the next sweep tell it again.
+static void decide_forget(struct place *p, const struct place_env *env, struct place_fxs *out)
 {
     bool there = p->has.kind == HOME_NODE && strcmp(p->has.node, p->node) == 0;
     if (there && p->has.assigned_at < p->before) {
         swap_for_none(p, out);
         return;
     }
-    if (!there)
+    if (!there && !is_fresh(&p->has, env))
         emit(out, PLACE_DO_UNLIST, p->node);
     finish(p, OK, out);
 }
@@ -260,7 +267,7 @@ static void decide_forget(struct place *p, struct place_fxs *out)
 static void decide_settle(struct place *p, const struct place_env *env, struct place_fxs *out)
 {
     bool waits = p->has.kind == HOME_WAITS && strcmp(p->has.region, p->region) == 0;
-    if (waits && p->gone && env->unix_ms >= p->has.assigned_at + PLACE_FRESH_WAIT_MS) {
+    if (waits && p->gone && !is_fresh(&p->has, env)) {
         swap_for_none(p, out);
         return;
     }
@@ -282,7 +289,7 @@ static void decide(struct place *p, const struct place_env *env, struct place_fx
             write_answer(p, env, out);
         break;
     case PLACE_FORGET:
-        decide_forget(p, out);
+        decide_forget(p, env, out);
         break;
     case PLACE_SETTLE:
         decide_settle(p, env, out);
@@ -319,6 +326,8 @@ static void leave_old_home(struct place *p, const struct place_env *env, struct 
     if (p->has.kind == HOME_WAITS && p->next.kind != HOME_NODE) // with a node: when that is also what was answered
         emit(out, PLACE_DO_UNWAIT, p->has.region);
     if (p->has.kind != HOME_NODE || strcmp(p->has.node, p->next.node) == 0)
+        return;
+    if (p->kind == PLACE_FORGET && is_fresh(&p->has, env))
         return;
     enum node_state s = fleet_state(env->fleet, bytes_of(p->has.node), env->now);
     bool lost = s == NODE_GONE || s == NODE_DRAINING;

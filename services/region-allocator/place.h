@@ -14,7 +14,7 @@
 #define PLACE_PREFERRED 16u
 #define PLACE_TRIES 16u // conflicts in a row; each means that somebody else got something done
 #define PLACE_FX_MAX 4u
-#define PLACE_FRESH_WAIT_MS 10000u // a call that has begun to wait just now may not have heard its answer yet
+#define PLACE_SETTLED_MS 5000u // until then the answer that told of an assignment may still be on its way
 
 enum place_kind {
     PLACE_ASSIGN,

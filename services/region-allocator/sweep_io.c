@@ -7,7 +7,7 @@
 #define TICK_MS 100u
 #define ROOM_MS 500u   // between two looks at who waits
 #define ROOM_BATCH 32u // waiting calls told at a time, of a region
-#define RECONCILE_MS 5000u
+#define RECONCILE_MS 2000u
 #define TELL_MS 2000u   // a call manager has to answer by then; else it is told again later
 #define RETELL_MS 3000u // by somebody else, when who claimed a waiting call is gone
 #define SCAN_COUNT "64" // calls of a lost node at a time

@@ -348,6 +348,13 @@ class BusPeer:
     def wait_answer(self, id, deadline_s=WAIT_S):
         return self.waiting[id].get(timeout=deadline_s)
 
+    def answers_so_far(self, id):
+        """The answers to a command that have come and were not waited for."""
+        found = []
+        while not self.waiting[id].empty():
+            found.append(self.waiting[id].get())
+        return found
+
     def command(self, to, name, /, *, instance=None, id=None, deadline_s=WAIT_S, more=(), **fields):
         """A command as a service of ours sends it: repeated until answered, to `instance` or any."""
         id = id or secrets.randbits(62) + 1

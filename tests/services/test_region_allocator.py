@@ -1,6 +1,7 @@
 """The region allocator alone: the real process, a real redis-server, voice nodes and call managers played by hand."""
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -235,6 +236,22 @@ def test_two_allocators_given_the_same_call_at_once_agree(house):
     assert nodes == {"rot-1", "rot-2"}
 
 
+def test_an_allocator_killed_in_the_middle_leaves_nothing_half_done(house):
+    h = house(2)
+    said = re.search(r" instance=(\S+)", h.system.services[KIND].log.read_text())[1]
+    survivor, = set(h.allocators) - {said}
+    places = {h.manager.send(KIND, "assign", instance=said, **h.ask(place)): place
+              for place in (new_id() for _ in range(150))}
+    poll(lambda: any(h.assignment(place) for place in places.values()), "the first of them to be placed")
+    h.system.kill(KIND)
+    for id, place in places.items():
+        early = [unpack(a["body"], "assigned") for a in h.manager.answers_so_far(id)]  # of the one that died
+        got = h.assign(place, id=id, instance=survivor)  # the same command, repeated
+        assert early in ([], [got])
+        assert h.token(place)["token"] == got["token"]
+        assert h.assignment(place)["node"] == got["node"] and h.lists(got["node"], place)
+
+
 def test_release_ends_it_and_the_next_call_is_a_new_one(house):
     h = house()
     place = new_id()
@@ -387,6 +404,25 @@ def test_a_call_manager_that_does_not_answer_is_told_again(house):
     assert h.assignment(place)["node"] == node.id  # not forgotten before they know
     h.answering = True
     poll(lambda: h.assignment(place) is None and not h.lists(node.id, place), "it to be done with")
+
+
+def test_a_word_that_overtook_the_answer_before_it_is_said_again(house):
+    h = house(**FAST)
+    node = Node(h, "oslo").known()
+    place, early = new_id(), []
+
+    def know_nothing(command):  # as a call manager that has not yet got the answer to its assign
+        if command.name == "server_lost" and command.fields["place"] == place and not early:
+            early.append(command)
+            command.reply(err=ERR["STATE"])
+            return True
+        return h.be_told(command)
+
+    h.manager.on_command = know_nothing
+    h.assign(place, region="oslo")
+    node.silence()
+    h.wait_told("server_lost", place, node=node.id)
+    assert early
 
 
 def test_what_was_lost_while_no_allocator_lived_is_found_by_the_next(house):

@@ -364,6 +364,26 @@ TEST(forget_removes_only_what_lives_on_that_node_since_before)
     fleet_fini(&f);
 }
 
+TEST(a_lost_call_stays_listed_while_an_answer_about_it_may_be_on_its_way)
+{
+    struct fleet f = fleet_new();
+    begin();
+    stand("ams-1", "ams", UNIX_MS - PLACE_SETTLED_MS + 1);
+    forget(&f, "ams-1", UINT64_MAX);
+    CHECK_STR(stands(), "none");
+    CHECK_TRUE(has_row(&store.lists, "ams-1")); // to be told again: this word may have come before that answer
+    forget(&f, "ams-1", UINT64_MAX);
+    CHECK_TRUE(!has_row(&store.lists, "ams-1"));
+    stand("ams-2", "ams", UNIX_MS - PLACE_SETTLED_MS + 1); // it has moved on, just now
+    add_row(&store.lists, "ams-1");
+    forget(&f, "ams-1", UINT64_MAX);
+    CHECK_TRUE(has_row(&store.lists, "ams-1"));
+    stand("ams-2", "ams", UNIX_MS - PLACE_SETTLED_MS);
+    forget(&f, "ams-1", UINT64_MAX);
+    CHECK_TRUE(!has_row(&store.lists, "ams-1"));
+    fleet_fini(&f);
+}
+
 static void settle(const char *region, bool gone)
 {
     struct fleet f = fleet_new();
@@ -380,10 +400,10 @@ TEST(settle_cleans_stale_waiting_rows_and_calls_that_are_gone)
     settle("ams", false); // it was told, and will ask: the row stays until it has
     CHECK_STR(stands(), "wait:ams");
     CHECK_TRUE(has_row(&store.waits, "ams"));
-    stand("", "ams", UNIX_MS - PLACE_FRESH_WAIT_MS + 1); // it may just not know yet that it waits
+    stand("", "ams", UNIX_MS - PLACE_SETTLED_MS + 1); // it may just not know yet that it waits
     settle("ams", true);
     CHECK_STR(stands(), "wait:ams");
-    stand("", "ams", UNIX_MS - PLACE_FRESH_WAIT_MS);
+    stand("", "ams", UNIX_MS - PLACE_SETTLED_MS);
     settle("ams", true);
     CHECK_STR(stands(), "none");
     CHECK_TRUE(!has_row(&store.waits, "ams"));
