@@ -1,0 +1,42 @@
+"""The README's table of settings says what the services themselves say with --help."""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+SERVICES = ("gateway", "call-manager", "region-allocator", "message")
+
+
+def settings(service):
+    """{(variable, default, what it is for)} of one service."""
+    binary = Path(os.environ["SB_BUILD"]) / "bin" / f"switchboard-{service}"
+    told = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^      (.*) \((\w+), default: (.*)\)$", told, re.M)
+    assert len(found) == told.count("\n  --")
+    return {(env, default, what) for what, env, default in found}
+
+
+@pytest.fixture(scope="module")
+def documented():
+    """{service: the same as its README rows have it}"""
+    rows = re.findall(r"^\| `(\w+)` \| ([\w, -]+) \| (?:`(.+?)`|(none)) \| (.+) \|$", README.read_text(), re.M)
+    return {service: {(env, value or none, what) for env, of, value, none, what in rows
+                      if of == "all" or service in of.split(", ")} for service in SERVICES}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_readme_lists_the_settings_of(service, documented):
+    assert documented[service] == settings(service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("flag", ["--colour=red", "--bus-lease-ms=soon", "--bus-lease-ms=1", "--log-level=loud", "--log-level"])
+def test_a_wrong_setting_refuses_to_start_in_a_sentence(service, flag):
+    binary = Path(os.environ["SB_BUILD"]) / "bin" / f"switchboard-{service}"
+    secrets = {"SB_ADMIN_TOKEN": "a" * 32, "SB_TOKEN_SECRET": "b" * 32}
+    done = subprocess.run([binary, flag], capture_output=True, text=True, timeout=10, env=os.environ | secrets)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and flag.split("=")[0] in done.stderr, done.stderr
