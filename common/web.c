@@ -264,12 +264,22 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     return 0;
 }
 
-static void on_lws_log(int level, const char *line)
+static struct bytes without_end(const char *line)
 {
     struct bytes b = bytes_of(line);
     while (b.n && (b.p[b.n - 1] == '\n' || b.p[b.n - 1] == ' '))
         b.n--;
-    LOG_PEER(DEBUG, EV("web.library"), KI("class", level), KB("line", b));
+    return b;
+}
+
+static void on_lws_start_log(int level, const char *line)
+{
+    LOG(ERROR, EV("web.library"), KI("class", level), KB("line", without_end(line)));
+}
+
+static void on_lws_log(int level, const char *line)
+{
+    LOG_PEER(DEBUG, EV("web.library"), KI("class", level), KB("line", without_end(line)));
 }
 
 static const struct lws_protocols protocols[] = {
@@ -303,7 +313,7 @@ static bool start_lws(struct web *w)
 {
     void *loops[] = {loop_uv(w->loop)};
     w->fd_limit = fit_descriptor_limit(w->cfg.connections_max);
-    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    lws_set_log_level(LLL_ERR, on_lws_start_log);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,
@@ -322,6 +332,7 @@ static bool start_lws(struct web *w)
         info.alpn = "http/1.1";
     }
     w->context = lws_create_context(&info);
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
     if (w->context)
         w->vhost = lws_get_vhost_by_name(w->context, "switchboard");
     return w->vhost != NULL;
