@@ -30,7 +30,7 @@ enum err {
 _Noreturn void check_failed(const char *file, int line, const char *what, uint64_t id);
 
 // Memory: these abort when there is none. Every size that a peer decides is bounded before it gets here.
-void *mem_alloc(size_t size);                             // zeroed
+void *mem_alloc(size_t size);                              // zeroed
 void *mem_grow(void *old, size_t count, size_t item_size); // realloc; new part is NOT zeroed
-void mem_free(void *p);                                   // NULL is fine
+void mem_free(void *p);                                    // NULL is fine
 const char *err_name(int err);

@@ -3,10 +3,10 @@
 #include "base.h"
 
 struct bucket {
-    uint32_t size;      // how many at once
-    uint32_t per_ms;    // time in which `size` tokens come back
-    uint64_t level;     // tokens × per_ms
-    uint64_t at;        // ms, when level was true
+    uint32_t size;   // how many at once
+    uint32_t per_ms; // time in which `size` tokens come back
+    uint64_t level;  // tokens × per_ms
+    uint64_t at;     // ms, when level was true
 };
 
 void bucket_init(struct bucket *b, uint32_t size, uint32_t per_ms, uint64_t now); // starts full

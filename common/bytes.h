@@ -10,7 +10,7 @@ struct bytes {
 
 #define BYTES(literal) ((struct bytes){(literal), sizeof(literal) - 1})
 #define BYTES_NONE ((struct bytes){NULL, 0})
-#define BYTES_FMT(b) (int)(b).n, (b).p ? (b).p : ""   // for "%.*s"
+#define BYTES_FMT(b) (int)(b).n, (b).p ? (b).p : "" // for "%.*s"
 
 struct bytes bytes_of(const char *zero_terminated); // NULL gives BYTES_NONE
 bool bytes_eq(struct bytes a, struct bytes b);

@@ -7,12 +7,12 @@
 enum config_kind { CONFIG_TEXT, CONFIG_SECRET, CONFIG_UINT };
 
 struct config_row {
-    const char *env;       // "SB_PORT"; the flag is --port: SB_ dropped, lower case, _ to -
+    const char *env; // "SB_PORT"; the flag is --port: SB_ dropped, lower case, _ to -
     enum config_kind kind;
-    void *at;              // const char ** for TEXT and SECRET, uint64_t * for UINT
-    const char *fallback;  // the default as text
-    uint64_t min, max;     // UINT: bounds of the value; TEXT, SECRET: bounds of the length; max 0: no upper bound
-    const char *help;      // one line for --help and the README
+    void *at;             // const char ** for TEXT and SECRET, uint64_t * for UINT
+    const char *fallback; // the default as text
+    uint64_t min, max;    // UINT: bounds of the value; TEXT, SECRET: bounds of the length; max 0: no upper bound
+    const char *help;     // one line for --help and the README
 };
 
 // 0, or ERR_INVALID with the reason on stderr. `--help` prints the table and exits 0.

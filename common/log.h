@@ -18,10 +18,22 @@ struct log_field {
 };
 
 #define EV(name) (name)
-#define KU(k, x) {.key = (k), .kind = LOG_U64, .v.u = (x)}
-#define KI(k, x) {.key = (k), .kind = LOG_I64, .v.i = (x)}
-#define KS(k, x) {.key = (k), .kind = LOG_TEXT, .v.s = (x)}
-#define KB(k, x) {.key = (k), .kind = LOG_BYTES, .v.b = (x)}
+#define KU(k, x)                                                                                                       \
+    {                                                                                                                  \
+        .key = (k), .kind = LOG_U64, .v.u = (x)                                                                        \
+    }
+#define KI(k, x)                                                                                                       \
+    {                                                                                                                  \
+        .key = (k), .kind = LOG_I64, .v.i = (x)                                                                        \
+    }
+#define KS(k, x)                                                                                                       \
+    {                                                                                                                  \
+        .key = (k), .kind = LOG_TEXT, .v.s = (x)                                                                       \
+    }
+#define KB(k, x)                                                                                                       \
+    {                                                                                                                  \
+        .key = (k), .kind = LOG_BYTES, .v.b = (x)                                                                      \
+    }
 // At least one field besides the event.
 #define LOG(level, event, ...)                                                                                         \
     do {                                                                                                               \

@@ -45,19 +45,19 @@ struct change {
 
 struct commit {
     ref ref;
-    uint64_t expected;          // version read before; 0: the record does not exist yet
-    uint64_t command;           // id of the command that this carries out, 0: none
-    struct bytes answer;        // kept under the command's id and given back to a repeat
-    struct bytes entry;         // encoded place_event whose version is expected + 1
+    uint64_t expected;   // version read before; 0: the record does not exist yet
+    uint64_t command;    // id of the command that this carries out, 0: none
+    struct bytes answer; // kept under the command's id and given back to a repeat
+    struct bytes entry;  // encoded place_event whose version is expected + 1
     const struct change *changes;
-    uint32_t n_changes;         // <= CHANGES_MAX
+    uint32_t n_changes; // <= CHANGES_MAX
 };
 
 struct commit_result {
-    int err;               // OK, ERR_CONFLICT, ERR_IO (nobody knows whether it took effect: load again, repeat the
-                           // command: its id decides), or ERR_STATE: this command was applied before, see answer
-    uint64_t version;      // OK: the new one. CONFLICT: the present one
-    struct bytes answer;   // of the earlier application
+    int err;             // OK, ERR_CONFLICT, ERR_IO (nobody knows whether it took effect: load again, repeat the
+                         // command: its id decides), or ERR_STATE: this command was applied before, see answer
+    uint64_t version;    // OK: the new one. CONFLICT: the present one
+    struct bytes answer; // of the earlier application
     const struct reply *listeners; // OK: LIST of instance names that listen; NULL when none. Borrowed
 };
 typedef void (*commit_fn)(void *ctx, const struct commit_result *r);
@@ -75,23 +75,23 @@ uint64_t record_version(const struct reply *hash); // 0 when there is no record
 
 // For what belongs to a record but has neither version nor log: one field of a hash, by compare-and-set. An empty text
 // is an absent field, before and after.
-void record_cas(struct store *s, ref r, const char *suffix, struct bytes field, struct bytes expected, struct bytes next,
-                store_fn fn, void *ctx);
+void record_cas(struct store *s, ref r, const char *suffix, struct bytes field, struct bytes expected,
+                struct bytes next, store_fn fn, void *ctx);
 MUST_USE int record_cas_result(const struct reply *r, struct bytes *present); // OK, ERR_IO; ERR_CONFLICT with *present
 
 // For a command whose whole effect is one row that expires: sets the row and keeps the answer, once for the command.
 struct once {
     uint64_t command;
-    struct bytes answer;  // not empty; kept as long as a commit's
-    const char *suffix;   // the row's key
-    struct bytes value;   // empty: no row
-    uint64_t ms;          // until the row expires
+    struct bytes answer; // not empty; kept as long as a commit's
+    const char *suffix;  // the row's key
+    struct bytes value;  // empty: no row
+    uint64_t ms;         // until the row expires
 };
 void record_once(struct store *s, ref r, const struct once *o, store_fn fn, void *ctx);
 MUST_USE int record_once_result(const struct reply *r, struct bytes *earlier); // OK, ERR_IO; ERR_STATE with *earlier
 const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command); // {ref}:c:<command>, to look first
 
-#define RECORD_LOG_CAP 4096u         // entries kept at least, per record
+#define RECORD_LOG_CAP 4096u // entries kept at least, per record
 // The Lua library `switchboard`; store.c loads it when it connects. Besides sb_commit it has
 //   FCALL sb_hold 1 key value ms              takes a key that is free, or keeps one that has this value: 1, else 0
 //   FCALL sb_claim 1 zset now until limit     members due by now (LIST); nobody else is given them before `until`

@@ -11,11 +11,11 @@ struct reply; // borrowed: lives until the callback returns
 typedef void (*store_fn)(void *ctx, const struct reply *r);
 
 struct store_cfg {
-    const char *url;                     // redis://[:password@]host[:port][/db]
-    void (*on_up)(void *ctx);            // connected, authenticated, functions loaded (function library below)
+    const char *url;          // redis://[:password@]host[:port][/db]
+    void (*on_up)(void *ctx); // connected, authenticated, functions loaded (function library below)
     void (*on_down)(void *ctx);
     void *ctx;
-    uint64_t pending_max;                // commands in flight; one more fails at once
+    uint64_t pending_max; // commands in flight; one more fails at once
 };
 
 struct store *store_new(struct loop *l, struct store_cfg cfg); // url must have passed store_url_ok
@@ -30,10 +30,10 @@ void store_free(struct store *s);
 
 enum reply_kind { REPLY_NIL, REPLY_ERROR, REPLY_STATUS, REPLY_INT, REPLY_TEXT, REPLY_LIST };
 enum reply_kind reply_kind(const struct reply *r);
-bool reply_ok(const struct reply *r);          // not NULL and not an error
-int64_t reply_int(const struct reply *r);      // 0 unless REPLY_INT
+bool reply_ok(const struct reply *r);           // not NULL and not an error
+int64_t reply_int(const struct reply *r);       // 0 unless REPLY_INT
 struct bytes reply_text(const struct reply *r); // TEXT, STATUS, ERROR; otherwise none
-size_t reply_n(const struct reply *r);         // LIST; otherwise 0
+size_t reply_n(const struct reply *r);          // LIST; otherwise 0
 const struct reply *reply_at(const struct reply *r, size_t i);
 // LIST as HGETALL gives it: the value of a field, or NULL.
 const struct reply *reply_field(const struct reply *r, const char *field);

@@ -16,4 +16,4 @@ void *table_remove(struct table *t, uint64_t key);          // what was there, o
 // for (uint32_t i = 0; (v = table_next(t, &i, &key)) != NULL;) — do not add while iterating; removing the
 // current one is allowed (others are not moved by it).
 void *table_next(const struct table *t, uint32_t *i, uint64_t *key); // key may be NULL
-void table_fini(struct table *t); // frees the table, not the values
+void table_fini(struct table *t);                                    // frees the table, not the values

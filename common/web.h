@@ -11,20 +11,20 @@ struct web;
 
 struct web_request {
     uint64_t id;
-    const char *method;     // "GET", …
-    struct bytes path;      // percent-decoded, without the query; starts with /
-    struct bytes query;     // raw
+    const char *method;                                     // "GET", …
+    struct bytes path;                                      // percent-decoded, without the query; starts with /
+    struct bytes query;                                     // raw
     struct bytes authorization, content_type, host, origin; // headers; empty when absent
     struct bytes body;
-    const char *address;    // of the peer
+    const char *address; // of the peer
 };
 
 struct web_cfg {
     const char *bind;
-    uint64_t port; // 0: any free
+    uint64_t port;                                            // 0: any free
     uint64_t body_max, frame_max, queue_max, connections_max; // bytes, bytes, bytes, count
-    uint64_t request_ms; // from accept to a whole request or upgrade
-    const char *certificate, *key; // files, or NULL for plain
+    uint64_t request_ms;                                      // from accept to a whole request or upgrade
+    const char *certificate, *key;                            // files, or NULL for plain
     // HTTP: must be answered by web_reply, at once or later. Slices live until it returns.
     void (*on_request)(void *ctx, const struct web_request *r);
     void (*on_gone)(void *ctx, uint64_t request); // the peer left before the answer; may be NULL
@@ -44,13 +44,13 @@ uint16_t web_port(const struct web *w);
 // headers: "Name: value\r\n" lines, may be NULL. content_type NULL: no body.
 void web_reply(struct web *w, uint64_t request, int status, const char *content_type, const char *headers,
                struct bytes body);
-void web_json(struct web *w, uint64_t request, int status, struct bytes body); // exactly `application/json`
+void web_json(struct web *w, uint64_t request, int status, struct bytes body);  // exactly `application/json`
 void web_send(struct web *w, uint64_t conn, struct bytes payload, bool binary); // copies; joined into few writes
 // Several slices as one message.
 void web_send2(struct web *w, uint64_t conn, struct bytes head, struct bytes tail, bool binary);
 void web_close(struct web *w, uint64_t conn, uint16_t code, const char *reason); // what is queued goes out first
-void web_abort(struct web *w, uint64_t conn); // no close frame; on_close follows with 1006
+void web_abort(struct web *w, uint64_t conn);            // no close frame; on_close follows with 1006
 uint64_t web_queued(const struct web *w, uint64_t conn); // bytes
-void web_refuse_new(struct web *w); // first phase of a stop: no new connections
-void web_stop(struct web *w);       // closes all
-void web_free(struct web *w);       // after loop_run returned
+void web_refuse_new(struct web *w);                      // first phase of a stop: no new connections
+void web_stop(struct web *w);                            // closes all
+void web_free(struct web *w);                            // after loop_run returned

@@ -3,7 +3,8 @@
 // Pure. Decoding allocates from the caller's arena only, and no more than the input's own length justifies.
 //
 // On the bus and in Redis: a msgpack array [tag, fields…]. Fields are only ever appended: a short array leaves
-// defaults (zero), surplus is skipped, so old and new processes mix. Towards clients: a JSON object with the same names.
+// defaults (zero), surplus is skipped, so old and new processes mix. Towards clients: a JSON object with the same
+// names.
 #pragma once
 #include "arena.h"
 
@@ -139,8 +140,8 @@ void json_time(struct buf *out, uint64_t unix_ms);  // quoted ISO 8601 with micr
 
 // What was wrong with a JSON document, for Discord's error form.
 struct fault {
-    const char *field; // of the table; NULL: the document itself
-    int32_t index;     // in a list; -1: none
+    const char *field;       // of the table; NULL: the document itself
+    int32_t index;           // in a list; -1: none
     const char *code, *text; // "BASE_TYPE_REQUIRED", "This field is required"
 };
 // JSON in. Absent keys leave defaults; null does too, except for id and text, where it is a fault. Unknown

@@ -45,7 +45,8 @@ static int test_failures;
         const char *a_ = (a), *b_ = (b);                                                                               \
         if (!a_ || !b_ || strcmp(a_, b_) != 0) {                                                                       \
             test_failures++;                                                                                           \
-            printf("%s:%d: %s is \"%s\", not \"%s\"\n", __FILE__, __LINE__, #a, a_ ? a_ : "(null)", b_ ? b_ : "(null)"); \
+            printf("%s:%d: %s is \"%s\", not \"%s\"\n", __FILE__, __LINE__, #a, a_ ? a_ : "(null)",                    \
+                   b_ ? b_ : "(null)");                                                                                \
         }                                                                                                              \
     } while (0)
 

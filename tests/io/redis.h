@@ -82,8 +82,9 @@ static bool answers(uint16_t port) // anything
 
 static void server_exec(const struct server *r, char **options)
 {
-    char port[8], *argv[32] = {"redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly",
-                               "yes", "--appendfsync", "always"};
+    char port[8],
+        *argv[32] = {"redis-server", "--port",        port,    "--bind", "127.0.0.1", "--save", "", "--appendonly",
+                     "yes",          "--appendfsync", "always"};
     size_t n = 11;
     snprintf(port, sizeof port, "%u", r->port);
     for (; options && *options; options++)
