@@ -178,13 +178,14 @@ void fanout_event(void *ctx, const struct msg *m)
 struct reading {
     struct fanout *f;
     ref ref;
+    uint64_t after; // the version that it begins behind
 };
 
-static void cut(struct fanout *f, struct sub *sub, uint64_t first)
+static void cut(struct fanout *f, struct sub *sub, uint64_t after, uint64_t first)
 {
     struct keys lost = {0};
     uint64_t place = ref_id(sub->ref);
-    subs_cut(sub, first, &lost); // sub may be gone with the first of them
+    subs_cut(sub, after, first, &lost); // sub may be gone with the first of them
     for (uint32_t i = 0; i < lost.n; i++) {
         struct live *l = live_get(f->g, lost.v[i]);
         if (!l)
@@ -208,7 +209,7 @@ static void take_logged(struct fanout *f, ref r, uint64_t version, struct bytes 
     arena_reset(&f->arena);
 }
 
-static void take_log(struct fanout *f, ref r, const struct reply *list)
+static void take_log(struct fanout *f, ref r, uint64_t after, const struct reply *list)
 {
     for (size_t i = 0; i < reply_n(list); i++) {
         uint64_t version;
@@ -216,8 +217,9 @@ static void take_log(struct fanout *f, ref r, const struct reply *list)
         struct sub *sub = subs_get(&f->subs, r);
         if (!sub || record_log_entry(reply_at(list, i), &version, &text) != OK)
             continue;
-        if (version > subs_read(sub) + 1) // older entries were cut off
-            cut(f, sub, version);
+        if (version > after + 1) // older entries were cut off
+            cut(f, sub, after, version);
+        after = version;
         take_logged(f, r, version, text);
     }
 }
@@ -229,7 +231,7 @@ static void on_log(void *ctx, const struct reply *r)
     mem_free(ctx);
     f->reading--;
     if (reply_ok(r))
-        take_log(f, reading.ref, r);
+        take_log(f, reading.ref, reading.after, r);
     struct sub *sub = subs_get(&f->subs, reading.ref);
     if (sub && reply_ok(r)) {
         bool more = reply_n(r) == READ_ENTRIES;
@@ -253,11 +255,11 @@ static void pump(struct fanout *f)
         if (!sub || !sub->reading)
             continue;
         struct reading *r = mem_alloc(sizeof *r);
-        *r = (struct reading){f, sub->ref};
+        *r = (struct reading){f, sub->ref, subs_read(sub)};
         f->reading++;
         if (f->recovering)
             mark(f->g, "SADD", sub->ref); // whoever thought us dead has forgotten us
-        record_log(f->g->svc.store, sub->ref, subs_read(sub), READ_ENTRIES, on_log, r);
+        record_log(f->g->svc.store, sub->ref, r->after, READ_ENTRIES, on_log, r);
     }
     if (f->head == f->queue.n) {
         f->head = f->queue.n = 0;

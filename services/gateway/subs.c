@@ -322,19 +322,17 @@ uint64_t subs_read(const struct sub *sub)
     return from;
 }
 
-void subs_cut(struct sub *sub, uint64_t first, struct keys *out)
+void subs_cut(struct sub *sub, uint64_t after, uint64_t first, struct keys *out)
 {
-    if (first == 0)
-        return;
-    bool followers_lost = sub->applied + 1 < first;
+    bool followers_lost = sub->applied >= after && sub->applied + 1 < first;
     for (uint32_t i = 0; i < sub->n; i++) {
-        const struct listener *l = sub->v[i];
-        if (l->state == LISTEN_FOLLOWS ? followers_lost : l->state == LISTEN_APART && l->at + 1 < first)
+        struct listener *l = sub->v[i];
+        bool apart_lost = l->state == LISTEN_APART && l->at >= after && l->at + 1 < first;
+        if (apart_lost)
+            l->at = first - 1;
+        if (apart_lost || (l->state == LISTEN_FOLLOWS && followers_lost))
             keys_add(out, l->holder->session);
     }
-    for (uint32_t i = 0; i < sub->n_odd; i++)
-        if (sub->v[i]->state == LISTEN_APART && sub->v[i]->at + 1 < first)
-            sub->v[i]->at = first - 1;
     if (followers_lost)
         sub->applied = first - 1;
     gather(sub);

@@ -88,8 +88,9 @@ void subs_advance(struct subs *s, ref r, uint64_t version);
 
 // Reading a log. subs_read: from which version on (exclusive).
 uint64_t subs_read(const struct sub *sub);
-// The log's oldest entry is `first`: who lacks what was before it. They are lost; the others go on from there.
-void subs_cut(struct sub *sub, uint64_t first, struct keys *out);
+// The log holds nothing between `after` and `first`: who stands there has lost it and goes on from `first`. (Who stands
+// before `after` is for another reading.)
+void subs_cut(struct sub *sub, uint64_t after, uint64_t first, struct keys *out);
 // The log has been read to its end. True: it must be read again.
 MUST_USE bool subs_read_done(struct sub *sub);
 bool subs_valid(const struct subs *s); // every invariant; for tests

@@ -6,13 +6,15 @@ import hashlib
 import hmac
 import itertools
 import json
-import secrets
+import signal
 import struct
+from contextlib import contextmanager
 
 import aiohttp
 
-from bus import BusPeer, alone, instances_of, metrics_of, now_ms, pack, poll, redis_of
+from bus import BusPeer, alone, instances_of, metrics_of, now_ms, pack, redis_of
 from client import Account, Client
+from harness import fetch
 
 ALL, USER, SESSION, NOT_USER = 0, 1, 2, 3
 LISTEN, UNLISTEN, END_SESSIONS = 1, 2, 3
@@ -173,9 +175,18 @@ class House:
     def redis_returns(self):
         self.system._start_redis()
 
+    @contextmanager
+    def held(self):
+        """The gateway does nothing meanwhile."""
+        process = self.system.services["gateway"].proc
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
     def ready(self):
         """What /readyz says: None when all is well."""
-        from harness import fetch
         status, _, body = fetch("GET", self.system.health_url_of("gateway") + "/readyz")
         return None if status == 200 else json.loads(body)["why"]
 
@@ -217,11 +228,3 @@ async def until(condition, what, deadline_s=10):
     while not (answer := await asyncio.to_thread(condition)):
         assert asyncio.get_running_loop().time() < end, f"waited {deadline_s} s in vain for {what}"
     return answer
-
-
-def session_code():
-    return secrets.token_hex(16)
-
-
-__all__ = ["ALL", "USER", "SESSION", "NOT_USER", "LISTEN", "UNLISTEN", "END_SESSIONS", "Clients", "House", "Peer",
-           "Record", "event", "ids", "mint", "poll", "session_code", "until"]

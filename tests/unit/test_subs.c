@@ -219,16 +219,30 @@ TEST(a_log_that_was_cut_loses_those_who_needed_what_is_gone)
     CHECK_TRUE(listen(B, PLACE, 3));
     struct keys lost = {0};
     struct sub *sub = subs_get(&subs, PLACE);
-    subs_cut(sub, 4, &lost);
+    subs_cut(sub, 3, 4, &lost);
     CHECK_EQ(lost.n, 0);
-    subs_cut(sub, 6, &lost);
+    subs_cut(sub, 3, 6, &lost);
     CHECK_TRUE(lost.n == 1 && lost.v[0] == B);
     CHECK_EQ(subs_entry(&subs, PLACE, 6), SUBS_CATCH);
     keys_fini(&lost);
-    subs_cut(sub, 20, &lost); // now everybody
+    subs_cut(sub, 5, 20, &lost); // now everybody
     CHECK_EQ(lost.n, 2);
     CHECK_EQ(sub->applied, 19);
     CHECK_EQ(all(PLACE, 20), 12);
+    keys_fini(&lost);
+    done();
+}
+
+TEST(one_who_came_while_the_log_was_being_read_from_further_on_has_lost_nothing)
+{
+    begin();
+    listen(A, PLACE, 9);
+    CHECK_TRUE(listen(B, PLACE, 3));
+    struct keys lost = {0};
+    subs_cut(subs_get(&subs, PLACE), 9, 12, &lost);
+    CHECK_TRUE(lost.n == 1 && lost.v[0] == A);
+    CHECK_EQ(subs_read(subs_get(&subs, PLACE)), 3);
+    CHECK_EQ(subs_entry(&subs, PLACE, 4), SUBS_CATCH);
     keys_fini(&lost);
     done();
 }
