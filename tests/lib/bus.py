@@ -304,7 +304,11 @@ class BusPeer:
         self._send_answer(command, data)
 
     def _send_answer(self, command, data):
-        self.publish(command.sender, command.kind, data)
+        try:
+            if command.sender in self.links or self.redis.exists(f"bus:{command.kind}:{command.sender}"):
+                self.publish(command.sender, command.kind, data)
+        except redis_client.RedisError:  # away, in some tests; the asker repeats itself
+            pass
 
     # -- what goes out
 
