@@ -412,7 +412,6 @@ static void perform(struct live *l, const struct session_fxs *fxs)
             client_send(g, fx->conn, BYTES_NONE, SHARED_REPLY(11, "null"));
             break;
         case SESSION_FX_INVALID:
-            M.resumes_refused++;
             client_send(g, fx->conn, BYTES_NONE, SHARED_REPLY(9, "false"));
             break;
         case SESSION_FX_RECONNECT:
@@ -484,6 +483,7 @@ void live_resume(struct live *fresh, const struct op *op)
     enum session_state from = old ? old->s.state : SESSION_GONE, my_from = fresh->s.state;
     session_resume(&fresh->s, old ? &old->s : NULL, op, user, &g->conns->rules, loop_now(g->svc.loop), &mine, &theirs);
     count(my_from, fresh->s.state);
+    M.resumes_refused += mine.n > 0 && mine.v[0].kind == SESSION_FX_INVALID;
     if (old) {
         count(from, old->s.state);
         perform(old, &theirs);
