@@ -19,6 +19,8 @@
 // sb_claim   KEYS zset ARGS now, until, limit. Members due by now; nobody else gets them before `until`
 // sb_settle  KEYS zset ARGS member, until, next. Its claimant is done: due again at next, or gone when next is empty;
 //            nothing when somebody has given it another time since
+// sb_want    KEYS zset ARGS member, at. Is to be due at `at` at the latest; 1, or 0 when it is sooner anyway. Whoever
+//            has claimed it may not know of that: a member whose time is no whole number of ms is due at `at` then
 // sb_cas     KEYS hash  ARGS field, expected, next. An empty text is an absent field. {1}, or {0, present}
 // sb_once    KEYS dedupe, row  ARGS ttl, answer, value, ms. Keeps the answer and sets the row (no value: none), nil; or
 //            the answer that this command got before
@@ -64,6 +66,12 @@ const char record_functions[] =
     "  if not at or tonumber(at) ~= tonumber(args[2]) then return 0 end\n"
     "  if args[3] == '' then return redis.call('ZREM', keys[1], args[1]) end\n"
     "  redis.call('ZADD', keys[1], args[3], args[1])\n"
+    "  return 1\n"
+    "end)\n"
+    "redis.register_function('sb_want', function(keys, args)\n"
+    "  local at = redis.call('ZSCORE', keys[1], args[1])\n"
+    "  if at and tonumber(at) % 1 == 0 and tonumber(at) <= tonumber(args[2]) then return 0 end\n"
+    "  redis.call('ZADD', keys[1], args[2], args[1])\n"
     "  return 1\n"
     "end)\n"
     "redis.register_function('sb_cas', function(keys, args)\n"

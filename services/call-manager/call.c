@@ -46,11 +46,21 @@ static void emit_server(const struct call_place *p, struct call_fxs *out, const 
     PUT(fx->token, token);
 }
 
-// Asks for a voice server at `at`; if nothing comes of it a tick asks again.
+// Asks for a voice server at `at`; if nothing comes of it a tick asks again. The answer to any earlier ask is void from
+// now on: the allocator keeps one token per session, that of the last.
 static void ask(const struct call_place *p, struct call_fxs *out, struct call_seat *s, uint64_t at)
 {
+    if (s->server_at == at + CALL_RETRY_MS)
+        at++;
     emit_seat(p, out, CALL_FX_ASSIGN, s)->at = at;
     s->server_at = at + CALL_RETRY_MS;
+}
+
+// When the seat may be asked for anew: not before its client can have heard that it has it.
+static uint64_t soonest(const struct call_seat *s, uint64_t now)
+{
+    bool waits = s->server == CALL_SERVER_OWED && s->server_at > now + CALL_RETRY_MS;
+    return waits ? s->server_at - CALL_RETRY_MS : now;
 }
 
 static bool have(const uint64_t *v, uint32_t n, uint64_t user)
@@ -80,6 +90,12 @@ const struct call_seat *call_seat_of(const struct call_place *p, uint64_t user)
         if (p->seats[i].user == user)
             return &p->seats[i];
     return NULL;
+}
+
+bool call_sits(const struct call_place *p, uint64_t user, const char *session)
+{
+    const struct call_seat *s = call_seat_of(p, user);
+    return s && strcmp(s->session, session) == 0;
 }
 
 static bool unring(struct call_place *p, uint64_t user)
@@ -168,6 +184,9 @@ static int join(struct call_place *p, const struct call_in *in, const struct cal
     int refused = call_may_join(p, in->user, in->bot);
     if (refused)
         return refused;
+    bool same_session = call_sits(p, in->user, in->session);
+    if (in->stays && !same_session)
+        return ERR_MISSING;
     struct call_seat *s = seat_of(p, in->user);
     if (!s) {
         sit_down(p, in, rules, now, out);
@@ -175,9 +194,9 @@ static int join(struct call_place *p, const struct call_in *in, const struct cal
     }
     if (in->epoch < s->epoch)
         return ERR_STATE;
-    bool same_session = strcmp(s->session, in->session) == 0;
     bool same_flags = s->self_mute == in->self_mute && s->self_deaf == in->self_deaf && s->self_video == in->self_video;
     take_flags(s, in);
+    PUT(s->gateway, in->gateway); // the session may have been resumed on another one
     if (same_session && !same_flags) {
         emit_seat(p, out, CALL_FX_VOICE_STATE, s);
         return OK;
@@ -236,7 +255,7 @@ static int ring(struct call_place *p, const struct call_in *in, const struct cal
     uint32_t before = p->n_rings;
     for (uint32_t i = 0; i < p->n_recipients; i++) {
         uint64_t user = p->recipients[i];
-        bool meant = in->n_targets ? have(in->targets, in->n_targets, user) : user != in->user;
+        bool meant = in->everybody ? user != in->user : have(in->targets, in->n_targets, user);
         bool rung = false;
         for (uint32_t k = 0; k < p->n_rings; k++)
             rung = rung || p->rings[k].user == user;
@@ -278,8 +297,9 @@ static int region(struct call_place *p, const struct call_in *in, uint64_t now, 
         return OK;
     p->node[0] = p->endpoint[0] = '\0';
     for (uint32_t i = 0; i < p->n_seats; i++) {
+        uint64_t at = soonest(&p->seats[i], now);
         p->seats[i].server = CALL_SERVER_OWED;
-        ask(p, out, &p->seats[i], now);
+        ask(p, out, &p->seats[i], at);
     }
     return OK;
 }
@@ -356,7 +376,8 @@ static void gather(struct call_place *p, uint64_t now, struct call_fxs *out)
 static int assigned(struct call_place *p, const struct call_in *in, uint64_t now, struct call_fxs *out)
 {
     struct call_seat *s = seat_of(p, in->user);
-    if (!s || strcmp(s->session, in->session) != 0 || s->server == CALL_SERVER_SENT)
+    if (!call_sits(p, in->user, in->session) || s->server == CALL_SERVER_SENT ||
+        s->server_at != in->asked_at + CALL_RETRY_MS)
         return ERR_STATE;
     if (in->endpoint[0] == '\0') {
         none_free(p, s, now, out);
@@ -388,21 +409,30 @@ static int assigned(struct call_place *p, const struct call_in *in, uint64_t now
 
 static int server_lost(struct call_place *p, const struct call_in *in, uint64_t now, struct call_fxs *out)
 {
-    if (p->id == 0 || p->node[0] == '\0' || strcmp(p->node, in->node) != 0)
-        return ERR_STATE;
-    p->node[0] = p->endpoint[0] = '\0';
-    for (uint32_t i = 0; i < p->n_seats; i++)
+    if (p->id == 0)
+        return ERR_MISSING;
+    bool lost = p->node[0] && strcmp(p->node, in->node) == 0;
+    if (lost)
+        p->node[0] = p->endpoint[0] = '\0';
+    for (uint32_t i = 0; i < p->n_seats && lost; i++)
         if (p->seats[i].server == CALL_SERVER_SENT) {
             p->seats[i].server = CALL_SERVER_NONE;
             emit_server(p, out, &p->seats[i], "", "");
         }
-    for (uint32_t i = 0; i < p->n_seats; i++)
-        ask(p, out, &p->seats[i], now);
-    return OK;
+    // An ask under way may have been answered with the lost node: that answer must not count, whenever it comes.
+    for (uint32_t i = 0; i < p->n_seats; i++) {
+        struct call_seat *s = &p->seats[i];
+        bool asked = s->server == CALL_SERVER_OWED && s->server_at <= now + CALL_RETRY_MS;
+        if (lost || asked)
+            ask(p, out, s, soonest(s, now));
+    }
+    return out->n > 0 ? OK : ERR_STATE;
 }
 
 static int server_free(struct call_place *p, uint64_t now, struct call_fxs *out)
 {
+    if (p->id == 0)
+        return ERR_MISSING;
     for (uint32_t i = 0; i < p->n_seats; i++)
         if (p->seats[i].server == CALL_SERVER_NONE)
             ask(p, out, &p->seats[i], now);

@@ -1,6 +1,6 @@
 // call: the life of one private channel's call, transitions A to L of a call's life as clients see it: who is in, who
 // is rung and by whom, which voice server each is owed. Pure: no clock, no I/O, no malloc; ids, time and random tokens
-// come in with the input. The shell (call_io.c) loads a place, steps it, commits the result by compare-and-set.
+// come in with the input. The shell (job.c) loads a place, steps it, commits the result by compare-and-set.
 // Protocol: https://docs.discord.food, pages resources/channel (calls), resources/voice, gateway/gateway-events; order
 // of events as captured from a real server (tests/e2e/golden).
 #pragma once
@@ -8,6 +8,7 @@
 
 #define CALL_MEMBERS_MAX 10u       // recipients of a group, its owner included
 #define CALL_PARTICIPANTS_MAX 100u // remembered per call; members come and go
+#define CALL_TARGETS_MAX 32u       // named by one input, whoever they are
 #define CALL_REGIONS_MAX 8u
 #define CALL_FX_MAX 40u
 #define CALL_RETRY_MS 2000u // an assignment that nobody answered is asked for again
@@ -22,7 +23,8 @@ struct call_seat { // one voice state
     bool self_mute, self_deaf, self_video;
     uint64_t flags, joined_at;
     enum call_server server;
-    uint64_t server_at; // OWED and NONE: ask the allocator again at that time; SENT: 0
+    // OWED and NONE: ask the allocator again at that time; SENT: 0. It tells asks apart, too: each has another one.
+    uint64_t server_at;
     uint32_t n_regions;
     char regions[CALL_REGIONS_MAX][65]; // preferred, best first
 };
@@ -51,7 +53,7 @@ struct call_place {
 enum call_in_kind {
     CALL_IN_JOIN,         // user sits down, or moves his voice state to another session, or changes his flags
     CALL_IN_LEAVE,        // user's voice state goes; by session, or by epoch when the session is not known
-    CALL_IN_RING,         // user rings `targets`, or everybody who is not in (n_targets 0)
+    CALL_IN_RING,         // user rings `targets`, or everybody else who is not in
     CALL_IN_STOP,         // user stops the ringing of `targets`, or his own (n_targets 0)
     CALL_IN_REGION,       // user chooses a region; it exists
     CALL_IN_ADD,          // user adds targets[0] to the group
@@ -69,12 +71,15 @@ struct call_in {
     uint64_t user;
     const char *session, *gateway; // never NULL where they are read: JOIN both, LEAVE and ASSIGNED session
     uint64_t epoch;                // JOIN: of the new seat; LEAVE with session "": seats older than this go
+    bool stays;                    // JOIN: only if his session has the seat already, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
+    bool everybody; // RING
     uint64_t flags;
     struct texts regions;
-    uint64_t new_id; // JOIN: message id of the call that this may start
+    uint64_t new_id;   // JOIN: message id of the call that this may start
+    uint64_t asked_at; // ASSIGNED: `at` of the ask that this answers; the answer to an older one is void
     uint32_t n_targets;
-    uint64_t targets[CALL_MEMBERS_MAX];
+    uint64_t targets[CALL_TARGETS_MAX];
     // ASSIGNED: all; REGION: region; SERVER_LOST: node; JOIN: region, of a call that this may start
     const char *region, *node, *endpoint, *token;
 };
@@ -119,12 +124,14 @@ struct call_rules {
     uint64_t ring_ms, server_delay_ms;
 };
 
-// OK, a Discord error code, or ERR_STATE when the input changes nothing (not an error towards the client). Other than
-// OK: *p is as it was and *out is empty.
+// OK, a Discord error code, ERR_STATE when the input changes nothing (not an error towards the client), or ERR_MISSING
+// when what it is about is not there: the seat that stays, the call whose server is lost or free. Other than OK: *p is
+// as it was and *out is empty.
 MUST_USE int call_step(struct call_place *p, const struct call_in *in, const struct call_rules *rules, uint64_t now,
                        struct call_fxs *out);
 int call_may_join(const struct call_place *p, uint64_t user, bool bot);          // OK, or why a JOIN would be refused
 uint64_t call_deadline(const struct call_place *p);                              // when a TICK is due; 0: none
 const struct call_seat *call_seat_of(const struct call_place *p, uint64_t user); // NULL: none
+bool call_sits(const struct call_place *p, uint64_t user, const char *session);  // that session has a seat
 bool call_is_recipient(const struct call_place *p, uint64_t user);
 bool call_valid(const struct call_place *p); // every invariant above; asked after each step

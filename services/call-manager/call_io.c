@@ -18,6 +18,8 @@ struct asked { // who waits for a job's answer
 static void answer(struct manager *m, const struct bus_from *from, int err)
 {
     struct buf body = {0};
+    if (m->closed)
+        return; // it is sent again, to another instance
     if (err == API_INVALID_FORM)
         api_form_error(&body, &(struct fault){"region", -1, "BASE_TYPE_CHOICES", "Value must be a known region."});
     bus_answer(m->service.bus, from, err, buf_bytes(&body));
@@ -35,6 +37,12 @@ static void on_flow_done(void *ctx, int result, uint64_t deadline)
 // Each turns one message into a flow. Texts of a message are slices; the core wants them terminated: the arena lives
 // until the job has copied them.
 
+// Something, and the same as a terminated text.
+static bool is_name(struct bytes text)
+{
+    return text.n > 0 && memchr(text.p, '\0', text.n) == NULL;
+}
+
 static int voice_flow(struct manager *m, struct arena *a, const struct voice_update *v, struct flow *f)
 {
     bool joins = v->channel != 0;
@@ -49,20 +57,20 @@ static int voice_flow(struct manager *m, struct arena *a, const struct voice_upd
                              .flags = v->flags,
                              .regions = v->regions,
                              .region = regions_guess(&m->regions, v->regions)};
-    return v->session.n > 0 ? OK : ERR_INVALID;
+    return is_name(v->session) && is_name(v->gateway) ? OK : ERR_INVALID;
 }
 
 static int end_flow(struct arena *a, const struct session_end *e, struct flow *f)
 {
-    *f = (struct flow){.kind = FLOW_LEAVE, .user = e->user};
+    *f = (struct flow){.kind = FLOW_OVER, .user = e->user};
     f->in = (struct call_in){.kind = CALL_IN_LEAVE, .user = e->user, .session = arena_text(a, e->session)};
-    return e->session.n > 0 ? OK : ERR_INVALID;
+    return is_name(e->session) ? OK : ERR_INVALID;
 }
 
 static int step_flow(uint64_t place, struct call_in in, const struct ids *targets, struct flow *f)
 {
     *f = (struct flow){.kind = FLOW_STEP, .place = place, .in = in};
-    for (uint32_t i = 0; targets && i < targets->n && f->in.n_targets < CALL_MEMBERS_MAX; i++)
+    for (uint32_t i = 0; targets && i < targets->n && f->in.n_targets < CALL_TARGETS_MAX; i++)
         f->in.targets[f->in.n_targets++] = targets->v[i];
     return OK;
 }
@@ -70,6 +78,8 @@ static int step_flow(uint64_t place, struct call_in in, const struct ids *target
 static int region_flow(struct manager *m, struct arena *a, const struct call_region *r, struct flow *f)
 {
     struct call_in in = {.kind = CALL_IN_REGION, .user = r->user, .region = arena_text(a, r->region)};
+    if (m->regions.n == 0)
+        return ERR_IO; // no allocator has told which there are
     return regions_have(&m->regions, r->region) ? step_flow(r->channel, in, NULL, f) : API_INVALID_FORM;
 }
 
@@ -91,8 +101,8 @@ static int flow_of(struct manager *m, struct arena *a, const struct msg *msg, st
         return end_flow(a, v, f);
     case TAG_call_ring: {
         const struct call_ring *r = v;
-        struct call_in in = {.kind = CALL_IN_RING, .user = r->user};
-        return step_flow(r->channel, in, r->all ? NULL : &r->recipients, f);
+        struct call_in in = {.kind = CALL_IN_RING, .user = r->user, .everybody = r->all};
+        return step_flow(r->channel, in, &r->recipients, f);
     }
     case TAG_call_stop_ringing: {
         const struct call_stop_ringing *r = v;
@@ -134,8 +144,11 @@ void call_command(void *ctx, const struct bus_from *from, const struct msg *msg)
         *asked = (struct asked){m, *from};
         flow.command = from->command;
         err = job_start(m, &flow, on_flow_done, asked);
-        if (err != OK)
+        if (err != OK) {
             mem_free(asked);
+            LOG_PEER(WARN, EV("job.refused"), KU("running", m->jobs.n));
+            err = ERR_IO; // it is sent again until its deadline
+        }
     }
     if (err != OK)
         answer(m, from, err);
@@ -148,7 +161,7 @@ struct ask {
     struct manager *m;
     uint64_t number;
     struct timer timer;
-    uint64_t place, user;
+    uint64_t place, user, at;
     char session[65], region[65];
     uint32_t n_regions;
     char regions[CALL_REGIONS_MAX][65];
@@ -174,6 +187,7 @@ static void on_assigned(void *ctx, const struct answer *answer)
                                   .in = {.kind = CALL_IN_ASSIGNED,
                                          .user = k->user,
                                          .session = k->session,
+                                         .asked_at = k->at,
                                          .node = arena_text(&a, to.node),
                                          .region = arena_text(&a, to.region),
                                          .endpoint = arena_text(&a, to.endpoint),
@@ -209,8 +223,12 @@ void call_ask_server(struct manager *m, const struct call_place *p, const struct
     const struct call_seat *s = call_seat_of(p, fx->user);
     CHECK_ID(s != NULL, p->channel);
     struct ask *k = mem_alloc(sizeof *k);
-    *k = (struct ask){
-        .m = m, .number = ++m->last_number, .place = p->channel, .user = fx->user, .n_regions = s->n_regions};
+    *k = (struct ask){.m = m,
+                      .number = ++m->last_number,
+                      .place = p->channel,
+                      .user = fx->user,
+                      .at = fx->at,
+                      .n_regions = s->n_regions};
     memcpy(k->session, fx->session, sizeof k->session);
     memcpy(k->region, p->region_chosen ? p->region : "", p->region_chosen ? sizeof k->region : 1);
     memcpy(k->regions, s->regions, sizeof k->regions);

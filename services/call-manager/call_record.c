@@ -304,7 +304,7 @@ void call_welcome(struct arena *a, const struct channel *chan, const struct call
     e->place_op = 1;
     e->place = p->channel;
     e->place_version = version;
-    if (p->id == 0)
+    if (p->id == 0 || p->unavailable) // when it is available again everybody is told
         return;
     struct call_rec now = record_now(a, p);
     e = add_event(out, "CALL_CREATE", present_call_create(a, p->channel, &now));

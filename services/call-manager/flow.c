@@ -2,16 +2,36 @@
 #include "flow.h"
 #include "errors.h"
 
-static struct flow_step done(struct flow *f, int err)
+bool flow_failed(int err)
+{
+    return err == ERR_IO || err == ERR_TIMEOUT || err == ERR_FULL || err == ERR_CONFLICT;
+}
+
+int flow_answer(int result)
+{
+    return result == ERR_STATE ? OK : result;
+}
+
+static struct flow_step done(const struct flow *f, int err)
 {
     (void)f;
     return (struct flow_step){.what = FLOW_DONE, .err = err};
 }
 
-static struct flow_step read_user(struct flow *f, uint64_t user)
+static struct flow_step user_step(struct flow *f, enum flow_what what, uint64_t user)
+{
+    return (struct flow_step){.what = what, .id = user, .in = f->in};
+}
+
+static struct flow_step read_user(struct flow *f)
 {
     f->at = FLOW_AT_READ;
-    return (struct flow_step){.what = FLOW_READ_USER, .id = user};
+    return user_step(f, FLOW_READ_USER, f->user);
+}
+
+static struct flow_step read_again(struct flow *f)
+{
+    return ++f->tries < FLOW_TRIES_MAX ? read_user(f) : done(f, ERR_CONFLICT);
 }
 
 static uint64_t command_id(const struct flow *f, uint64_t part)
@@ -19,139 +39,206 @@ static uint64_t command_id(const struct flow *f, uint64_t part)
     return f->command ? f->command + part : 0;
 }
 
-static struct flow_step place_step(const struct flow *f, uint64_t place, uint64_t part, const struct call_in *in)
-{
-    return (struct flow_step){.what = FLOW_PLACE, .id = place, .command = command_id(f, part), .in = *in};
-}
-
-static struct flow_step locate(struct flow *f, struct location to, bool timer)
-{
-    f->location = to;
-    return (struct flow_step){.what = FLOW_LOCATE, .id = f->user, .location = to, .timer = timer};
-}
-
-// Takes away a seat of the user that is older than his present epoch.
-static struct flow_step leave_stale(const struct flow *f, uint64_t place, uint64_t part)
-{
-    const struct call_in in = {.kind = CALL_IN_LEAVE, .user = f->user, .session = "", .epoch = f->location.epoch};
-    return place_step(f, place, part, &in);
-}
-
-static struct flow_step join_here(struct flow *f)
+// The step that the command is about. Leaving what is stale needs no id: the epoch makes it safe to repeat.
+static struct flow_step main_step(struct flow *f, uint64_t place)
 {
     f->at = FLOW_AT_STEP;
-    f->in.epoch = f->location.epoch;
-    return place_step(f, f->place, 2, &f->in);
+    return (struct flow_step){.what = FLOW_PLACE, .id = place, .command = command_id(f, 0), .in = f->in};
 }
 
-static struct flow_step claim(struct flow *f)
+static struct flow_step leave_stale(struct flow *f, uint64_t place, uint64_t epoch)
 {
-    struct location to = f->location;
-    if (to.place == f->place && to.leaving == 0)
-        return join_here(f);
-    to.leaving = to.place == f->place ? 0 : to.place;
-    to.place = to.channel = f->place;
-    to.epoch++;
-    f->at = FLOW_AT_CLAIM;
-    return locate(f, to, to.leaving != 0);
+    const struct call_in in = {.kind = CALL_IN_LEAVE, .user = f->user, .session = "", .epoch = epoch};
+    return (struct flow_step){.what = FLOW_PLACE, .id = place, .in = in};
 }
 
-// Writes `to` at the end of a move; if the user's record changed meanwhile it is read again, and a newer epoch means
-// that whoever moved him since does the settling.
+static struct flow_step leave_older(struct flow *f)
+{
+    f->at = FLOW_AT_OLDER; // somebody died in the middle of an earlier move of this user
+    return leave_stale(f, f->location.leaving, f->location.epoch);
+}
+
 static struct flow_step settle(struct flow *f, struct location to)
 {
     f->at = FLOW_AT_SETTLE;
-    return locate(f, to, false);
+    f->location = to;
+    return (struct flow_step){.what = FLOW_LOCATE, .id = f->user, .location = to};
 }
 
+static struct flow_step check(struct flow *f)
+{
+    f->at = FLOW_AT_CHECK;
+    return user_step(f, FLOW_READ_USER, f->user);
+}
+
+// Settling that came too late or met a rival looks again; failing is no harm, the row or the next move sees to it.
 static struct flow_step settled(struct flow *f, const struct flow_result *r)
 {
-    if (f->at == FLOW_AT_SETTLE && r->err == ERR_CONFLICT && ++f->tries < FLOW_TRIES_MAX) {
-        f->at = FLOW_AT_AGAIN;
-        return (struct flow_step){.what = FLOW_READ_USER, .id = f->user};
+    return r->err == ERR_CONFLICT && ++f->tries < FLOW_TRIES_MAX ? check(f) : done(f, f->result);
+}
+
+// --- JOIN ---
+
+static struct flow_step sit_down(struct flow *f)
+{
+    f->in.epoch = f->location.epoch;
+    f->in.stays = f->sits;
+    return main_step(f, f->place);
+}
+
+static struct flow_step claim_and_sit(struct flow *f)
+{
+    bool here = f->location.place == f->place;
+    if (here && (f->sits || f->claimed))
+        return sit_down(f);
+    f->location = (struct location){.place = f->place,
+                                    .channel = f->place,
+                                    .epoch = f->location.epoch + 1,
+                                    .leaving = here ? 0 : f->location.place};
+    f->sits = false;
+    f->at = FLOW_AT_CLAIM;
+    return (struct flow_step){.what = FLOW_LOCATE,
+                              .id = f->user,
+                              .command = command_id(f, 1),
+                              .location = f->location,
+                              .timer = f->location.leaving != 0};
+}
+
+static struct flow_step undo(struct flow *f, uint64_t epoch)
+{
+    f->at = FLOW_AT_UNDO;
+    return leave_stale(f, f->place, epoch);
+}
+
+static struct flow_step may_join(struct flow *f, const struct flow_result *r)
+{
+    if (r->err != OK)
+        return done(f, r->err);
+    f->sits = r->sits;
+    if (r->applied || (f->claimed && f->location.place != f->place)) // what he did since counts
+        return f->location.place == f->place ? done(f, OK) : undo(f, f->location.epoch);
+    return f->location.leaving ? leave_older(f) : claim_and_sit(f);
+}
+
+static struct flow_step claimed(struct flow *f, const struct flow_result *r)
+{
+    if (r->err == ERR_STATE)
+        f->claimed = true;
+    if (r->err == ERR_STATE || r->err == ERR_CONFLICT)
+        return read_again(f);
+    if (r->err != OK)
+        return done(f, r->err);
+    if (f->location.leaving == 0)
+        return sit_down(f);
+    f->at = FLOW_AT_OLD;
+    return leave_stale(f, f->location.leaving, f->location.epoch);
+}
+
+static struct flow_step seated(struct flow *f, const struct flow_result *r)
+{
+    if (f->sits && r->err == ERR_MISSING) // he lost the seat meanwhile: another needs a claim
+        return read_again(f);
+    if (flow_failed(r->err))
+        return done(f, r->err);
+    f->result = r->err;
+    return f->sits && f->location.leaving == 0 ? done(f, f->result) : check(f);
+}
+
+// Was he moved, or his session ended, between the claim and the seat? Then the seat must not stay.
+static struct flow_step checked(struct flow *f, const struct flow_result *r)
+{
+    if (r->err != OK)
+        return done(f, r->err);
+    if (r->location.place != f->place)
+        return undo(f, r->location.epoch);
+    if (r->over) {
+        const struct call_in in = {.kind = CALL_IN_LEAVE, .user = f->user, .session = f->in.session};
+        f->at = FLOW_AT_UNDO;
+        return (struct flow_step){.what = FLOW_PLACE, .id = f->place, .in = in};
     }
-    if (f->at == FLOW_AT_AGAIN && r->err == OK && r->location.epoch == f->location.epoch)
-        return settle(f, f->location);
-    return done(f, f->result);
+    if (r->location.leaving == 0 || r->location.epoch != f->location.epoch)
+        return done(f, f->result);
+    struct location to = r->location;
+    to.leaving = 0;
+    return settle(f, to);
 }
 
 static struct flow_step join_next(struct flow *f, const struct flow_result *r)
 {
     switch (f->at) {
-    case FLOW_AT_START:
-        break;
     case FLOW_AT_READ:
-        if (r->err != OK)
-            return done(f, r->err);
+        if (r->err != OK || r->over)
+            return done(f, r->err != OK ? r->err : ERR_STATE);
         f->location = r->location;
         f->in.bot = r->bot;
         f->at = FLOW_AT_MAY;
-        return (struct flow_step){.what = FLOW_MAY_JOIN, .id = f->place, .in = f->in};
+        return (struct flow_step){.what = FLOW_MAY_JOIN, .id = f->place, .command = command_id(f, 0), .in = f->in};
     case FLOW_AT_MAY:
-        if (r->err != OK)
-            return done(f, r->err);
-        if (f->location.leaving == 0)
-            return claim(f);
-        f->at = FLOW_AT_OLDER; // somebody died in the middle of an earlier move of this user
-        return leave_stale(f, f->location.leaving, 0);
+        return may_join(f, r);
     case FLOW_AT_OLDER:
-        f->location.leaving = 0;
-        return claim(f);
+        return flow_failed(r->err) ? done(f, r->err) : claim_and_sit(f);
     case FLOW_AT_CLAIM:
-        if (r->err == ERR_CONFLICT && ++f->tries < FLOW_TRIES_MAX)
-            return read_user(f, f->user);
-        if (r->err != OK)
-            return done(f, r->err);
-        if (f->location.leaving == 0)
-            return join_here(f);
-        f->at = FLOW_AT_OLD;
-        return leave_stale(f, f->location.leaving, 1);
+        return claimed(f, r);
     case FLOW_AT_OLD:
-        return join_here(f);
+        return flow_failed(r->err) ? done(f, r->err) : sit_down(f);
     case FLOW_AT_STEP:
-        f->result = r->err;
-        if (f->location.leaving == 0)
-            return done(f, f->result);
-        f->location.leaving = 0;
-        return settle(f, f->location);
+        return seated(f, r);
+    case FLOW_AT_CHECK:
+        return checked(f, r);
+    case FLOW_AT_UNDO:
+        return done(f, flow_failed(r->err) ? r->err : f->result);
     case FLOW_AT_SETTLE:
-    case FLOW_AT_AGAIN:
         return settled(f, r);
+    case FLOW_AT_START:
+    case FLOW_AT_MARK:
+    case FLOW_AT_LOOK:
     case FLOW_AT_RECORD:
         break;
     }
     CHECK_ID(false, f->user);
     return done(f, ERR_STATE);
+}
+
+// --- LEAVE and OVER ---
+
+static struct flow_step leave_here(struct flow *f)
+{
+    return f->location.place ? main_step(f, f->location.place) : done(f, ERR_STATE);
+}
+
+static struct flow_step left(struct flow *f, const struct flow_result *r)
+{
+    if (r->err != OK || r->applied) // applied: he has sat down again since, and his location says so
+        return done(f, r->err);
+    return settle(f, (struct location){.epoch = f->location.epoch});
 }
 
 static struct flow_step leave_next(struct flow *f, const struct flow_result *r)
 {
     switch (f->at) {
+    case FLOW_AT_MARK:
+        return r->err == OK ? read_user(f) : done(f, r->err);
     case FLOW_AT_READ:
-        if (r->err != OK || (r->location.place == 0 && r->location.leaving == 0))
-            return done(f, r->err != OK ? r->err : ERR_STATE);
-        f->location = r->location;
-        if (f->location.leaving) {
-            f->at = FLOW_AT_OLDER;
-            return leave_stale(f, f->location.leaving, 0);
-        } // fall through
-    case FLOW_AT_OLDER:
-        if (f->location.place == 0)
-            return done(f, ERR_STATE);
-        f->at = FLOW_AT_STEP;
-        return place_step(f, f->location.place, 1, &f->in);
-    case FLOW_AT_STEP:
-        f->result = r->err;
         if (r->err != OK)
             return done(f, r->err);
+        f->location = r->location;
+        return f->location.leaving ? leave_older(f) : leave_here(f);
+    case FLOW_AT_OLDER:
+        return flow_failed(r->err) ? done(f, r->err) : leave_here(f);
+    case FLOW_AT_STEP:
+        return left(f, r);
+    case FLOW_AT_CHECK:
+        if (r->err != OK || r->location.epoch != f->location.epoch) // whoever moved him since has settled it
+            return done(f, f->result);
         return settle(f, (struct location){.epoch = f->location.epoch});
     case FLOW_AT_SETTLE:
-    case FLOW_AT_AGAIN:
         return settled(f, r);
     case FLOW_AT_START:
     case FLOW_AT_MAY:
     case FLOW_AT_CLAIM:
     case FLOW_AT_OLD:
+    case FLOW_AT_UNDO:
+    case FLOW_AT_LOOK:
     case FLOW_AT_RECORD:
         break;
     }
@@ -159,52 +246,94 @@ static struct flow_step leave_next(struct flow *f, const struct flow_result *r)
     return done(f, ERR_STATE);
 }
 
+// --- SETTLE ---
+
 static struct flow_step settle_next(struct flow *f, const struct flow_result *r)
 {
-    if (f->at == FLOW_AT_READ && r->err == OK && r->location.leaving != 0) {
-        f->location = r->location;
-        f->at = FLOW_AT_OLDER;
-        return leave_stale(f, f->location.leaving, 0);
-    }
+    if (f->at == FLOW_AT_SETTLE && r->err == ERR_CONFLICT)
+        return read_again(f);
+    if (f->at == FLOW_AT_SETTLE || flow_failed(r->err))
+        return done(f, r->err);
     if (f->at == FLOW_AT_OLDER) {
         f->location.leaving = 0;
         return settle(f, f->location);
     }
-    return f->at == FLOW_AT_READ ? done(f, r->err) : settled(f, r);
+    if (r->err != OK || r->location.leaving == 0)
+        return done(f, r->err);
+    f->location = r->location;
+    return leave_older(f);
 }
 
-// A recipient comes or goes: the place first, then his own record.
+// --- ADD and REMOVE: the place first, then the user's own record is made to agree with it ---
+
+static struct flow_step look(struct flow *f)
+{
+    f->at = FLOW_AT_LOOK;
+    return (struct flow_step){.what = FLOW_LOOK, .id = f->in.targets[0]};
+}
+
+// Also after a refusal that an unfinished command of before would explain.
+static bool record_may_differ(const struct flow *f)
+{
+    if (f->kind == FLOW_ADD)
+        return f->result == OK || f->result == ERR_STATE;
+    return f->result == OK || f->result == API_INVALID_RECIPIENTS ||
+           (f->result == API_UNKNOWN_CHANNEL && f->in.user == f->in.targets[0]);
+}
+
 static struct flow_step recipient_next(struct flow *f, const struct flow_result *r)
 {
-    bool adding = f->kind == FLOW_ADD;
-    if (f->at == FLOW_AT_READ) {
-        if (r->err != OK || r->bot)
-            return done(f, API_INVALID_RECIPIENTS);
-        f->at = FLOW_AT_STEP;
-        return place_step(f, f->place, 0, &f->in);
-    }
-    if (f->at == FLOW_AT_STEP && (r->err == OK || (adding && r->err == ERR_STATE))) {
+    if (flow_failed(r->err) && !(f->at == FLOW_AT_RECORD && r->err == ERR_CONFLICT))
+        return done(f, r->err);
+    switch (f->at) {
+    case FLOW_AT_READ:
+        return r->err != OK || r->bot ? done(f, API_INVALID_RECIPIENTS) : main_step(f, f->place);
+    case FLOW_AT_STEP:
+        f->result = r->err;
+        return record_may_differ(f) ? look(f) : done(f, f->result);
+    case FLOW_AT_LOOK:
+        if (r->err != OK || r->recipient == r->listed)
+            return done(f, f->result);
         f->at = FLOW_AT_RECORD;
-        return (struct flow_step){
-            .what = adding ? FLOW_WELCOME : FLOW_FAREWELL, .id = f->in.targets[0], .command = command_id(f, 1)};
+        return (struct flow_step){.what = r->recipient ? FLOW_WELCOME : FLOW_FAREWELL, .id = f->in.targets[0]};
+    case FLOW_AT_RECORD: // the place may have changed while the record was written
+        return ++f->tries < FLOW_TRIES_MAX ? look(f) : done(f, ERR_CONFLICT);
+    case FLOW_AT_START:
+    case FLOW_AT_MARK:
+    case FLOW_AT_MAY:
+    case FLOW_AT_OLDER:
+    case FLOW_AT_CLAIM:
+    case FLOW_AT_OLD:
+    case FLOW_AT_CHECK:
+    case FLOW_AT_UNDO:
+    case FLOW_AT_SETTLE:
+        break;
     }
-    return done(f, r->err);
+    CHECK_ID(false, f->place);
+    return done(f, ERR_STATE);
 }
+
+// --- all ---
 
 struct flow_step flow_start(struct flow *f)
 {
     f->tries = 0;
+    f->result = OK;
+    f->sits = f->claimed = false;
     switch (f->kind) {
     case FLOW_JOIN:
     case FLOW_LEAVE:
     case FLOW_SETTLE:
-        return read_user(f, f->user);
+        return read_user(f);
+    case FLOW_OVER:
+        f->at = FLOW_AT_MARK;
+        return user_step(f, FLOW_MARK_OVER, f->user);
     case FLOW_ADD:
-        return read_user(f, f->in.targets[0]);
+        f->at = FLOW_AT_READ;
+        return user_step(f, FLOW_READ_USER, f->in.targets[0]);
     case FLOW_STEP:
     case FLOW_REMOVE:
-        f->at = FLOW_AT_STEP;
-        return place_step(f, f->place, 0, &f->in);
+        return main_step(f, f->place);
     }
     CHECK_ID(false, f->user);
     return done(f, ERR_STATE);
@@ -216,6 +345,7 @@ struct flow_step flow_next(struct flow *f, const struct flow_result *r)
     case FLOW_JOIN:
         return join_next(f, r);
     case FLOW_LEAVE:
+    case FLOW_OVER:
         return leave_next(f, r);
     case FLOW_STEP:
         return done(f, r->err);
@@ -227,9 +357,4 @@ struct flow_step flow_next(struct flow *f, const struct flow_result *r)
     }
     CHECK_ID(false, f->user);
     return done(f, ERR_STATE);
-}
-
-int flow_answer(int result)
-{
-    return result == ERR_STATE ? OK : result;
 }

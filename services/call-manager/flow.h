@@ -1,15 +1,17 @@
 // flow: what one command does to several records, one safe step after another. Pure. A user has one voice state in all;
 // moving it between places is: claim the user's location (its epoch grows), leave the old place (only a seat older
-// than that epoch), sit down in the new one with it, settle. Leaving comes first because clients hang up the new call
-// when they are told afterwards that they left. Whoever dies in between is finished by the next who looks: by the
-// repeated command, or by the user's timer row (FLOW_SETTLE).
-// The shell (call_io.c) carries out each step and hands back how it went; it never chooses one.
+// than that epoch), sit down in the new one with it, look whether the claim still holds, settle. Leaving comes first
+// because clients hang up the new call when they are told afterwards that they left. Nobody sits down without a claim,
+// and every claim grows the epoch: so whoever was overtaken sees it, and takes back what he did too late.
+// Whoever dies in between is finished by the next who looks: by the repeated command, or by the user's timer row
+// (FLOW_SETTLE). The shell (job.c) carries out each step and hands back how it went; it never chooses one.
 #pragma once
 #include "call.h"
 
 enum flow_kind {
     FLOW_JOIN,   // in: JOIN
     FLOW_LEAVE,  // in: LEAVE with a session
+    FLOW_OVER,   // the same, and the session never comes back: a JOIN of its that is still on its way must not stay
     FLOW_STEP,   // in: anything that concerns one place alone
     FLOW_ADD,    // in: ADD; then the channel enters the user's own record
     FLOW_REMOVE, // in: REMOVE; then it goes out of it
@@ -17,12 +19,14 @@ enum flow_kind {
 };
 
 enum flow_what {
-    FLOW_READ_USER, // id: load {u:id}:s
-    FLOW_MAY_JOIN,  // id: load the place and ask call_may_join
+    FLOW_READ_USER, // id: load {u:id}:s; is the session of `in` over?
+    FLOW_MARK_OVER, // id: note for a while that the user's session of `in` is over
+    FLOW_MAY_JOIN,  // id: load the place, ask call_may_join and call_sits; was `command` applied there before?
     FLOW_PLACE,     // id: load the place, step it with `in`, commit
     FLOW_LOCATE,    // id: write `location` into {u:id}:s, if the record is as it was read
-    FLOW_WELCOME,   // id: call_welcome into that user's record, unless the channel is in it already
-    FLOW_FAREWELL,  // id: call_farewell, if it is in it
+    FLOW_LOOK,      // id: load the place; is that user a recipient, and does his own record list the channel?
+    FLOW_WELCOME,   // id: call_welcome into that user's record, if it is as LOOK found it
+    FLOW_FAREWELL,  // id: call_farewell, likewise
     FLOW_DONE,      // err: the answer
 };
 
@@ -35,11 +39,15 @@ struct flow_step {
     int err;
 };
 
-// How a step went. READ_USER: OK with what was read, or API_UNKNOWN_USER. MAY_JOIN, PLACE: what the core said.
-// LOCATE: OK or ERR_CONFLICT.
+// How a step went. READ_USER: OK with what was read, or API_UNKNOWN_USER. MAY_JOIN, PLACE: what the core said; a
+// command that was applied before is OK. LOCATE: OK, ERR_CONFLICT, ERR_STATE (applied before). WELCOME, FAREWELL: OK or
+// ERR_CONFLICT. Any: ERR_IO and the like, when the world failed for too long.
 struct flow_result {
     int err;
-    bool bot;
+    bool bot, over;         // READ_USER
+    bool applied;           // MAY_JOIN, PLACE: before. PLACE: only when the core, too, had something left to do
+    bool sits;              // MAY_JOIN
+    bool recipient, listed; // LOOK
     struct location location;
 };
 
@@ -50,23 +58,28 @@ struct flow {
     // The rest is the flow's own.
     enum {
         FLOW_AT_START,
+        FLOW_AT_MARK,
         FLOW_AT_READ,
-        FLOW_AT_OLDER,
         FLOW_AT_MAY,
+        FLOW_AT_OLDER, // leaving what an earlier move did not
         FLOW_AT_CLAIM,
-        FLOW_AT_OLD,
+        FLOW_AT_OLD, // leaving what the claim moves away from
         FLOW_AT_STEP,
+        FLOW_AT_CHECK, // reading the user again
+        FLOW_AT_UNDO,
         FLOW_AT_SETTLE,
-        FLOW_AT_AGAIN,
+        FLOW_AT_LOOK,
         FLOW_AT_RECORD
     } at;
-    struct location location;
+    struct location location; // as read, or as claimed
+    bool sits, claimed;       // JOIN: his session has the seat; the claim was made before, under this very command
     uint32_t tries;
     int result;
 };
 #define FLOW_TRIES_MAX 8u
-#define FLOW_COMMANDS 8u // ids command … command + 7 belong to one flow
+#define FLOW_COMMANDS 2u // ids command and command + 1 belong to one flow
 
 struct flow_step flow_start(struct flow *f);
 struct flow_step flow_next(struct flow *f, const struct flow_result *r);
+bool flow_failed(int err);   // the world's doing: to be tried again, and nothing follows from it
 int flow_answer(int result); // what the asker is told: nothing to change is no error

@@ -1,5 +1,6 @@
-// job: carries one flow (flow.h) through its steps: load, step, commit by version, and again on a conflict. Shell:
-// which step is next is the flow core's business, what a step does to a place the call core's.
+// job: carries one flow (flow.h) through its steps: load, step, commit by version, and again on a conflict. When Redis
+// fails the flow ends (ERR_IO); its command or its timer row comes again. Shell: which step is next is the flow core's
+// business, what a step does to a place the call core's.
 #include "call_record.h"
 #include "errors.h"
 #include "manager.h"
@@ -8,7 +9,8 @@
 #include <string.h>
 
 #define CONFLICTS_MAX 50u // in a row for one step; somebody else got through each time
-#define SETTLE_MS 10000u  // an unfinished move is looked after by then
+#define SETTLE_MS 1500u   // an unfinished move is looked after by then
+#define OVER_MS "600000"  // how long it is known that a session is over: any command of its has died by then
 #define USERS_MAX (CALL_MEMBERS_MAX + 2u)
 
 struct job {
@@ -22,17 +24,19 @@ struct job {
     struct arena kept;    // what the input points to; as long as the job
     struct arena scratch; // of one attempt at a step
     uint32_t conflicts;
-    uint64_t user_version; // of the record that LOCATE writes
+    uint32_t replies;      // to come before `with_replies`
+    int status;            // of those that came: the first that is not OK
+    uint64_t user_version; // of the record that LOCATE, WELCOME and FAREWELL write
     // The place that was last loaded, and its last step.
     uint64_t version, last, now;
     struct channel chan;
     struct call_place before, after;
     struct call_fxs fxs;
     // Users for the events.
-    uint32_t n_users, users_pending;
+    uint32_t n_users;
     uint64_t user_ids[USERS_MAX];
     struct user users[USERS_MAX];
-    void (*with_users)(struct job *j);
+    void (*with_replies)(struct job *j);
     struct call_out out;
 };
 
@@ -54,6 +58,10 @@ static void next(struct job *j, int err)
 {
     j->result.err = err;
     j->conflicts = 0;
+    if (j->m->closed) { // whoever gets the command next goes on from here
+        finish(j, ERR_IO);
+        return;
+    }
     j->step = flow_next(&j->flow, &j->result);
     carry_out(j);
 }
@@ -61,7 +69,7 @@ static void next(struct job *j, int err)
 // Another attempt at the same step, from its load on.
 static void again(struct job *j)
 {
-    if (++j->conflicts > CONFLICTS_MAX)
+    if (++j->conflicts > CONFLICTS_MAX || j->m->closed)
         next(j, ERR_IO);
     else
         carry_out(j);
@@ -72,9 +80,24 @@ static uint64_t unix_now(const struct job *j)
     return loop_unix_ms(j->m->service.loop);
 }
 
-static struct bus *bus_of(const struct job *j)
+// One reply of several that were asked for at once; the last one goes on.
+static void arrived(struct job *j, int status)
 {
-    return j->m->service.bus;
+    if (j->status == OK)
+        j->status = status;
+    if (--j->replies > 0)
+        return;
+    if (j->status == ERR_IO)
+        next(j, ERR_IO);
+    else
+        j->with_replies(j);
+}
+
+static void await(struct job *j, uint32_t n, void (*then)(struct job *j))
+{
+    j->replies = n;
+    j->status = OK;
+    j->with_replies = then;
 }
 
 static struct store *store_of(const struct job *j)
@@ -97,8 +120,7 @@ static void on_event_user(void *ctx, const struct reply *r)
     // Who cannot be read is shown as a deleted user; a call does not wait for that.
     if (UNPACK(&w.j->scratch, user, arena_copy(&w.j->scratch, blob), &w.j->users[w.i]) != OK)
         w.j->users[w.i].id = 0;
-    if (--w.j->users_pending == 0)
-        w.j->with_users(w.j);
+    arrived(w.j, reply_ok(r) ? OK : ERR_IO);
 }
 
 static void want_user(struct job *j, uint64_t id)
@@ -118,9 +140,8 @@ static void load_users(struct job *j, void (*then)(struct job *j))
     want_user(j, j->flow.in.kind == CALL_IN_ADD || j->flow.in.kind == CALL_IN_REMOVE ? j->flow.in.targets[0] : 0);
     for (uint32_t i = 0; i < j->before.n_recipients; i++)
         want_user(j, j->before.recipients[i]);
-    j->with_users = then;
-    j->users_pending = j->n_users;
     CHECK_ID(j->n_users > 0, j->flow.place);
+    await(j, j->n_users, then);
     for (uint32_t i = 0; i < j->n_users; i++) {
         struct user_wanted *w = mem_alloc(sizeof *w);
         *w = (struct user_wanted){j, i};
@@ -132,6 +153,10 @@ static void load_users(struct job *j, void (*then)(struct job *j))
 
 static void commit(struct job *j, ref r, uint64_t expected, const struct call_out *out, commit_fn fn)
 {
+    if (j->m->closed) {
+        next(j, ERR_IO);
+        return;
+    }
     const struct commit c = {
         .ref = r,
         .expected = expected,
@@ -140,28 +165,58 @@ static void commit(struct job *j, ref r, uint64_t expected, const struct call_ou
         .changes = out->changes,
         .n_changes = out->n_changes,
     };
-    bus_commit(bus_of(j), &c, fn, j);
+    bus_commit(j->m->service.bus, &c, fn, j);
 }
 
 // --- FLOW_PLACE and FLOW_MAY_JOIN ---
 
-static void count(const struct call_fx *fx)
+static bool rung_in(const struct call_place *p, uint64_t user)
 {
-    M.calls_started += fx->kind == CALL_FX_MESSAGE_CREATE;
-    M.calls_ended += fx->kind == CALL_FX_RELEASE;
-    M.voice_leaves += fx->kind == CALL_FX_VOICE_STATE && fx->flag;
+    for (uint32_t i = 0; i < p->n_rings; i++)
+        if (p->rings[i].user == user)
+            return true;
+    return false;
+}
+
+static void count(const struct job *j)
+{
+    for (uint32_t i = 0; i < j->fxs.n; i++) {
+        const struct call_fx *fx = &j->fxs.v[i];
+        M.calls_started += fx->kind == CALL_FX_MESSAGE_CREATE;
+        M.calls_ended += fx->kind == CALL_FX_RELEASE;
+        M.voice_leaves += fx->kind == CALL_FX_VOICE_STATE && fx->flag;
+        M.voice_joins += fx->kind == CALL_FX_VOICE_STATE && !fx->flag && !call_seat_of(&j->before, fx->user);
+    }
+    for (uint32_t i = 0; i < j->after.n_rings; i++)
+        M.rings += !rung_in(&j->before, j->after.rings[i].user);
+    for (uint32_t i = 0; i < j->before.n_rings && j->step.in.kind == CALL_IN_TICK; i++)
+        M.rings_timed_out += !rung_in(&j->after, j->before.rings[i].user);
 }
 
 static void carry_out_asks(struct job *j)
 {
-    for (uint32_t i = 0; i < j->fxs.n; i++) {
+    for (uint32_t i = 0; i < j->fxs.n && !j->m->closed; i++) {
         const struct call_fx *fx = &j->fxs.v[i];
-        count(fx);
         if (fx->kind == CALL_FX_ASSIGN)
             call_ask_server(j->m, &j->after, fx, j->now);
         else if (fx->kind == CALL_FX_RELEASE)
             call_release_server(j->m, j->after.channel);
     }
+}
+
+static bool holds_seat(const struct call_place *p, const char *gateway)
+{
+    for (uint32_t i = 0; i < p->n_seats; i++)
+        if (strcmp(p->seats[i].gateway, gateway) == 0)
+            return true;
+    return false;
+}
+
+static void forget_gateways(struct job *j)
+{
+    for (uint32_t i = 0; i < j->before.n_seats && !j->m->closed; i++)
+        if (!holds_seat(&j->after, j->before.seats[i].gateway))
+            timers_forget_gateway(j->m, j->before.seats[i].gateway, j->after.channel, j->version);
 }
 
 static void on_place_committed(void *ctx, const struct commit_result *r)
@@ -173,9 +228,14 @@ static void on_place_committed(void *ctx, const struct commit_result *r)
     }
     if (r->err == OK) {
         j->version = r->version;
+        count(j);
+        forget_gateways(j);
         carry_out_asks(j);
+    } else { // ERR_STATE: this very command was applied before. Nothing of this attempt stands
+        j->after = j->before;
+        j->result.applied = r->err == ERR_STATE;
     }
-    next(j, r->err == ERR_STATE ? OK : r->err); // ERR_STATE: this very command was applied before
+    next(j, r->err == ERR_STATE ? OK : r->err);
 }
 
 static void write_place(struct job *j)
@@ -186,7 +246,7 @@ static void write_place(struct job *j)
     if (deadline)
         timers_want(j->m, ref_place(j->after.channel), deadline);
     if (j->step.in.kind == CALL_IN_JOIN)
-        timers_note_gateway(j->m, j->step.in.gateway, j->after.channel);
+        timers_note_gateway(j->m, j->step.in.gateway, j->after.channel, j->version + 1);
     commit(j, ref_place(j->after.channel), j->version, &j->out, on_place_committed);
 }
 
@@ -200,16 +260,19 @@ static void on_applied_before(void *ctx, const struct reply *r)
         next(j, reply_int(r) == 1 ? OK : j->result.err);
 }
 
+static void ask_applied(struct job *j, store_fn fn)
+{
+    char key[RECORD_KEY_MAX];
+    store_cmd(store_of(j), fn, j, "EXISTS %s", record_command_key(key, ref_place(j->step.id), j->step.command));
+}
+
 static void refused(struct job *j, int err)
 {
-    char key[RECORD_KEY_MAX], suffix[32];
     j->result.err = err;
-    if (!j->step.command) {
+    if (j->step.command)
+        ask_applied(j, on_applied_before);
+    else
         next(j, err);
-        return;
-    }
-    snprintf(suffix, sizeof suffix, "c:%llu", (unsigned long long)j->step.command);
-    store_cmd(store_of(j), on_applied_before, j, "EXISTS %s", record_key(key, ref_place(j->step.id), suffix));
 }
 
 static int read_place(struct job *j, const struct reply *r)
@@ -232,8 +295,8 @@ static int read_place(struct job *j, const struct reply *r)
 static void step_place(struct job *j)
 {
     struct call_in *in = &j->step.in;
-    if (in->kind == CALL_IN_JOIN && lease_mint(j->m->lease, &in->new_id) != OK) {
-        next(j, ERR_IO); // no worker number just now; the command is repeated
+    if (j->m->closed || (in->kind == CALL_IN_JOIN && lease_mint(j->m->lease, &in->new_id) != OK)) {
+        next(j, ERR_IO); // no worker number just now
         return;
     }
     int err = call_step(&j->after, in, &j->m->rules, j->now, &j->fxs);
@@ -244,49 +307,103 @@ static void step_place(struct job *j)
         load_users(j, write_place);
 }
 
-static void on_place(void *ctx, const struct reply *r)
+static void with_place(struct job *j)
 {
-    struct job *j = ctx;
-    if (!reply_ok(r)) {
-        next(j, ERR_IO);
-        return;
-    }
-    if (read_place(j, r) != OK) {
+    if (j->status != OK) {
         LOG(ERROR, EV("record.invalid"), KU("place", j->step.id));
         next(j, ERR_INVALID);
         return;
     }
     j->now = unix_now(j);
-    if (j->step.what == FLOW_PLACE)
+    if (j->step.what == FLOW_PLACE) {
         step_place(j);
-    else
-        next(j, call_may_join(&j->before, j->flow.user, j->step.in.bot));
+        return;
+    }
+    j->result.sits = call_sits(&j->before, j->flow.user, j->step.in.session);
+    next(j, call_may_join(&j->before, j->flow.user, j->step.in.bot));
 }
 
-// --- FLOW_READ_USER and FLOW_LOCATE ---
+static void on_place(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    arrived(j, reply_ok(r) ? read_place(j, r) : ERR_IO);
+}
+
+static void on_may_applied(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    j->result.applied = reply_int(r) == 1;
+    arrived(j, reply_ok(r) ? OK : ERR_IO);
+}
+
+static void load_place(struct job *j)
+{
+    bool asks = j->step.what == FLOW_MAY_JOIN && j->step.command;
+    await(j, asks ? 2 : 1, with_place);
+    record_load(store_of(j), ref_place(j->step.id), on_place, j);
+    if (asks)
+        ask_applied(j, on_may_applied);
+}
+
+// --- FLOW_READ_USER, FLOW_MARK_OVER and FLOW_LOCATE ---
+
+static void with_user(struct job *j)
+{
+    if (j->status == ERR_INVALID)
+        LOG(ERROR, EV("record.invalid"), KU("user", j->step.id));
+    next(j, j->status == ERR_MISSING ? API_UNKNOWN_USER : j->status);
+}
+
+static int read_user_record(struct job *j, const struct reply *r)
+{
+    struct user user;
+    struct bytes voice = reply_text(reply_field(r, "voice"));
+    j->user_version = record_version(r);
+    if (UNPACK(&j->scratch, user, reply_text(reply_field(r, "user")), &user) != OK)
+        return ERR_MISSING;
+    j->result.bot = user.bot;
+    return voice.n > 0 ? UNPACK(&j->scratch, location, voice, &j->result.location) : OK;
+}
 
 static void on_user(void *ctx, const struct reply *r)
 {
     struct job *j = ctx;
-    struct user user;
-    if (!reply_ok(r)) {
-        next(j, ERR_IO);
-        return;
-    }
-    struct bytes voice = reply_text(reply_field(r, "voice"));
-    j->user_version = record_version(r);
-    j->result.location = (struct location){0};
-    if (UNPACK(&j->scratch, user, reply_text(reply_field(r, "user")), &user) != OK) {
-        next(j, API_UNKNOWN_USER);
-        return;
-    }
-    j->result.bot = user.bot;
-    if (voice.n > 0 && UNPACK(&j->scratch, location, voice, &j->result.location) != OK) {
-        LOG(ERROR, EV("record.invalid"), KU("user", user.id));
-        next(j, ERR_INVALID);
-        return;
-    }
-    next(j, OK);
+    arrived(j, reply_ok(r) ? read_user_record(j, r) : ERR_IO);
+}
+
+static void on_over(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    j->result.over = reply_int(r) == 1;
+    arrived(j, reply_ok(r) ? OK : ERR_IO);
+}
+
+static const char *over_key(const struct job *j, char out[RECORD_KEY_MAX])
+{
+    char suffix[80];
+    snprintf(suffix, sizeof suffix, "over:%s", j->step.in.session);
+    return record_key(out, ref_user(j->step.id), suffix);
+}
+
+static void load_user(struct job *j)
+{
+    char key[RECORD_KEY_MAX];
+    bool joins = j->step.in.kind == CALL_IN_JOIN;
+    await(j, joins ? 2 : 1, with_user);
+    record_load(store_of(j), ref_user(j->step.id), on_user, j);
+    if (joins)
+        store_cmd(store_of(j), on_over, j, "EXISTS %s", over_key(j, key));
+}
+
+static void on_marked(void *ctx, const struct reply *r)
+{
+    next(ctx, reply_ok(r) ? OK : ERR_IO);
+}
+
+static void mark_over(struct job *j)
+{
+    char key[RECORD_KEY_MAX];
+    store_cmd(store_of(j), on_marked, j, "SET %s 1 PX " OVER_MS, over_key(j, key));
 }
 
 static void on_located(void *ctx, const struct commit_result *r)
@@ -314,15 +431,44 @@ static void locate(struct job *j)
     commit(j, r, j->user_version, &j->out, on_located);
 }
 
-// --- FLOW_WELCOME and FLOW_FAREWELL ---
+// --- FLOW_LOOK, FLOW_WELCOME and FLOW_FAREWELL ---
+
+static void with_record(struct job *j)
+{
+    j->result.recipient = j->before.type && call_is_recipient(&j->before, j->step.id);
+    j->result.listed = j->result.listed && j->before.type; // of what does not exist there is nothing to tell
+    next(j, j->status);
+}
+
+static void on_record_version(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    struct bytes version = reply_text(r);
+    j->user_version = 0;
+    arrived(j, !reply_ok(r) ? ERR_IO : version.n > 0 ? bytes_u64(version, &j->user_version) : OK);
+}
+
+static void on_record_lists(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    j->result.listed = reply_int(r) == 1;
+    arrived(j, reply_ok(r) ? OK : ERR_IO);
+}
+
+static void look(struct job *j)
+{
+    char key[RECORD_KEY_MAX];
+    ref user = ref_user(j->step.id);
+    await(j, 3, with_record);
+    store_cmd(store_of(j), on_record_version, j, "HGET %s v", record_key(key, user, "s"));
+    store_cmd(store_of(j), on_record_lists, j, "HEXISTS %s %llu", record_key(key, user, "ch"),
+              (unsigned long long)j->flow.place);
+    record_load(store_of(j), ref_place(j->flow.place), on_place, j);
+}
 
 static void on_record_written(void *ctx, const struct commit_result *r)
 {
-    struct job *j = ctx;
-    if (r->err == ERR_CONFLICT)
-        again(j);
-    else
-        next(j, r->err == ERR_STATE ? OK : r->err);
+    next(ctx, r->err);
 }
 
 static void write_record(struct job *j)
@@ -337,56 +483,34 @@ static void write_record(struct job *j)
     commit(j, ref_user(user), j->user_version, &j->out, on_record_written);
 }
 
-static void on_record_has(void *ctx, const struct reply *r)
-{
-    struct job *j = ctx;
-    if (!reply_ok(r))
-        next(j, ERR_IO);
-    else if ((reply_int(r) == 1) == (j->step.what == FLOW_WELCOME))
-        next(j, OK); // it stands there already
-    else
-        load_users(j, write_record);
-}
-
-static void on_record_version(void *ctx, const struct reply *r)
-{
-    struct job *j = ctx;
-    char key[RECORD_KEY_MAX];
-    if (!reply_ok(r)) {
-        next(j, ERR_IO);
-        return;
-    }
-    j->user_version = 0;
-    if (reply_text(r).n > 0 && bytes_u64(reply_text(r), &j->user_version) != OK) {
-        next(j, ERR_INVALID);
-        return;
-    }
-    store_cmd(store_of(j), on_record_has, j, "HEXISTS %s %llu", record_key(key, ref_user(j->step.id), "ch"),
-              (unsigned long long)j->flow.place);
-}
-
 // --- the flow's steps ---
 
 static void carry_out(struct job *j)
 {
-    char key[RECORD_KEY_MAX];
-    // What the last place step read is still needed when the user's record follows it.
+    // What LOOK read is still needed when the user's record follows it.
     if (j->step.what != FLOW_WELCOME && j->step.what != FLOW_FAREWELL)
         arena_reset(&j->scratch);
+    j->result = (struct flow_result){0};
     switch (j->step.what) {
     case FLOW_READ_USER:
-        record_load(store_of(j), ref_user(j->step.id), on_user, j);
+        load_user(j);
+        break;
+    case FLOW_MARK_OVER:
+        mark_over(j);
         break;
     case FLOW_MAY_JOIN:
     case FLOW_PLACE:
-        record_load(store_of(j), ref_place(j->step.id), on_place, j);
+        load_place(j);
         break;
     case FLOW_LOCATE:
         locate(j);
         break;
+    case FLOW_LOOK:
+        look(j);
+        break;
     case FLOW_WELCOME:
     case FLOW_FAREWELL:
-        store_cmd(store_of(j), on_record_version, j, "HGET %s v", record_key(key, ref_user(j->step.id), "s"));
+        load_users(j, write_record);
         break;
     case FLOW_DONE:
         finish(j, flow_answer(j->step.err));
@@ -401,7 +525,7 @@ static const char *keep_text(struct job *j, const char *text)
 
 int job_start(struct manager *m, const struct flow *flow, job_fn done, void *ctx)
 {
-    if (m->jobs.n >= m->jobs_max)
+    if (m->jobs.n >= m->jobs_max || m->closed)
         return ERR_FULL;
     struct job *j = mem_alloc(sizeof *j);
     j->m = m;

@@ -11,8 +11,10 @@ static const char *not_ready(void *ctx)
 
 static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up)
 {
+    (void)instance;
+    (void)up;
     if (kind == BUS_GATEWAY)
-        timers_peer(ctx, instance, up);
+        timers_look(ctx);
 }
 
 static bool idle(void *ctx)
@@ -29,6 +31,7 @@ static void on_stop(void *ctx)
 static void on_fini(void *ctx)
 {
     struct manager *m = ctx;
+    m->closed = true;
     call_drop_asks(m);
     lease_free(m->lease);
     table_fini(&m->jobs);
@@ -51,7 +54,8 @@ int main(int argc, char **argv)
          "between VOICE_STATE_UPDATE and VOICE_SERVER_UPDATE, in ms; some client libraries miss the second without it"},
         {"SB_RESUME_WINDOW_MS", CONFIG_UINT, &m.resume_window_ms, "120000", 100, 3600000,
          "how long the sessions of a gateway that died keep their voice states, in ms"},
-        {"SB_JOBS_MAX", CONFIG_UINT, &m.jobs_max, "2000", 1, 100000, "commands in progress; more are refused"},
+        {"SB_JOBS_MAX", CONFIG_UINT, &m.jobs_max, "2000", 1, 100000,
+         "commands in progress; more wait with their senders"},
     };
     m.service = (struct service){.kind = BUS_CALL_MANAGER,
                                  .ctx = &m,

@@ -14,9 +14,9 @@ struct manager {
     struct table jobs;      // running ones by number
     struct table asks;      // for a voice server, waiting for their time or their answer, by number
     uint64_t last_number;   // of a job or an ask
-    struct table gateways;  // live ones: hash of the name -> name
     struct timer poll, refresh;
     bool polling;
+    bool closed; // the process ends: jobs end with what is in flight, and nobody is answered any more
 };
 
 // job.c — carries one flow through its steps. `done` runs once, with the flow's answer and, for a FLOW_STEP, when the
@@ -35,6 +35,9 @@ void call_refresh_regions(struct manager *m);
 // timers.c — rows that any live instance may claim: ticks of places, unfinished moves of users, gateways that are gone.
 void timers_start(struct manager *m);
 void timers_stop(struct manager *m);
-void timers_want(struct manager *m, ref r, uint64_t at);                          // before the commit that needs it
-void timers_note_gateway(struct manager *m, const char *gateway, uint64_t place); // a seat there belongs to it
-void timers_peer(struct manager *m, const char *gateway, bool up);
+void timers_want(struct manager *m, ref r, uint64_t at); // before the commit that needs it
+// A seat there will belong to that gateway from `version` on: likewise before the commit. And it has none since
+// `version`: after it.
+void timers_note_gateway(struct manager *m, const char *gateway, uint64_t place, uint64_t version);
+void timers_forget_gateway(struct manager *m, const char *gateway, uint64_t place, uint64_t version);
+void timers_look(struct manager *m); // which gateways are gone, which are back?

@@ -2,8 +2,10 @@
 //   <place id>            the place needs a tick           <user id with the top bit>  a move is unfinished
 //   g:<gateway instance>  its sessions are over unless it is back by then
 // A row is written before the commit that needs it; one too many does nothing. Any instance claims what is due (nobody
-// else gets it for a while), does it, and settles the row; who dies in between leaves it to the next.
-// Besides, per gateway: set gateway:<instance>:places of places where its sessions have seats, and set gateways:known.
+// else gets it for a while), does it, and settles the row; who dies in between leaves it to the next. A claimed row's
+// time ends in .5: so a new wish is told from the claim, and replaces it.
+// Besides, per gateway: sorted set gateway:<instance>:places of places where its sessions have seats, with the place's
+// version that they are known from as score, and set gateways:known.
 // Shell.
 #include "errors.h"
 #include "manager.h"
@@ -12,53 +14,88 @@
 #include <string.h>
 
 #define POLL_MS 200u
-#define CLAIM_MS 5000u
+#define CLAIM_MS 2000u
 #define CLAIM_MAX 64u
+#define SWEEP_MAX 64u     // places of a lost gateway at a time
 #define GATEWAYS_MS 5000u // how often known gateways are compared with live ones
+#define KEY_MAX 96u
 
 struct row { // a claimed one
     struct manager *m;
-    char member[64];
-    uint64_t until;
+    char member[64], until[32];
     uint32_t pending; // jobs, for a gateway
     bool failed;
 };
 
-void timers_want(struct manager *m, ref r, uint64_t at)
+static const char *places_key(char out[KEY_MAX], const char *gateway)
 {
-    store_cmd(m->service.store, NULL, NULL, "ZADD timers:call %llu %llu", (unsigned long long)at,
-              (unsigned long long)r);
+    snprintf(out, KEY_MAX, "gateway:%s:places", gateway);
+    return out;
 }
 
-void timers_note_gateway(struct manager *m, const char *gateway, uint64_t place)
+// Takes `member` away, or gives it the score `next`, if it still has the score `expected`.
+static void replace(struct manager *m, const char *key, const char *member, const char *expected, const char *next)
 {
+    struct bytes argv[] = {BYTES("FCALL"),   BYTES("sb_settle"), BYTES("1"),    bytes_of(key),
+                           bytes_of(member), bytes_of(expected), bytes_of(next)};
+    store_send(m->service.store, NULL, NULL, countof(argv), argv);
+}
+
+void timers_want(struct manager *m, ref r, uint64_t at)
+{
+    store_cmd(m->service.store, NULL, NULL, "FCALL sb_want 1 timers:call %llu %llu", (unsigned long long)r,
+              (unsigned long long)at);
+}
+
+void timers_note_gateway(struct manager *m, const char *gateway, uint64_t place, uint64_t version)
+{
+    char key[KEY_MAX];
     store_cmd(m->service.store, NULL, NULL, "SADD gateways:known %s", gateway);
-    store_cmd(m->service.store, NULL, NULL, "SADD gateway:%s:places %llu", gateway, (unsigned long long)place);
+    store_cmd(m->service.store, NULL, NULL, "ZADD %s GT %llu %llu", places_key(key, gateway),
+              (unsigned long long)version, (unsigned long long)place);
+}
+
+struct forgotten {
+    struct manager *m;
+    char gateway[49];
+    uint64_t place, version;
+};
+
+static void on_note(void *ctx, const struct reply *r)
+{
+    struct forgotten f = *(struct forgotten *)ctx;
+    mem_free(ctx);
+    char key[KEY_MAX], place[24], score[24];
+    uint64_t noted;
+    if (bytes_u64(reply_text(r), &noted) != OK || noted > f.version)
+        return; // somebody sits there again
+    snprintf(place, sizeof place, "%llu", (unsigned long long)f.place);
+    snprintf(score, sizeof score, "%llu", (unsigned long long)noted);
+    replace(f.m, places_key(key, f.gateway), place, score, "");
+}
+
+void timers_forget_gateway(struct manager *m, const char *gateway, uint64_t place, uint64_t version)
+{
+    char key[KEY_MAX];
+    struct forgotten *f = mem_alloc(sizeof *f);
+    *f = (struct forgotten){.m = m, .place = place, .version = version};
+    CHECK_ID(bytes_copy(f->gateway, sizeof f->gateway, bytes_of(gateway)) == OK, place);
+    store_cmd(m->service.store, on_note, f, "ZSCORE %s %llu", places_key(key, gateway), (unsigned long long)place);
 }
 
 static void settle(struct row *row, uint64_t next)
 {
-    char until[24], at[24] = "";
-    snprintf(until, sizeof until, "%llu", (unsigned long long)row->until);
+    char at[24] = "";
     if (next)
         snprintf(at, sizeof at, "%llu", (unsigned long long)next);
-    struct bytes argv[] = {BYTES("FCALL"),        BYTES("sb_settle"), BYTES("1"),  BYTES("timers:call"),
-                           bytes_of(row->member), bytes_of(until),    bytes_of(at)};
-    if (argv[6].p == NULL)
-        argv[6] = BYTES("");
-    store_send(row->m->service.store, NULL, NULL, countof(argv), argv);
+    replace(row->m, "timers:call", row->member, row->until, at);
     mem_free(row);
-}
-
-static bool kept_for_later(int result)
-{
-    return result == ERR_IO || result == ERR_FULL || result == ERR_TIMEOUT;
 }
 
 static void on_done(void *ctx, int result, uint64_t deadline)
 {
     struct row *row = ctx;
-    if (kept_for_later(result))
+    if (flow_failed(result))
         mem_free(row); // the claim runs out, and somebody takes it up again
     else
         settle(row, deadline);
@@ -75,106 +112,159 @@ static void run_ref(struct row *row, ref r)
 
 // --- gateways that are gone ---
 
-static bool gateway_lives(const struct manager *m, const char *gateway)
+struct swept { // a place of one
+    struct row *row;
+    char place[24], score[24];
+};
+
+static void on_places(void *ctx, const struct reply *r);
+
+static void sweep(struct row *row)
 {
-    return table_get(&m->gateways, bytes_hash(bytes_of(gateway))) != NULL;
+    char key[KEY_MAX];
+    store_cmd(row->m->service.store, on_places, row, "ZRANGE %s 0 %u WITHSCORES", places_key(key, row->member + 2),
+              SWEEP_MAX - 1);
 }
 
-static void gateway_swept(struct row *row)
+static void on_places_swept(struct row *row)
 {
-    if (row->failed) {
-        mem_free(row);
-        return;
-    }
-    const char *gateway = row->member + 2;
-    LOG(INFO, EV("gateway.swept"), KS("gateway", gateway));
-    store_cmd(row->m->service.store, NULL, NULL, "DEL gateway:%s:places", gateway);
-    store_cmd(row->m->service.store, NULL, NULL, "SREM gateways:known %s", gateway);
-    settle(row, 0);
+    if (row->failed || row->m->closed)
+        mem_free(row); // the claim runs out
+    else
+        sweep(row);
 }
 
 static void on_place_swept(void *ctx, int result, uint64_t deadline)
 {
-    struct row *row = ctx;
+    struct swept p = *(struct swept *)ctx;
+    char key[KEY_MAX];
     (void)deadline; // the place has a row of its own
-    row->failed = row->failed || kept_for_later(result);
-    if (--row->pending == 0)
-        gateway_swept(row);
+    mem_free(ctx);
+    if (flow_failed(result))
+        p.row->failed = true;
+    else
+        replace(p.row->m, places_key(key, p.row->member + 2), p.place, p.score, "");
+    if (--p.row->pending == 0)
+        on_places_swept(p.row);
+}
+
+// ERR_FULL: too much is going on just now.
+static int sweep_place(struct row *row, struct bytes place, struct bytes score)
+{
+    struct flow flow = {.kind = FLOW_STEP, .in = {.kind = CALL_IN_GATEWAY_LOST, .gateway = row->member + 2}};
+    char key[KEY_MAX];
+    struct swept *p = mem_alloc(sizeof *p);
+    p->row = row;
+    if (bytes_copy(p->place, sizeof p->place, place) != OK || bytes_copy(p->score, sizeof p->score, score) != OK ||
+        bytes_u64(place, &flow.place) != OK) {
+        mem_free(p);
+        store_cmd(row->m->service.store, NULL, NULL, "ZREM %s %b", places_key(key, row->member + 2), place.p, place.n);
+        return OK; // no place of ours
+    }
+    if (job_start(row->m, &flow, on_place_swept, p) == OK) {
+        row->pending++;
+        return OK;
+    }
+    mem_free(p);
+    return ERR_FULL;
 }
 
 static void on_places(void *ctx, const struct reply *r)
 {
     struct row *row = ctx;
-    row->failed = !reply_ok(r);
-    row->pending = 1; // this function's own, so that the last job is not the last before the loop ends
-    for (size_t i = 0; i < reply_n(r); i++) {
-        struct flow flow = {.kind = FLOW_STEP, .in = {.kind = CALL_IN_GATEWAY_LOST, .gateway = row->member + 2}};
-        if (bytes_u64(reply_text(reply_at(r, i)), &flow.place) != OK)
-            continue;
-        row->pending++;
-        if (job_start(row->m, &flow, on_place_swept, row) != OK)
-            on_place_swept(row, ERR_FULL, 0);
+    size_t i = 0;
+    if (reply_ok(r) && reply_n(r) == 0) {
+        LOG(INFO, EV("gateway.swept"), KS("gateway", row->member + 2));
+        store_cmd(row->m->service.store, NULL, NULL, "SREM gateways:known %s", row->member + 2);
+        settle(row, 0);
+        return;
     }
-    on_place_swept(row, OK, 0);
+    row->pending = 1; // this function's own, so that the last job is not the last before the loop ends
+    while (i + 1 < reply_n(r) && sweep_place(row, reply_text(reply_at(r, i)), reply_text(reply_at(r, i + 1))) == OK)
+        i += 2;
+    row->failed = i == 0; // nothing came of it; otherwise the next look finds the rest
+    if (--row->pending == 0)
+        on_places_swept(row);
+}
+
+static void on_sweep_lives(void *ctx, const struct reply *r)
+{
+    struct row *row = ctx;
+    if (!reply_ok(r))
+        mem_free(row);
+    else if (reply_int(r) == 1)
+        settle(row, 0); // it is back
+    else
+        sweep(row);
+}
+
+static void ask_lives(struct manager *m, const char *gateway, store_fn fn, void *ctx)
+{
+    store_cmd(m->service.store, fn, ctx, "EXISTS bus:%s:%s", bus_kind_name(BUS_GATEWAY), gateway);
+}
+
+struct known {
+    struct manager *m;
+    char gateway[49];
+};
+
+static void on_known_lives(void *ctx, const struct reply *r)
+{
+    struct known k = *(struct known *)ctx;
+    mem_free(ctx);
+    if (!reply_ok(r))
+        return;
+    uint64_t at = loop_unix_ms(k.m->service.loop) + k.m->resume_window_ms;
+    if (reply_int(r) == 1)
+        store_cmd(k.m->service.store, NULL, NULL, "ZREM timers:call g:%s", k.gateway);
+    else
+        store_cmd(k.m->service.store, NULL, NULL, "ZADD timers:call NX %llu g:%s", (unsigned long long)at, k.gateway);
 }
 
 static void on_known(void *ctx, const struct reply *r)
 {
     struct manager *m = ctx;
-    char gateway[49];
-    uint64_t at = loop_unix_ms(m->service.loop) + m->resume_window_ms;
-    for (size_t i = 0; i < reply_n(r); i++)
-        if (bytes_copy(gateway, sizeof gateway, reply_text(reply_at(r, i))) == OK && !gateway_lives(m, gateway))
-            store_cmd(m->service.store, NULL, NULL, "ZADD timers:call NX %llu g:%s", (unsigned long long)at, gateway);
+    for (size_t i = 0; i < reply_n(r); i++) {
+        struct known *k = mem_alloc(sizeof *k);
+        k->m = m;
+        if (bytes_copy(k->gateway, sizeof k->gateway, reply_text(reply_at(r, i))) == OK)
+            ask_lives(m, k->gateway, on_known_lives, k);
+        else
+            mem_free(k);
+    }
 }
 
 // Compares all that had seats with all that live: nobody needs to have been there when one died.
-static void look_for_lost_gateways(struct manager *m)
+void timers_look(struct manager *m)
 {
-    if (bus_ready(m->service.bus))
+    if (!m->service.stopping && bus_ready(m->service.bus))
         store_cmd(m->service.store, on_known, m, "SMEMBERS gateways:known");
-}
-
-void timers_peer(struct manager *m, const char *gateway, bool up)
-{
-    uint64_t key = bytes_hash(bytes_of(gateway));
-    mem_free(table_remove(&m->gateways, key));
-    if (!up) {
-        look_for_lost_gateways(m);
-        return;
-    }
-    size_t n = strlen(gateway) + 1;
-    table_put(&m->gateways, key, memcpy(mem_alloc(n), gateway, n));
-    store_cmd(m->service.store, NULL, NULL, "ZREM timers:call g:%s", gateway);
 }
 
 // --- claiming ---
 
-static void run_row(struct manager *m, struct bytes member, uint64_t until)
+static void run_row(struct manager *m, struct bytes member, const char *until)
 {
-    char key[96];
     ref r;
     struct row *row = mem_alloc(sizeof *row);
     row->m = m;
-    row->until = until;
+    snprintf(row->until, sizeof row->until, "%s", until);
     if (bytes_copy(row->member, sizeof row->member, member) != OK) {
         mem_free(row);
         return;
     }
     M.timers_claimed++;
-    if (bytes_u64(member, &r) == OK) {
+    if (bytes_u64(member, &r) == OK)
         run_ref(row, r);
-    } else if (strncmp(row->member, "g:", 2) == 0 && !gateway_lives(m, row->member + 2)) {
-        snprintf(key, sizeof key, "gateway:%s:places", row->member + 2);
-        store_cmd(m->service.store, on_places, row, "SMEMBERS %s", key);
-    } else {
-        settle(row, 0); // it is back, or this is no row of ours
-    }
+    else if (strncmp(row->member, "g:", 2) == 0)
+        ask_lives(m, row->member + 2, on_sweep_lives, row);
+    else
+        settle(row, 0); // no row of ours
 }
 
 struct claim {
     struct manager *m;
-    uint64_t until;
+    char until[32];
 };
 
 static void on_claimed(void *ctx, const struct reply *r)
@@ -186,6 +276,8 @@ static void on_claimed(void *ctx, const struct reply *r)
         return;
     for (size_t i = 0; i < reply_n(r); i++)
         run_row(c.m, reply_text(reply_at(r, i)), c.until);
+    if (reply_n(r) == CLAIM_MAX && c.m->jobs.n < c.m->jobs_max / 2)
+        loop_arm(c.m->service.loop, &c.m->poll, 0); // there may be more
 }
 
 static void poll(struct timer *t, uint64_t now)
@@ -197,10 +289,11 @@ static void poll(struct timer *t, uint64_t now)
         return;
     uint64_t unix_ms = loop_unix_ms(m->service.loop);
     struct claim *c = mem_alloc(sizeof *c);
-    *c = (struct claim){m, unix_ms + CLAIM_MS};
+    c->m = m;
+    snprintf(c->until, sizeof c->until, "%llu.5", (unsigned long long)(unix_ms + CLAIM_MS));
     m->polling = true;
-    store_cmd(m->service.store, on_claimed, c, "FCALL sb_claim 1 timers:call %llu %llu %u", (unsigned long long)unix_ms,
-              (unsigned long long)c->until, CLAIM_MAX);
+    store_cmd(m->service.store, on_claimed, c, "FCALL sb_claim 1 timers:call %llu %s %u", (unsigned long long)unix_ms,
+              c->until, CLAIM_MAX);
 }
 
 static void refresh(struct timer *t, uint64_t now)
@@ -209,7 +302,7 @@ static void refresh(struct timer *t, uint64_t now)
     (void)now;
     loop_arm(m->service.loop, t, m->regions.n > 0 ? GATEWAYS_MS : POLL_MS);
     call_refresh_regions(m);
-    look_for_lost_gateways(m);
+    timers_look(m);
 }
 
 void timers_start(struct manager *m)
@@ -222,13 +315,6 @@ void timers_start(struct manager *m)
 
 void timers_stop(struct manager *m)
 {
-    uint64_t key;
-    void *name;
     loop_cancel(m->service.loop, &m->poll);
     loop_cancel(m->service.loop, &m->refresh);
-    for (uint32_t i = 0; (name = table_next(&m->gateways, &i, &key)) != NULL;) {
-        table_remove(&m->gateways, key);
-        mem_free(name);
-    }
-    table_fini(&m->gateways);
 }

@@ -396,6 +396,30 @@ TEST(a_due_row_is_claimed_by_one)
     close_desk(&d);
 }
 
+TEST(a_row_is_wanted_for_the_soonest_time_and_anew_by_whoever_finds_it_claimed)
+{
+    const struct {
+        const char *command, *score;
+    } rows[] = {
+        {"FCALL sb_want 1 timers a 500", "500"},
+        {"FCALL sb_want 1 timers a 900", "500"},
+        {"FCALL sb_want 1 timers a 400", "400"},
+        {"FCALL sb_claim 1 timers 450 1450.5 10", "1450.5"},
+        {"FCALL sb_want 1 timers a 9000", "9000"}, // its claimant does not know of that
+        {"FCALL sb_settle 1 timers a 1450.5 0", "9000"},
+        {"FCALL sb_claim 1 timers 9000 9900.5 10", "9900.5"},
+        {"FCALL sb_settle 1 timers a 9900.5 9500", "9500"},
+    };
+    struct desk d;
+    open_desk(&d, NULL);
+    for (size_t i = 0; i < countof(rows); i++) {
+        ask(&d, rows[i].command);
+        ask(&d, "ZSCORE timers a");
+        CHECK_STR(d.answer, rows[i].score);
+    }
+    close_desk(&d);
+}
+
 TEST(a_claimed_row_is_settled_by_its_claimant_unless_it_was_wanted_anew)
 {
     struct desk d;

@@ -23,6 +23,9 @@ static struct call_place group(void)
 static int step(struct call_place *p, struct call_in in)
 {
     struct call_place before = *p;
+    const struct call_seat *seat = call_seat_of(p, in.user);
+    if (in.kind == CALL_IN_ASSIGNED && in.asked_at == 0 && seat) // the answer to the last ask
+        in.asked_at = seat->server_at - CALL_RETRY_MS;
     int err = call_step(p, &in, &rules, now, &fx);
     CHECK_TRUE(call_valid(p));
     if (err != OK) {
@@ -50,7 +53,11 @@ static struct call_in leave(uint64_t user, const char *session)
 
 static struct call_in target(enum call_in_kind kind, uint64_t user, uint64_t who)
 {
-    return (struct call_in){.kind = kind, .user = user, .n_targets = who ? 1 : 0, .targets = {who}};
+    return (struct call_in){.kind = kind,
+                            .user = user,
+                            .everybody = kind == CALL_IN_RING && !who,
+                            .n_targets = who ? 1 : 0,
+                            .targets = {who}};
 }
 
 static struct call_in assigned(uint64_t user, const char *session, const char *node, const char *endpoint)
@@ -213,6 +220,30 @@ TEST(a_second_client_of_the_same_user_takes_over)
     CHECK_EQ(step(&p, leave(ADA, "s-phone")), OK);
 }
 
+TEST(who_only_changes_his_flags_does_not_sit_down_again)
+{
+    struct call_place p = both();
+    struct call_in in = join(ADA, "s-ada");
+    in.stays = in.self_mute = true;
+    CHECK_EQ(step(&p, in), OK);
+    CHECK_STR(told(), "+");
+    CHECK_EQ(step(&p, join(ADA, "s-phone")), OK);
+    CHECK_EQ(step(&p, in), ERR_MISSING); // the seat is another session's by now
+    CHECK_EQ(step(&p, leave(ADA, "s-phone")), OK);
+    CHECK_EQ(step(&p, in), ERR_MISSING);
+}
+
+TEST(a_session_that_was_resumed_elsewhere_does_not_fall_with_its_first_gateway)
+{
+    struct call_place p = started(true);
+    struct call_in in = join(ADA, "s-ada");
+    in.gateway = "gw-2";
+    in.self_mute = true;
+    CHECK_EQ(step(&p, in), OK);
+    CHECK_EQ(step(&p, (struct call_in){.kind = CALL_IN_GATEWAY_LOST, .gateway = "gw-1"}), ERR_STATE);
+    CHECK_EQ(step(&p, (struct call_in){.kind = CALL_IN_GATEWAY_LOST, .gateway = "gw-2"}), OK);
+}
+
 TEST(a_stale_epoch_neither_sits_down_nor_survives)
 {
     struct call_place p = started(true);
@@ -307,6 +338,52 @@ TEST(an_unanswered_ask_is_asked_again)
     CHECK_STR(told(), "A");
 }
 
+// The allocator keeps one token per session: the one of the ask that it carried out last.
+TEST(the_answer_to_an_older_ask_is_void)
+{
+    struct call_place p = started(false);
+    uint64_t first = p.seats[0].server_at - CALL_RETRY_MS, second;
+    CHECK_EQ(step(&p, join(ADA, "s-ada")), OK); // in the same millisecond
+    CHECK_STR(told(), "+A");
+    second = fx.v[1].at;
+    CHECK_TRUE(second != first);
+    struct call_in in = assigned(ADA, "s-ada", "node-1", "127.0.0.1:443");
+    in.asked_at = first;
+    CHECK_EQ(step(&p, in), ERR_STATE);
+    in.asked_at = second;
+    CHECK_EQ(step(&p, in), OK);
+    CHECK_STR(told(), "s");
+    CHECK_EQ(step(&p, in), ERR_STATE);
+}
+
+TEST(a_node_that_is_lost_before_its_assignment_was_heard_of_is_not_handed_out)
+{
+    struct call_place p = started(false);
+    struct call_in lost = {.kind = CALL_IN_SERVER_LOST, .node = "node-1"};
+    CHECK_EQ(step(&p, lost), ERR_STATE); // nobody has asked yet
+    now += rules.server_delay_ms;
+    struct call_in in = assigned(ADA, "s-ada", "node-1", "127.0.0.1:443");
+    in.asked_at = p.seats[0].server_at - CALL_RETRY_MS;
+    now += 1;
+    CHECK_EQ(step(&p, lost), OK);
+    CHECK_STR(told(), "A");
+    CHECK_EQ(step(&p, in), ERR_STATE);
+    CHECK_EQ(step(&p, assigned(ADA, "s-ada", "node-2", "127.0.0.2:443")), OK);
+    CHECK_STR(told(), "s");
+}
+
+TEST(a_lost_server_does_not_hurry_who_has_just_sat_down)
+{
+    struct call_place p = started(true);
+    CHECK_EQ(step(&p, join(BEN, "s-ben")), OK);
+    CHECK_STR(told(), "M+A");
+    uint64_t at = fx.v[2].at;
+    CHECK_EQ(step(&p, (struct call_in){.kind = CALL_IN_SERVER_LOST, .node = "node-1"}), OK);
+    CHECK_STR(told(), "nAA");
+    CHECK_EQ(fx.v[1].at, now);
+    CHECK_TRUE(fx.v[2].at >= at);
+}
+
 TEST(people_of_one_call_end_up_on_one_node)
 {
     struct call_place p = both();
@@ -393,7 +470,8 @@ TEST(every_refused_pair_says_why_and_changes_nothing)
 {
     struct call_in bot = join(ADA, "s-bot");
     bot.bot = true;
-    const int unknown = API_UNKNOWN_CHANNEL, no = ERR_STATE, none = 1; // none: not refused, tested above
+    const int unknown = API_UNKNOWN_CHANNEL, no = ERR_STATE, missing = ERR_MISSING,
+              none = 1; // none: not refused, tested above
     const struct {
         struct call_in in;
         int want[STATES]; // NOWHERE, IDLE, STARTED, RUNNING
@@ -420,9 +498,10 @@ TEST(every_refused_pair_says_why_and_changes_nothing)
         {assigned(ADA, "s-other", "n", "x:1"), {unknown, no, no, no}},
         {assigned(CLEO, "s-cleo", "n", "x:1"), {unknown, no, no, no}},
         {assigned(ADA, "s-ada", "n", "x:1"), {unknown, no, none, no}},
-        {{.kind = CALL_IN_SERVER_LOST, .node = "node-7"}, {unknown, no, no, no}},
-        {{.kind = CALL_IN_SERVER_LOST, .node = ""}, {unknown, no, no, no}},
-        {{.kind = CALL_IN_SERVER_FREE}, {unknown, no, no, no}},
+        {{.kind = CALL_IN_RING, .user = ADA}, {unknown, no, no, no}}, // names nobody
+        {{.kind = CALL_IN_SERVER_LOST, .node = "node-7"}, {unknown, missing, no, no}},
+        {{.kind = CALL_IN_SERVER_LOST, .node = ""}, {unknown, missing, no, no}},
+        {{.kind = CALL_IN_SERVER_FREE}, {unknown, missing, no, no}},
         {{.kind = CALL_IN_GATEWAY_LOST, .gateway = "gw-7"}, {unknown, no, no, no}},
         {{.kind = CALL_IN_TICK}, {unknown, no, no, no}},
     };

@@ -72,7 +72,7 @@ TEST(a_running_call_comes_back_from_its_record_as_it_was)
     struct buf b = {0};
     struct call_place p = empty(&a), again;
     step(&a, &p, join(11, "s-ada"));
-    step(&a, &p, (struct call_in){.kind = CALL_IN_RING, .user = 11});
+    step(&a, &p, (struct call_in){.kind = CALL_IN_RING, .user = 11, .everybody = true});
     PACK(&b, channel, &chan);
     CHECK_EQ(call_read(&a, buf_bytes(&b), change("call"), &again), OK);
     CHECK_EQ(again.id, p.id);
@@ -139,6 +139,7 @@ TEST(a_voice_server_goes_to_its_session_alone)
          (struct call_in){.kind = CALL_IN_ASSIGNED,
                           .user = 11,
                           .session = "s-ada",
+                          .asked_at = p.seats[0].server_at - CALL_RETRY_MS,
                           .node = "n",
                           .region = "rotterdam",
                           .endpoint = "127.0.0.1:443",
@@ -184,6 +185,9 @@ TEST(who_is_added_learns_of_the_channel_and_of_the_call_that_runs_there)
     json_t *call = json_loadb(out.events[1].body.p, out.events[1].body.n, 0, NULL);
     CHECK_EQ(json_array_size(json_object_get(call, "voice_states")), 1);
     json_decref(call);
+    p.unavailable = true; // everybody was told that there is none at present
+    call_welcome(&a, &chan, &p, 22, 7, 0, users, &out);
+    CHECK_STR(names(&a), "CHANNEL_CREATE");
     arena_fini(&a);
 }
 

@@ -3,7 +3,7 @@
 #include "errors.h"
 #include "flow.h"
 
-enum { HOME = 900, AWAY = 800, OLDER = 700, ADA = 11 };
+enum { HOME = 900, AWAY = 800, OLDER = 700, ADA = 11, BEN = 22 };
 
 static struct flow flow_of(enum flow_kind kind)
 {
@@ -24,41 +24,119 @@ static struct flow_step read(struct flow *f, struct location at)
     return flow_next(f, &(struct flow_result){.err = OK, .location = at});
 }
 
+static struct flow_step sits(struct flow *f) // the answer to MAY_JOIN
+{
+    return flow_next(f, &(struct flow_result){.err = OK, .sits = true});
+}
+
+static struct flow_step applied(struct flow *f)
+{
+    return flow_next(f, &(struct flow_result){.err = OK, .applied = true});
+}
+
 #define CHECK_STEP(s, what_, id_, command_)                                                                            \
     do {                                                                                                               \
-        CHECK_EQ((s).what, (what_));                                                                                   \
-        CHECK_EQ((s).id, (id_));                                                                                       \
-        CHECK_EQ((s).command, (command_));                                                                             \
+        const struct flow_step step_ = (s);                                                                            \
+        CHECK_EQ(step_.what, (what_));                                                                                 \
+        CHECK_EQ(step_.id, (id_));                                                                                     \
+        CHECK_EQ(step_.command, (command_));                                                                           \
     } while (0)
 
-TEST(joining_from_nowhere_claims_then_sits_down)
+#define CHECK_DONE(s, err_)                                                                                            \
+    do {                                                                                                               \
+        const struct flow_step done_ = (s);                                                                            \
+        CHECK_EQ(done_.what, FLOW_DONE);                                                                               \
+        CHECK_EQ(done_.err, (err_));                                                                                   \
+    } while (0)
+
+// A step that takes a seat of Ada's away which is older than `epoch`.
+#define CHECK_STALE(s, place_, epoch_)                                                                                 \
+    do {                                                                                                               \
+        const struct flow_step stale_ = (s);                                                                           \
+        CHECK_STEP(stale_, FLOW_PLACE, (place_), 0);                                                                   \
+        CHECK_EQ(stale_.in.kind, CALL_IN_LEAVE);                                                                       \
+        CHECK_STR(stale_.in.session, "");                                                                              \
+        CHECK_EQ(stale_.in.epoch, (epoch_));                                                                           \
+    } while (0)
+
+// A join whose claim was just made: from `at`, where the user was.
+static struct flow claimed(struct location at)
+{
+    struct flow f = flow_of(FLOW_JOIN);
+    flow_start(&f);
+    read(&f, at);
+    CHECK_EQ(went(&f, OK).what, FLOW_LOCATE);
+    return f;
+}
+
+// A join that has just sat down at home with epoch 5.
+static struct flow seated(struct location at)
+{
+    struct flow f = claimed(at);
+    if (went(&f, OK).id != HOME)
+        CHECK_EQ(went(&f, OK).id, HOME);
+    CHECK_EQ(f.in.epoch, 5);
+    CHECK_STEP(went(&f, OK), FLOW_READ_USER, ADA, 0);
+    return f;
+}
+
+// --- joining ---
+
+TEST(joining_from_nowhere_claims_then_sits_down_then_looks_again)
 {
     struct flow f = flow_of(FLOW_JOIN);
     struct flow_step s = flow_start(&f);
     CHECK_STEP(s, FLOW_READ_USER, ADA, 0);
     s = read(&f, (struct location){.epoch = 4});
-    CHECK_STEP(s, FLOW_MAY_JOIN, HOME, 0);
+    CHECK_STEP(s, FLOW_MAY_JOIN, HOME, 1000);
     s = went(&f, OK);
-    CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 1001);
     CHECK_TRUE(!s.timer);
     CHECK_EQ(s.location.place, HOME);
     CHECK_EQ(s.location.epoch, 5);
     s = went(&f, OK);
-    CHECK_STEP(s, FLOW_PLACE, HOME, 1002);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
     CHECK_EQ(s.in.epoch, 5);
+    CHECK_TRUE(!s.in.stays);
     s = went(&f, OK);
-    CHECK_STEP(s, FLOW_DONE, 0, 0);
-    CHECK_EQ(s.err, OK);
+    CHECK_STEP(s, FLOW_READ_USER, ADA, 0);
+    s = read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 5});
+    CHECK_DONE(s, OK);
 }
 
-TEST(joining_where_one_is_claims_nothing)
+TEST(who_sits_there_already_claims_nothing_and_cannot_sit_down)
+{
+    struct flow f = flow_of(FLOW_JOIN);
+    flow_start(&f);
+    read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 4});
+    struct flow_step s = sits(&f);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
+    CHECK_TRUE(s.in.stays);
+    CHECK_EQ(s.in.epoch, 4);
+    struct flow lost = f;
+    CHECK_DONE(went(&f, OK), OK);
+    s = went(&lost, ERR_MISSING); // he left, or another session of his took over, in between
+    CHECK_STEP(s, FLOW_READ_USER, ADA, 0);
+    read(&lost, (struct location){.epoch = 4});
+    s = went(&lost, OK);
+    CHECK_EQ(s.what, FLOW_LOCATE);
+    CHECK_EQ(s.location.epoch, 5);
+    s = went(&lost, OK);
+    CHECK_TRUE(!s.in.stays);
+}
+
+// Else a leave under way would take the claim for the seat that it is about.
+TEST(another_session_of_a_user_who_is_there_claims_anew)
 {
     struct flow f = flow_of(FLOW_JOIN);
     flow_start(&f);
     read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 4});
     struct flow_step s = went(&f, OK);
-    CHECK_STEP(s, FLOW_PLACE, HOME, 1002);
-    CHECK_EQ(s.in.epoch, 4);
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 1001);
+    CHECK_EQ(s.location.epoch, 5);
+    CHECK_EQ(s.location.leaving, 0);
+    CHECK_TRUE(!s.timer);
+    CHECK_STEP(went(&f, OK), FLOW_PLACE, HOME, 1000);
 }
 
 TEST(moving_leaves_the_old_place_before_it_sits_down_in_the_new_one)
@@ -67,22 +145,20 @@ TEST(moving_leaves_the_old_place_before_it_sits_down_in_the_new_one)
     flow_start(&f);
     read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 4});
     struct flow_step s = went(&f, OK);
-    CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 1001);
     CHECK_TRUE(s.timer); // whoever finds the row finishes the move
     CHECK_EQ(s.location.leaving, AWAY);
     s = went(&f, OK);
-    CHECK_STEP(s, FLOW_PLACE, AWAY, 1001);
-    CHECK_EQ(s.in.kind, CALL_IN_LEAVE);
-    CHECK_STR(s.in.session, "");
-    CHECK_EQ(s.in.epoch, 5);
+    CHECK_STALE(s, AWAY, 5);
     s = went(&f, ERR_STATE); // somebody has done it already
-    CHECK_STEP(s, FLOW_PLACE, HOME, 1002);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
     s = went(&f, OK);
+    CHECK_STEP(s, FLOW_READ_USER, ADA, 0);
+    s = read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 5, .leaving = AWAY});
     CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
     CHECK_EQ(s.location.leaving, 0);
     CHECK_EQ(s.location.place, HOME);
-    s = went(&f, OK);
-    CHECK_STEP(s, FLOW_DONE, 0, 0);
+    CHECK_DONE(went(&f, OK), OK);
 }
 
 TEST(a_move_that_somebody_died_in_is_finished_first)
@@ -91,12 +167,32 @@ TEST(a_move_that_somebody_died_in_is_finished_first)
     flow_start(&f);
     read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 4, .leaving = OLDER});
     struct flow_step s = went(&f, OK);
-    CHECK_STEP(s, FLOW_PLACE, OLDER, 1000);
-    CHECK_EQ(s.in.epoch, 4);
+    CHECK_STALE(s, OLDER, 4);
     s = went(&f, OK);
-    CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 1001);
     CHECK_EQ(s.location.leaving, AWAY);
     CHECK_EQ(s.location.epoch, 5);
+}
+
+// What was not left must not be forgotten: `leaving` is all that remembers it.
+TEST(a_place_that_could_not_be_left_stops_the_move)
+{
+    struct flow f = claimed((struct location){.place = AWAY, .epoch = 4});
+    CHECK_EQ(went(&f, OK).id, AWAY);
+    CHECK_DONE(went(&f, ERR_IO), ERR_IO);
+    f = flow_of(FLOW_JOIN);
+    flow_start(&f);
+    read(&f, (struct location){.place = AWAY, .epoch = 4, .leaving = OLDER});
+    CHECK_EQ(went(&f, OK).id, OLDER);
+    CHECK_DONE(went(&f, ERR_IO), ERR_IO);
+    f = flow_of(FLOW_LEAVE);
+    flow_start(&f);
+    CHECK_EQ(read(&f, (struct location){.place = AWAY, .epoch = 4, .leaving = OLDER}).id, OLDER);
+    CHECK_DONE(went(&f, ERR_IO), ERR_IO);
+    f = flow_of(FLOW_SETTLE);
+    flow_start(&f);
+    CHECK_EQ(read(&f, (struct location){.place = AWAY, .epoch = 4, .leaving = OLDER}).id, OLDER);
+    CHECK_DONE(went(&f, ERR_IO), ERR_IO);
 }
 
 TEST(a_refused_join_touches_nothing)
@@ -104,9 +200,7 @@ TEST(a_refused_join_touches_nothing)
     struct flow f = flow_of(FLOW_JOIN);
     flow_start(&f);
     read(&f, (struct location){.place = AWAY, .epoch = 4});
-    struct flow_step s = went(&f, API_UNKNOWN_CHANNEL);
-    CHECK_STEP(s, FLOW_DONE, 0, 0);
-    CHECK_EQ(s.err, API_UNKNOWN_CHANNEL);
+    CHECK_DONE(went(&f, API_UNKNOWN_CHANNEL), API_UNKNOWN_CHANNEL);
 }
 
 TEST(a_rival_at_the_claim_means_reading_again_but_not_for_ever)
@@ -121,20 +215,75 @@ TEST(a_rival_at_the_claim_means_reading_again_but_not_for_ever)
         CHECK_EQ(s.what, FLOW_LOCATE);
         s = went(&f, ERR_CONFLICT);
     }
-    CHECK_EQ(s.what, FLOW_DONE);
-    CHECK_EQ(s.err, ERR_CONFLICT);
+    CHECK_DONE(s, ERR_CONFLICT);
     CHECK_EQ(reads, FLOW_TRIES_MAX);
+}
+
+// --- a join that is repeated, or overtaken ---
+
+TEST(a_repeated_join_goes_on_from_its_own_claim)
+{
+    struct flow f = claimed((struct location){.epoch = 4}); // read before the first one claimed
+    struct flow_step s = went(&f, ERR_STATE);
+    CHECK_STEP(s, FLOW_READ_USER, ADA, 0);
+    read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 5, .leaving = AWAY});
+    s = went(&f, OK);
+    CHECK_STALE(s, AWAY, 5); // the first one died before that
+    s = went(&f, OK);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
+    CHECK_EQ(s.in.epoch, 5);
+}
+
+TEST(a_repeated_join_does_not_take_the_user_back_from_where_he_went_since)
+{
+    struct flow f = flow_of(FLOW_JOIN); // it went through, its answer was lost, and then he moved on
+    flow_start(&f);
+    read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6});
+    CHECK_STALE(applied(&f), HOME, 6);
+    CHECK_DONE(went(&f, ERR_STATE), OK);
+    f = claimed((struct location){.place = AWAY, .epoch = 6}); // it only claimed
+    went(&f, ERR_STATE);
+    read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6});
+    CHECK_STALE(went(&f, OK), HOME, 6);
+    CHECK_DONE(went(&f, ERR_STATE), OK);
+}
+
+TEST(a_repeated_join_that_went_through_is_no_second_one)
+{
+    struct flow f = flow_of(FLOW_JOIN);
+    flow_start(&f);
+    read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 5});
+    CHECK_DONE(applied(&f), OK);
+}
+
+TEST(who_was_moved_between_the_claim_and_the_seat_does_not_keep_it)
+{
+    struct flow f = seated((struct location){.epoch = 4});
+    struct flow_step s = read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6});
+    CHECK_STALE(s, HOME, 6);
+    struct flow broken = f;
+    CHECK_DONE(went(&f, OK), OK);
+    CHECK_DONE(went(&broken, ERR_IO), ERR_IO);
+}
+
+TEST(a_session_that_ended_between_the_claim_and_the_seat_does_not_keep_it)
+{
+    struct flow f = seated((struct location){.epoch = 4});
+    struct flow_result over = {.err = OK, .over = true, .location = {.place = HOME, .channel = HOME, .epoch = 5}};
+    struct flow_step s = flow_next(&f, &over);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 0);
+    CHECK_EQ(s.in.kind, CALL_IN_LEAVE);
+    CHECK_STR(s.in.session, "s");
+    CHECK_DONE(went(&f, OK), OK);
+    f = flow_of(FLOW_JOIN); // it was over before
+    flow_start(&f);
+    CHECK_DONE(flow_next(&f, &over), ERR_STATE);
 }
 
 TEST(settling_after_a_rival_is_left_to_whoever_moved_him_since)
 {
-    struct flow f = flow_of(FLOW_JOIN);
-    flow_start(&f);
-    read(&f, (struct location){.place = AWAY, .epoch = 4});
-    went(&f, OK);
-    went(&f, OK);
-    went(&f, OK);
-    struct flow_step s = went(&f, OK);
+    struct flow f = seated((struct location){.place = AWAY, .epoch = 4});
+    struct flow_step s = read(&f, (struct location){.place = HOME, .epoch = 5, .leaving = AWAY});
     CHECK_EQ(s.what, FLOW_LOCATE);
     s = went(&f, ERR_CONFLICT);
     CHECK_EQ(s.what, FLOW_READ_USER);
@@ -142,27 +291,33 @@ TEST(settling_after_a_rival_is_left_to_whoever_moved_him_since)
     s = read(&same, (struct location){.place = HOME, .epoch = 5, .leaving = AWAY}); // only something else changed
     CHECK_EQ(s.what, FLOW_LOCATE);
     CHECK_EQ(s.location.leaving, 0);
-    s = read(&f, (struct location){.place = OLDER, .epoch = 6, .leaving = HOME});
-    CHECK_EQ(s.what, FLOW_DONE);
-    CHECK_EQ(s.err, OK);
+    CHECK_DONE(read(&f, (struct location){.place = HOME, .epoch = 6, .leaving = OLDER}), OK);
 }
+
+// --- leaving ---
 
 TEST(leaving_clears_the_location_only_when_the_seat_was_his)
 {
     struct flow f = flow_of(FLOW_LEAVE);
     flow_start(&f);
     struct flow_step s = read(&f, (struct location){.place = AWAY, .epoch = 4});
-    CHECK_STEP(s, FLOW_PLACE, AWAY, 1001);
-    struct flow other = f;
+    CHECK_STEP(s, FLOW_PLACE, AWAY, 1000);
+    CHECK_STR(s.in.session, "s");
+    struct flow other = f, again = f;
     s = went(&other, ERR_STATE);
-    CHECK_STEP(s, FLOW_DONE, 0, 0);
+    CHECK_DONE(s, ERR_STATE);
     CHECK_EQ(flow_answer(s.err), OK);
+    CHECK_DONE(applied(&again), OK); // and he has sat down again since
     s = went(&f, OK);
     CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
     CHECK_EQ(s.location.place, 0);
     CHECK_EQ(s.location.epoch, 4);
-    s = went(&f, OK);
-    CHECK_STEP(s, FLOW_DONE, 0, 0);
+    struct flow rival = f;
+    CHECK_DONE(went(&f, OK), OK);
+    CHECK_EQ(went(&rival, ERR_CONFLICT).what, FLOW_READ_USER);
+    f = rival;
+    CHECK_EQ(read(&rival, (struct location){.place = AWAY, .epoch = 4}).what, FLOW_LOCATE);
+    CHECK_DONE(read(&f, (struct location){.place = HOME, .epoch = 5}), OK);
 }
 
 TEST(leaving_from_nowhere_is_nothing)
@@ -170,8 +325,29 @@ TEST(leaving_from_nowhere_is_nothing)
     struct flow f = flow_of(FLOW_LEAVE);
     flow_start(&f);
     struct flow_step s = read(&f, (struct location){0});
-    CHECK_STEP(s, FLOW_DONE, 0, 0);
+    CHECK_DONE(s, ERR_STATE);
     CHECK_EQ(flow_answer(s.err), OK);
+}
+
+TEST(leaving_in_the_middle_of_a_move_leaves_both_places)
+{
+    struct flow f = flow_of(FLOW_LEAVE);
+    flow_start(&f);
+    CHECK_STALE(read(&f, (struct location){.place = HOME, .epoch = 5, .leaving = AWAY}), AWAY, 5);
+    CHECK_STEP(went(&f, OK), FLOW_PLACE, HOME, 1000);
+    struct flow_step s = went(&f, OK);
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
+    CHECK_EQ(s.location.leaving, 0);
+}
+
+TEST(the_end_of_a_session_is_noted_before_anybody_looks_where_it_is)
+{
+    struct flow f = flow_of(FLOW_OVER);
+    CHECK_STEP(flow_start(&f), FLOW_MARK_OVER, ADA, 0);
+    struct flow broken = f;
+    CHECK_DONE(went(&broken, ERR_IO), ERR_IO);
+    CHECK_STEP(went(&f, OK), FLOW_READ_USER, ADA, 0);
+    CHECK_STEP(read(&f, (struct location){.place = HOME, .epoch = 5}), FLOW_PLACE, HOME, 1000);
 }
 
 TEST(a_timer_row_finishes_an_unfinished_move)
@@ -180,50 +356,85 @@ TEST(a_timer_row_finishes_an_unfinished_move)
     f.command = 0;
     flow_start(&f);
     struct flow_step s = read(&f, (struct location){.place = HOME, .epoch = 5, .leaving = AWAY});
-    CHECK_STEP(s, FLOW_PLACE, AWAY, 0);
+    CHECK_STALE(s, AWAY, 5);
     s = went(&f, OK);
     CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
+    CHECK_EQ(s.location.place, HOME);
     CHECK_EQ(s.location.leaving, 0);
-    s = went(&f, OK);
-    CHECK_EQ(s.what, FLOW_DONE);
+    struct flow rival = f, broken = f;
+    CHECK_DONE(went(&f, OK), OK);
+    CHECK_DONE(went(&broken, ERR_IO), ERR_IO); // the row stays
+    CHECK_EQ(went(&rival, ERR_CONFLICT).what, FLOW_READ_USER);
+    CHECK_DONE(read(&rival, (struct location){.place = AWAY, .epoch = 6}), OK);
     f = flow_of(FLOW_SETTLE);
     flow_start(&f);
-    s = read(&f, (struct location){.place = HOME, .epoch = 5});
-    CHECK_EQ(s.what, FLOW_DONE);
+    CHECK_DONE(read(&f, (struct location){.place = HOME, .epoch = 5}), OK);
+}
+
+// --- recipients ---
+
+static struct flow recipient(enum flow_kind kind, uint64_t by)
+{
+    return (struct flow){
+        .kind = kind,
+        .place = HOME,
+        .command = 1000,
+        .in = {.kind = kind == FLOW_ADD ? CALL_IN_ADD : CALL_IN_REMOVE, .user = by, .n_targets = 1, .targets = {ADA}}};
+}
+
+static struct flow_step looked(struct flow *f, bool is_recipient, bool listed)
+{
+    return flow_next(f, &(struct flow_result){.err = OK, .recipient = is_recipient, .listed = listed});
 }
 
 TEST(a_new_recipient_is_looked_up_then_added_then_told)
 {
-    struct flow f = {.kind = FLOW_ADD,
-                     .place = HOME,
-                     .command = 1000,
-                     .in = {.kind = CALL_IN_ADD, .n_targets = 1, .targets = {ADA}}};
+    struct flow f = recipient(FLOW_ADD, BEN);
     struct flow_step s = flow_start(&f);
     CHECK_STEP(s, FLOW_READ_USER, ADA, 0);
-    struct flow unknown = f;
-    s = went(&unknown, API_UNKNOWN_USER);
-    CHECK_EQ(s.err, API_INVALID_RECIPIENTS);
+    struct flow unknown = f, bot = f, broken = f;
+    CHECK_DONE(went(&unknown, API_UNKNOWN_USER), API_INVALID_RECIPIENTS);
+    CHECK_DONE(flow_next(&bot, &(struct flow_result){.bot = true}), API_INVALID_RECIPIENTS);
+    CHECK_DONE(went(&broken, ERR_IO), ERR_IO);
     s = read(&f, (struct location){0});
     CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
     s = went(&f, ERR_STATE); // added before, perhaps by one who died before he was told
-    CHECK_STEP(s, FLOW_WELCOME, ADA, 1001);
+    CHECK_STEP(s, FLOW_LOOK, ADA, 0);
+    s = looked(&f, true, false);
+    CHECK_STEP(s, FLOW_WELCOME, ADA, 0);
     s = went(&f, OK);
+    CHECK_STEP(s, FLOW_LOOK, ADA, 0);
+    s = looked(&f, true, true);
+    CHECK_EQ(flow_answer(s.err), OK);
     CHECK_EQ(s.what, FLOW_DONE);
 }
 
 TEST(a_removed_recipient_is_told_only_if_he_was_removed)
 {
-    struct flow f = {.kind = FLOW_REMOVE,
-                     .place = HOME,
-                     .command = 1000,
-                     .in = {.kind = CALL_IN_REMOVE, .n_targets = 1, .targets = {ADA}}};
+    struct flow f = recipient(FLOW_REMOVE, BEN);
     struct flow_step s = flow_start(&f);
     CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
-    struct flow refused = f;
-    s = went(&refused, API_MISSING_PERMISSIONS);
-    CHECK_EQ(s.err, API_MISSING_PERMISSIONS);
-    s = went(&f, OK);
-    CHECK_STEP(s, FLOW_FAREWELL, ADA, 1001);
+    struct flow refused = f, unfinished = f;
+    CHECK_DONE(went(&refused, API_MISSING_PERMISSIONS), API_MISSING_PERMISSIONS);
+    CHECK_STEP(went(&f, OK), FLOW_LOOK, ADA, 0);
+    CHECK_STEP(looked(&f, false, true), FLOW_FAREWELL, ADA, 0);
+    CHECK_STEP(went(&unfinished, API_INVALID_RECIPIENTS), FLOW_LOOK, ADA, 0); // somebody died before he told him
+    CHECK_STEP(looked(&unfinished, false, true), FLOW_FAREWELL, ADA, 0);
+    CHECK_STEP(went(&unfinished, OK), FLOW_LOOK, ADA, 0);
+    CHECK_DONE(looked(&unfinished, false, false), API_INVALID_RECIPIENTS);
+}
+
+TEST(who_is_added_and_removed_at_once_ends_up_as_the_place_says)
+{
+    struct flow f = recipient(FLOW_ADD, BEN);
+    flow_start(&f);
+    read(&f, (struct location){0});
+    went(&f, OK);
+    CHECK_EQ(looked(&f, true, false).what, FLOW_WELCOME);
+    CHECK_EQ(went(&f, OK).what, FLOW_LOOK);
+    CHECK_EQ(looked(&f, false, true).what, FLOW_FAREWELL); // removed before he was welcomed
+    CHECK_EQ(went(&f, ERR_CONFLICT).what, FLOW_LOOK);
+    CHECK_DONE(looked(&f, false, false), OK);
 }
 
 MAIN
