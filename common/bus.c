@@ -14,6 +14,7 @@
 
 #define RECV_TURN 64u    // messages taken in one turn of the loop
 #define RECONNECT_MS 10  // nng's default of 100 ms and more loses that much after each cut
+#define LINGER_MS 50     // before sockets are closed at a stop
 #define PRUNE_LEASES 10u // an instance that has been silent for so many leases leaves the registry
 
 const char *bus_kind_name(enum bus_kind k)
@@ -24,64 +25,154 @@ const char *bus_kind_name(enum bus_kind k)
     return names[k];
 }
 
-// --- dialled sockets ---
+// --- sockets ---
+
+static struct bus_waker *waker_new(struct bus *b, uv_async_cb fn)
+{
+    struct bus_waker *w = mem_alloc(sizeof *w);
+    CHECK(uv_mutex_init(&w->lock) == 0);
+    w->wake = mem_alloc(sizeof *w->wake);
+    CHECK(uv_async_init(loop_uv(b->loop), w->wake, fn) == 0);
+    w->wake->data = b;
+    w->refs = 1;
+    return w;
+}
+
+static void wake(struct bus_waker *w)
+{
+    uv_mutex_lock(&w->lock);
+    if (w->wake)
+        uv_async_send(w->wake);
+    uv_mutex_unlock(&w->lock);
+}
+
+static void waker_release(struct bus_waker *w) // on the loop, like taking it
+{
+    if (--w->refs > 0)
+        return;
+    uv_mutex_destroy(&w->lock);
+    mem_free(w);
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    mem_free(handle);
+}
+
+static void waker_stop(struct bus_waker *w)
+{
+    uv_mutex_lock(&w->lock);
+    uv_close((uv_handle_t *)w->wake, free_handle);
+    w->wake = NULL;
+    uv_mutex_unlock(&w->lock);
+    waker_release(w);
+}
 
 static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 {
-    struct bus_out *o = arg; // on one of nng's threads
+    struct bus_socket *s = arg; // on one of nng's threads
     (void)pipe;
-    atomic_fetch_add(&o->pipes, ev == NNG_PIPE_EV_ADD_POST ? 1 : -1);
-    uv_async_send(o->wake);
+    if (ev == NNG_PIPE_EV_ADD_POST) {
+        atomic_fetch_add(&s->pipes, 1);
+    } else {
+        atomic_fetch_sub(&s->pipes, 1);
+        atomic_store(&s->dropped, true);
+    }
+    wake(s->waker);
 }
 
-bool bus_out_up(struct bus_out *o)
-{
-    return o->open && atomic_load(&o->pipes) > 0;
-}
-
+// Each kind of socket knows only some of these.
 static void tune(nng_socket s)
 {
-    (void)nng_setopt_int(s, NNG_OPT_SENDBUF, BUS_QUEUE); // each kind of socket has only some of these
+    (void)nng_setopt_int(s, NNG_OPT_SENDBUF, BUS_QUEUE);
     (void)nng_setopt_int(s, NNG_OPT_RECVBUF, BUS_QUEUE);
     (void)nng_setopt_ms(s, NNG_OPT_RECONNMINT, RECONNECT_MS);
     (void)nng_setopt_ms(s, NNG_OPT_RECONNMAXT, RECONNECT_MS);
     (void)nng_setopt_size(s, NNG_OPT_RECVMAXSZ, 16u * 1024u * 1024u);
 }
 
-int bus_out_open(struct bus_out *o, struct bus *b, int (*open)(nng_socket *), const char *url)
+static struct bus_socket *socket_new(struct bus *b, int (*open)(nng_socket *))
 {
-    if (o->open)
-        return OK;
-    if (open(&o->socket) != 0)
-        return ERR_IO;
-    o->open = true;
-    o->wake = b->wake;
-    atomic_store(&o->pipes, 0);
-    tune(o->socket);
-    (void)nng_pipe_notify(o->socket, NNG_PIPE_EV_ADD_POST, on_pipe, o);
-    (void)nng_pipe_notify(o->socket, NNG_PIPE_EV_REM_POST, on_pipe, o);
-    int err = nng_dial(o->socket, url, NULL, NNG_FLAG_NONBLOCK);
+    struct bus_socket *s = mem_alloc(sizeof *s);
+    CHECK(open(&s->socket) == 0); // it fails for want of memory or threads alone
+    s->waker = b->waker;
+    s->waker->refs++;
+    tune(s->socket);
+    CHECK(nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_POST, on_pipe, s) == 0);
+    CHECK(nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, on_pipe, s) == 0);
+    return s;
+}
+
+struct closing {
+    uv_work_t work;
+    struct bus_socket *first;
+    bool linger;
+};
+
+static void close_sockets(uv_work_t *work) // on a thread of libuv's
+{
+    struct closing *c = work->data;
+    if (c->linger)
+        uv_sleep(LINGER_MS); // what was sent last is still on its way through nng's threads, and it does not wait
+    for (struct bus_socket *s = c->first; s; s = s->next)
+        nng_close(s->socket);
+}
+
+static void sockets_closed(uv_work_t *work, int status)
+{
+    struct closing *c = work->data;
+    (void)status;
+    for (struct bus_socket *s = c->first, *next; s; s = next) {
+        next = s->next;
+        waker_release(s->waker);
+        mem_free(s);
+    }
+    mem_free(c);
+}
+
+static void close_later(struct bus *b, struct bus_socket *first, bool linger)
+{
+    if (!first)
+        return;
+    struct closing *c = mem_alloc(sizeof *c);
+    *c = (struct closing){.work.data = c, .first = first, .linger = linger};
+    CHECK(uv_queue_work(loop_uv(b->loop), &c->work, close_sockets, sockets_closed) == 0);
+}
+
+bool bus_up(const struct bus_socket *s)
+{
+    return s && atomic_load(&s->pipes) > 0;
+}
+
+static struct bus_socket *dial(struct bus *b, int (*open)(nng_socket *), const char *url)
+{
+    struct bus_socket *s = socket_new(b, open);
+    int err = nng_dial(s->socket, url, NULL, NNG_FLAG_NONBLOCK);
     if (err == 0)
-        return OK;
+        return s;
     LOG(WARN, EV("bus.dial"), KS("url", url), KS("why", nng_strerror(err)));
-    nng_close(o->socket);
-    o->open = false;
-    return ERR_IO;
+    close_later(b, s, false);
+    return NULL;
 }
 
-static void out_close(struct bus_out *o)
+void bus_dial_events(struct bus_peer *p)
 {
-    if (o->open)
-        nng_close(o->socket);
-    o->open = false;
+    if (!p->events)
+        p->events = dial(p->bus, nng_pub0_open, p->events_url);
 }
 
-int bus_send(struct bus_out *o, struct bytes head, struct bytes body)
+void bus_dial_commands(struct bus_peer *p)
+{
+    if (!p->commands)
+        p->commands = dial(p->bus, nng_push0_open, p->commands_url);
+}
+
+int bus_send(struct bus_socket *s, struct bytes head, struct bytes body)
 {
     nng_msg *m;
     CHECK(nng_msg_alloc(&m, 0) == 0);
     CHECK(nng_msg_append(m, head.p, head.n) == 0 && nng_msg_append(m, body.p, body.n) == 0);
-    if (nng_sendmsg(o->socket, m, NNG_FLAG_NONBLOCK) == 0)
+    if (nng_sendmsg(s->socket, m, NNG_FLAG_NONBLOCK) == 0)
         return OK;
     nng_msg_free(m);
     M.bus_refused++;
@@ -111,51 +202,89 @@ bool bus_has(const struct bus *b, enum bus_kind kind)
     return bus_peers_of(b, kind, &one, 1) > 0;
 }
 
+void bus_miss(struct bus *b, struct bytes name)
+{
+    static char mark;
+    if (b->missed.n < BUS_PEERS_MAX)
+        table_put(&b->missed, bytes_hash(name), &mark);
+}
+
+// Takes its sockets out, to be closed.
+static struct bus_socket *peer_sockets(struct bus_peer *p)
+{
+    struct bus_socket *first = p->events ? p->events : p->commands;
+    if (p->events)
+        p->events->next = p->commands;
+    p->events = p->commands = NULL;
+    return first;
+}
+
+static void peer_free(struct bus_peer *p)
+{
+    loop_unflush(p->bus->loop, &p->flush);
+    loop_unflush(p->bus->loop, &p->orders_flush);
+    buf_fini(&p->batch);
+    buf_fini(&p->orders);
+    mem_free(p);
+}
+
 static void peer_gone(struct bus *b, struct bus_peer *p, const char *why)
 {
-    bool told = b->watched[p->kind] && !b->stopped;
     table_remove(&b->peers, p->hash);
     mem_free(table_remove(&b->links, p->hash));
-    out_close(&p->events);
-    out_close(&p->commands);
-    loop_unflush(b->loop, &p->flush);
-    if (told && b->cfg.on_peer)
+    close_later(b, peer_sockets(p), false);
+    if (b->watched[p->kind] && b->cfg.on_peer)
         b->cfg.on_peer(b->cfg.ctx, p->kind, p->name, false);
-    if (!b->stopped)
-        bus_event_lost(b, why); // what it committed and did not get out stands in the logs
-    buf_fini(&p->batch);
-    mem_free(p);
+    bus_event_lost(b, why); // what it committed and did not get out stands in the logs
+    bus_command_peer_gone(b, p);
+    peer_free(p);
+}
+
+static int peer_named(struct bus_peer *p, const struct bus_node *node)
+{
+    if (bytes_copy(p->name, sizeof p->name, node->instance) != OK ||
+        bytes_copy(p->events_url, sizeof p->events_url, node->events_url) != OK ||
+        bytes_copy(p->commands_url, sizeof p->commands_url, node->commands_url) != OK)
+        return ERR_INVALID;
+    p->hash = bytes_hash(node->instance);
+    p->epoch = node->epoch;
+    return OK;
+}
+
+static void peer_new(struct bus *b, enum bus_kind kind, const struct bus_node *node)
+{
+    struct bus_peer *p = mem_alloc(sizeof *p);
+    p->bus = b;
+    p->kind = kind;
+    p->seen = true;
+    p->flush.fn = bus_event_flush;
+    p->orders_flush.fn = bus_command_flush;
+    p->link_epoch = ++b->last_link_epoch;
+    if (b->peers.n >= BUS_PEERS_MAX || peer_named(p, node) != OK) {
+        mem_free(p);
+        return;
+    }
+    table_put(&b->peers, p->hash, p);
+    if (table_remove(&b->missed, p->hash)) {
+        p->seq = 1; // its first beat tells it that something was there before
+        bus_dial_events(p);
+    }
+    if (b->watched[kind])
+        bus_dial_commands(p);
+    if (b->watched[kind] && b->cfg.on_peer)
+        b->cfg.on_peer(b->cfg.ctx, kind, p->name, true);
 }
 
 static void peer_here(struct bus *b, enum bus_kind kind, const struct bus_node *node)
 {
     struct bus_peer *p = bus_peer_named(b, node->instance);
-    if (p && p->epoch != node->epoch) {
+    if (p && p->epoch == node->epoch) {
+        p->seen = true;
+        return;
+    }
+    if (p)
         peer_gone(b, p, "a peer was started anew");
-        p = NULL;
-    }
-    if (p || table_get(&b->peers, bytes_hash(node->instance)) || b->peers.n >= BUS_PEERS_MAX) {
-        if (p)
-            p->seen = true;
-        return;
-    }
-    p = mem_alloc(sizeof *p);
-    *p = (struct bus_peer){
-        .bus = b, .kind = kind, .hash = bytes_hash(node->instance), .epoch = node->epoch, .seen = true};
-    p->flush.fn = bus_event_flush;
-    if (bytes_copy(p->name, sizeof p->name, node->instance) != OK ||
-        bytes_copy(p->events_url, sizeof p->events_url, node->events_url) != OK ||
-        bytes_copy(p->commands_url, sizeof p->commands_url, node->commands_url) != OK) {
-        mem_free(p);
-        return;
-    }
-    table_put(&b->peers, p->hash, p);
-    // Dialled at once: the first message should not have to wait for the connection.
-    (void)!bus_out_open(&p->events, b, nng_pub0_open, p->events_url);
-    if (b->watched[kind])
-        (void)!bus_out_open(&p->commands, b, nng_push0_open, p->commands_url);
-    if (b->watched[kind] && b->cfg.on_peer)
-        b->cfg.on_peer(b->cfg.ctx, kind, p->name, true);
+    peer_new(b, kind, node);
 }
 
 // --- registry ---
@@ -165,9 +294,11 @@ struct look { // at one kind, or at one instance of it
     enum bus_kind kind;
 };
 
-static void keep_all(struct bus *b, enum bus_kind kind)
+// Redis is away: nobody is gone for that.
+static void look_failed(struct bus *b, enum bus_kind kind)
 {
     struct bus_peer *p;
+    b->look_failed = true;
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
         if (p->kind == kind)
             p->seen = true;
@@ -181,8 +312,8 @@ static void look_done(struct bus *b)
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
         if (!p->seen)
             peer_gone(b, p, "a peer's lease ran out");
-    for (int k = 0; k < BUS_KINDS; k++)
-        b->read[k] = true;
+    b->read |= !b->look_failed;
+    b->look_failed = false;
 }
 
 static void on_node(void *ctx, const struct reply *r)
@@ -192,7 +323,7 @@ static void on_node(void *ctx, const struct reply *r)
     struct bytes blob = reply_text(r);
     mem_free(ctx);
     if (!reply_ok(r))
-        keep_all(look.b, look.kind); // Redis is away: nobody is gone for that
+        look_failed(look.b, look.kind);
     if (!look.b->stopped && blob.n > 0) {
         if (UNPACK(&look.b->arena, bus_node, blob, &node) == OK)
             peer_here(look.b, look.kind, &node);
@@ -216,7 +347,7 @@ static void on_kind(void *ctx, const struct reply *r)
     struct look look = *(struct look *)ctx;
     mem_free(ctx);
     if (!reply_ok(r))
-        keep_all(look.b, look.kind);
+        look_failed(look.b, look.kind);
     for (size_t i = 0; i < reply_n(r) && !look.b->stopped; i++)
         look_at(look.b, look.kind, reply_text(reply_at(r, i)));
     look_done(look.b);
@@ -268,7 +399,7 @@ static void on_renew(struct timer *t, uint64_t now)
     struct bus *b = container_of(t, struct bus, renew);
     (void)now;
     // Soon at first, so that a process that has just started is found and finds the others without delay.
-    loop_arm(b->loop, t, b->registered && b->read[0] ? b->cfg.lease_ms / 3 : 20);
+    loop_arm(b->loop, t, b->registered && b->read ? b->cfg.lease_ms / 3 : 20);
     register_self(b);
     bus_look(b);
 }
@@ -284,11 +415,11 @@ static void on_beat(struct timer *t, uint64_t now)
 
 // --- receiving ---
 
-static void drain(struct bus *b, nng_socket socket, void (*fn)(struct bus *b, struct bytes message))
+static void drain(struct bus *b, const struct bus_socket *s, void (*fn)(struct bus *b, struct bytes message))
 {
     nng_msg *m;
     for (uint32_t i = 0; i < RECV_TURN && !b->stopped; i++) {
-        if (nng_recvmsg(socket, &m, NNG_FLAG_NONBLOCK) != 0)
+        if (nng_recvmsg(s->socket, &m, NNG_FLAG_NONBLOCK) != 0)
             return;
         fn(b, (struct bytes){nng_msg_body(m), nng_msg_len(m)});
         nng_msg_free(m);
@@ -312,40 +443,37 @@ static void on_pull(uv_poll_t *poll, int status, int events)
         drain(b, b->pull, bus_command_message);
 }
 
-static void on_sub_pipe_lost(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+static void on_wake(uv_async_t *async)
 {
-    struct bus *b = arg; // on one of nng's threads
-    (void)pipe;
-    (void)ev;
-    atomic_store(&b->pipe_lost, true);
-    uv_async_send(b->wake);
-}
-
-static void on_wake(uv_async_t *wake)
-{
-    struct bus *b = wake->data;
+    struct bus *b = async->data;
     struct bus_peer *p;
+    bool look = false;
     if (b->stopped)
         return;
-    if (atomic_exchange(&b->pipe_lost, false)) {
+    if (atomic_exchange(&b->sub->dropped, false)) {
         bus_event_lost(b, "a publisher's pipe was dropped");
-        bus_look(b);
+        look = true;
     }
-    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
-        if (p->batch.n > 0 && bus_out_up(&p->events))
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
+        look |= p->events && atomic_exchange(&p->events->dropped, false);
+        look |= p->commands && atomic_exchange(&p->commands->dropped, false);
+        if (p->batch.n > 0 && bus_up(p->events))
             loop_flush(b->loop, &p->flush);
+    }
+    if (look)
+        bus_look(b);
     bus_command_links_changed(b);
 }
 
 // --- life ---
 
-static int listen_on(nng_socket s, const char *bind, const char *host, char *url, size_t size)
+static int listen_on(const struct bus_socket *s, const char *bind, const char *host, char *url, size_t size)
 {
     char address[300];
     nng_listener l;
     int port, err;
     snprintf(address, sizeof address, "tcp://%s:0", bind);
-    err = nng_listen(s, address, &l, 0);
+    err = nng_listen(s->socket, address, &l, 0);
     if (err == 0)
         err = nng_listener_get_int(l, NNG_OPT_TCP_BOUND_PORT, &port);
     if (err != 0) {
@@ -356,11 +484,11 @@ static int listen_on(nng_socket s, const char *bind, const char *host, char *url
     return OK;
 }
 
-static uv_poll_t *poll_on(struct bus *b, nng_socket s, uv_poll_cb fn)
+static uv_poll_t *poll_on(struct bus *b, const struct bus_socket *s, uv_poll_cb fn)
 {
     int fd;
     uv_poll_t *poll = mem_alloc(sizeof *poll);
-    CHECK(nng_getopt_int(s, NNG_OPT_RECVFD, &fd) == 0);
+    CHECK(nng_getopt_int(s->socket, NNG_OPT_RECVFD, &fd) == 0);
     CHECK(uv_poll_init(loop_uv(b->loop), poll, fd) == 0);
     poll->data = b;
     CHECK(uv_poll_start(poll, UV_READABLE, fn) == 0);
@@ -375,21 +503,19 @@ struct bus *bus_new(struct loop *l, struct store *s, struct bus_cfg cfg)
     b->cfg = cfg;
     CHECK(bytes_copy(b->instance, sizeof b->instance, bytes_of(cfg.instance)) == OK);
     randombytes_buf(&b->epoch, sizeof b->epoch);
-    CHECK(nng_sub0_open(&b->sub) == 0 && nng_pull0_open(&b->pull) == 0);
-    CHECK(nng_setopt(b->sub, NNG_OPT_SUB_SUBSCRIBE, "", 0) == 0); // whoever dials us means us
-    tune(b->sub);
-    tune(b->pull);
+    b->last_link_epoch = b->epoch;
+    b->waker = waker_new(b, on_wake);
+    b->sub = socket_new(b, nng_sub0_open);
+    b->pull = socket_new(b, nng_pull0_open);
+    CHECK(nng_setopt(b->sub->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0) == 0); // whoever dials us means us
     if (listen_on(b->sub, cfg.bind, cfg.host, b->events_url, sizeof b->events_url) != OK ||
         listen_on(b->pull, cfg.bind, cfg.host, b->commands_url, sizeof b->commands_url) != OK) {
-        nng_close(b->sub);
-        nng_close(b->pull);
+        b->sub->next = b->pull;
+        close_later(b, b->sub, false);
+        waker_stop(b->waker);
         mem_free(b);
         return NULL;
     }
-    b->wake = mem_alloc(sizeof *b->wake);
-    CHECK(uv_async_init(loop_uv(l), b->wake, on_wake) == 0);
-    b->wake->data = b;
-    (void)nng_pipe_notify(b->sub, NNG_PIPE_EV_REM_POST, on_sub_pipe_lost, b);
     b->sub_poll = poll_on(b, b->sub, on_sub);
     b->pull_poll = poll_on(b, b->pull, on_pull);
     b->loss.fn = bus_event_loss_flush;
@@ -412,15 +538,25 @@ void bus_watch(struct bus *b, enum bus_kind kind)
 
 bool bus_ready(const struct bus *b)
 {
-    for (int k = 0; k < BUS_KINDS; k++)
-        if (!b->read[k])
-            return false;
-    return b->registered && !b->stopped;
+    return b->registered && b->read && !b->stopped;
 }
 
-static void free_handle(uv_handle_t *handle)
+static void stop_sockets(struct bus *b)
 {
-    mem_free(handle);
+    struct bus_peer *p;
+    struct bus_socket *all = b->sub;
+    b->sub->next = b->pull;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
+        struct bus_socket *of_peer = peer_sockets(p);
+        if (of_peer) {
+            (of_peer->next ? of_peer->next : of_peer)->next = all;
+            all = of_peer;
+        }
+        table_remove(&b->peers, p->hash);
+        peer_free(p);
+    }
+    close_later(b, all, true);
+    b->sub = b->pull = NULL;
 }
 
 void bus_stop(struct bus *b)
@@ -429,24 +565,21 @@ void bus_stop(struct bus *b)
     const char *kind = bus_kind_name(b->cfg.kind);
     if (b->stopped)
         return;
-    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
         bus_event_flush(&p->flush);
+        bus_command_flush(&p->orders_flush);
+    }
     b->stopped = true;
     store_cmd(b->store, NULL, NULL, "DEL bus:%s:%s", kind, b->instance);
     store_cmd(b->store, NULL, NULL, "ZREM bus:%s %s", kind, b->instance);
     loop_cancel(b->loop, &b->renew);
     loop_cancel(b->loop, &b->beat);
     loop_unflush(b->loop, &b->loss);
-    uv_poll_stop(b->sub_poll);
-    uv_poll_stop(b->pull_poll);
     uv_close((uv_handle_t *)b->sub_poll, free_handle);
     uv_close((uv_handle_t *)b->pull_poll, free_handle);
-    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
-        peer_gone(b, p, "");
-    nng_close(b->sub);
-    nng_close(b->pull);
-    uv_close((uv_handle_t *)b->wake, free_handle); // nng's threads have no socket left to tell of
     bus_command_stop(b);
+    stop_sockets(b);
+    waker_stop(b->waker);
 }
 
 void bus_free(struct bus *b)
@@ -456,6 +589,7 @@ void bus_free(struct bus *b)
         mem_free(l);
     table_fini(&b->links);
     table_fini(&b->peers);
+    table_fini(&b->missed);
     arena_fini(&b->arena);
     mem_free(b);
 }

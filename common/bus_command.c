@@ -10,15 +10,17 @@
 #define TRIES_PER_INSTANCE 2u // unanswered ones, then somebody else is asked
 #define KEPT_MS 30000u
 #define KEPT_MAX 65536u
+#define KEPT_BYTES_MAX (64u * 1024u * 1024u)
 #define BODY_MAX (4u * 1024u * 1024u)
 
 struct bus_pending {
+    struct bus_pending *same; // asked with the same id before this one
     struct bus *b;
     uint64_t id, key, deadline; // deadline: of this loop's clock
     enum bus_kind kind;
     uint32_t tries; // at the instance `at`
     uint64_t at, avoid;
-    bool queued; // nng has taken it for `at` since the last repeat
+    bool queued; // on its way to `at` since the last repeat
     struct timer repeat;
     struct buf message;
     bus_answer_fn fn;
@@ -44,11 +46,25 @@ uint64_t bus_new_id(struct bus *b)
 
 // --- asking ---
 
+static void unlist(struct bus_pending *p)
+{
+    struct bus_pending *first = table_get(&p->b->pending, p->id), *before = first;
+    if (first != p) {
+        while (before->same != p)
+            before = before->same;
+        before->same = p->same;
+    } else if (p->same) {
+        table_put(&p->b->pending, p->id, p->same);
+    } else {
+        table_remove(&p->b->pending, p->id);
+    }
+}
+
 static void pending_done(struct bus_pending *p, const struct answer *a)
 {
     bus_answer_fn fn = p->fn;
     void *ctx = p->ctx;
-    table_remove(&p->b->pending, p->id);
+    unlist(p);
     loop_cancel(p->b->loop, &p->repeat);
     buf_fini(&p->message);
     mem_free(p);
@@ -73,11 +89,26 @@ static void send_to_one(struct bus_pending *p)
         p->at = peer->hash;
         p->tries = 0;
     }
-    if (!bus_out_up(&peer->commands)) {
+    bus_dial_commands(peer);
+    if (!bus_up(peer->commands)) {
         bus_look(p->b);
         return; // on_wake sends it as soon as the link is up
     }
-    p->queued = bus_send(&peer->commands, buf_bytes(&p->message), BYTES_NONE) == OK;
+    p->queued = true;
+    buf_add(&peer->orders, p->message.p, p->message.n);
+    if (peer->orders.n >= BUS_BATCH_MAX)
+        bus_command_flush(&peer->orders_flush);
+    else
+        loop_flush(p->b->loop, &peer->orders_flush);
+}
+
+// What a turn has for one instance goes out together. What cannot is repeated.
+void bus_command_flush(struct loop_flush *f)
+{
+    struct bus_peer *p = container_of(f, struct bus_peer, orders_flush);
+    if (p->orders.n > 0 && bus_up(p->commands))
+        (void)!bus_send(p->commands, buf_bytes(&p->orders), BYTES_NONE);
+    buf_fini(&p->orders);
 }
 
 static void on_repeat(struct timer *t, uint64_t now)
@@ -102,9 +133,10 @@ uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id,
     struct bus_pending *p = mem_alloc(sizeof *p);
     uint64_t now = loop_now(b->loop);
     *p = (struct bus_pending){.b = b, .id = id, .key = key, .kind = to, .fn = fn, .ctx = ctx};
+    CHECK(b->watched[to]);
     while (p->id == 0 || (id == 0 && table_get(&b->pending, p->id)))
         p->id = bus_new_id(b);
-    CHECK_ID(!table_get(&b->pending, p->id), p->id);
+    p->same = table_get(&b->pending, p->id);
     p->deadline = now + timeout_ms;
     p->repeat.fire = on_repeat;
     PACK(&p->message, command,
@@ -129,17 +161,31 @@ void bus_forget(struct bus *b, uint64_t id)
 
 void bus_command_answered(struct bus *b, const struct answer *a)
 {
-    struct bus_pending *p = table_get(&b->pending, a->id);
-    if (p) // else: the answer to a repeat, or one that came too late
+    struct bus_pending *p, *next = table_get(&b->pending, a->id);
+    while ((p = next)) { // none: the answer to a repeat, or one that came too late
+        next = p->same;
         pending_done(p, a);
+    }
 }
 
 void bus_command_links_changed(struct bus *b)
 {
     struct bus_pending *p;
     for (uint32_t i = 0; (p = table_next(&b->pending, &i, NULL)) != NULL;)
-        if (!p->queued)
-            send_to_one(p);
+        for (; p; p = p->same)
+            if (!p->queued)
+                send_to_one(p);
+}
+
+// What was asked of it is asked of somebody else.
+void bus_command_peer_gone(struct bus *b, const struct bus_peer *gone)
+{
+    struct bus_pending *p;
+    for (uint32_t i = 0; (p = table_next(&b->pending, &i, NULL)) != NULL;)
+        for (; p; p = p->same)
+            if (p->at == gone->hash)
+                p->queued = false;
+    bus_command_links_changed(b);
 }
 
 // --- answering ---
@@ -157,6 +203,7 @@ static void forget_oldest(struct bus *b)
 {
     struct bus_kept *k = b->oldest;
     b->oldest = k->next;
+    b->kept_bytes -= k->n;
     if (!b->oldest)
         b->newest = &b->oldest;
     if (table_get(&b->kept, k->id) == k)
@@ -169,16 +216,26 @@ void bus_command_forget_old(struct bus *b)
     uint64_t now = loop_now(b->loop);
     while (b->oldest && now - b->oldest->at > KEPT_MS)
         forget_oldest(b);
+    // Repeats of these are refused by their deadline: whoever works on them still may go on.
+    struct bus_from *from;
+    uint64_t unix_ms = loop_unix_ms(b->loop);
+    for (uint32_t i = 0; (from = table_next(&b->running, &i, NULL)) != NULL;) {
+        if (from->deadline + KEPT_MS > unix_ms)
+            continue;
+        LOG(WARN, EV("bus.unanswered"), KU("command", from->command), KS("from", from->instance));
+        mem_free(table_remove(&b->running, from->command));
+    }
 }
 
 static void keep_answer(struct bus *b, uint64_t id, int64_t err, struct bytes body)
 {
-    if (b->kept.n >= KEPT_MAX)
+    while (b->oldest && (b->kept.n >= KEPT_MAX || b->kept_bytes + body.n > KEPT_BYTES_MAX))
         forget_oldest(b);
     struct bus_kept *k = mem_alloc(sizeof *k + body.n);
     *k = (struct bus_kept){.id = id, .at = loop_now(b->loop), .err = err, .n = body.n};
     if (body.n > 0)
         memcpy(k + 1, body.p, body.n);
+    b->kept_bytes += body.n;
     *b->newest = k;
     b->newest = &k->next;
     table_put(&b->kept, id, k);
@@ -225,20 +282,27 @@ static bool known(struct bus *b, const struct command *c)
     return true;
 }
 
-void bus_command_message(struct bus *b, struct bytes message)
+static int take_one(struct bus *b, struct bytes *message)
 {
     struct msg head, m;
-    if (msg_take(&b->arena, &message, &head) != OK || !MSG_IS(&head, command) ||
-        msg_take(&b->arena, &message, &m) != OK || message.n > 0) {
+    if (msg_take(&b->arena, message, &head) != OK || !MSG_IS(&head, command) || msg_take(&b->arena, message, &m) != OK)
+        return ERR_INVALID;
+    const struct command *c = head.v;
+    M.bus_received++;
+    if (c->id != 0 && c->deadline >= loop_unix_ms(b->loop) && !known(b, c)) // else: its sender has given up
+        take(b, c, &m);
+    return OK;
+}
+
+void bus_command_message(struct bus *b, struct bytes message)
+{
+    do {
+        if (take_one(b, &message) == OK)
+            continue;
         M.bus_invalid++;
         LOG_PEER(WARN, EV("bus.invalid"), KS("what", "a command"));
         return;
-    }
-    const struct command *c = head.v;
-    M.bus_received++;
-    if (c->id == 0 || c->deadline < loop_unix_ms(b->loop) || known(b, c))
-        return; // too late: its sender has given up
-    take(b, c, &m);
+    } while (message.n > 0 && !b->stopped);
 }
 
 void bus_command_stop(struct bus *b)

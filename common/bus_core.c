@@ -30,11 +30,12 @@ size_t bus_pick(const uint64_t *names, size_t n, uint64_t key, uint64_t not )
 enum bus_heard bus_link_heard(struct bus_link *l, uint64_t epoch, uint64_t seq, bool beat, uint64_t now)
 {
     uint64_t last = l->epoch == epoch ? l->seq : 0; // a new epoch starts anew
+    bool anew = l->epoch && l->epoch != epoch;      // and how the one before it ended nobody knows
     l->heard_at = now;
     l->silent = false;
     if (l->epoch == epoch && !beat && seq <= last)
         return BUS_HEARD_OLD;
-    bool lost = beat ? seq > last : seq != last + 1;
+    bool lost = anew || (beat ? seq > last : seq != last + 1);
     l->epoch = epoch;
     l->seq = seq > last ? seq : last;
     return lost ? BUS_HEARD_LOST : BUS_HEARD_OK;

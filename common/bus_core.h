@@ -9,7 +9,7 @@ size_t bus_pick(const uint64_t *names, size_t n, uint64_t key, uint64_t not );
 
 // The receiving end of one publisher's link.
 struct bus_link {
-    uint64_t epoch, seq; // of the publisher, and of its last batch
+    uint64_t epoch, seq; // of the publisher's link to us (0: not heard yet), and of its last batch
     uint64_t heard_at;   // ms
     bool silent;         // its silence has been told already
 };

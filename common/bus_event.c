@@ -7,9 +7,9 @@
 
 // --- out ---
 
-static struct bytes head_of(struct buf *out, const struct bus *b, uint64_t seq, bool beat)
+static struct bytes head_of(struct buf *out, const struct bus_peer *p, bool beat)
 {
-    PACK(out, bus_head, (&(struct bus_head){bytes_of(b->instance), b->epoch, seq, beat}));
+    PACK(out, bus_head, (&(struct bus_head){bytes_of(p->bus->instance), p->link_epoch, p->seq, beat}));
     return buf_bytes(out);
 }
 
@@ -17,10 +17,11 @@ void bus_event_flush(struct loop_flush *f)
 {
     struct bus_peer *p = container_of(f, struct bus_peer, flush);
     struct buf head = {0};
-    if (p->batch.n == 0 || !bus_out_up(&p->events))
+    if (p->batch.n == 0 || !bus_up(p->events))
         return; // it stays queued until the link is up
     // A batch that cannot be queued still takes its number: the receiver sees the gap and reads the logs.
-    (void)!bus_send(&p->events, head_of(&head, p->bus, ++p->seq, false), buf_bytes(&p->batch));
+    p->seq++;
+    (void)!bus_send(p->events, head_of(&head, p, false), buf_bytes(&p->batch));
     p->sent_at = loop_now(p->bus->loop);
     M.bus_batches_sent++;
     buf_reset(&p->batch);
@@ -29,6 +30,7 @@ void bus_event_flush(struct loop_flush *f)
 
 void bus_event_queue(struct bus_peer *p, struct bytes encoded)
 {
+    bus_dial_events(p); // only to whom there is something to say
     if (p->batch.n + encoded.n > BUS_UNSENT_MAX) {
         buf_reset(&p->batch);
         p->seq++; // lost, and visibly so
@@ -45,8 +47,10 @@ void bus_event_queue(struct bus_peer *p, struct bytes encoded)
 int bus_publish(struct bus *b, const char *instance, struct bytes encoded)
 {
     struct bus_peer *p = bus_peer_named(b, bytes_of(instance));
-    if (!p || b->stopped)
+    if (!p || b->stopped) {
+        bus_miss(b, bytes_of(instance));
         return ERR_MISSING;
+    }
     bus_event_queue(p, encoded);
     return OK;
 }
@@ -66,9 +70,9 @@ void bus_event_beats(struct bus *b)
     uint64_t now = loop_now(b->loop);
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
         struct buf head = {0};
-        if (!bus_out_up(&p->events) || p->batch.n > 0 || now - p->sent_at < BUS_BEAT_MS)
+        if (!bus_up(p->events) || p->batch.n > 0 || now - p->sent_at < BUS_BEAT_MS)
             continue;
-        (void)!bus_send(&p->events, head_of(&head, b, p->seq, true), BYTES_NONE);
+        (void)!bus_send(p->events, head_of(&head, p, true), BYTES_NONE);
         p->sent_at = now;
         buf_fini(&head);
     }
@@ -176,8 +180,10 @@ static void on_unknown_score(void *ctx, const struct reply *r)
     char key[RECORD_KEY_MAX];
     mem_free(ctx);
     // Not even in the registry any more: it has been gone for many leases. (One that is back listens anew.)
-    if (r && reply_kind(r) == REPLY_NIL && !u.b->stopped)
+    if (r && reply_kind(r) == REPLY_NIL && !u.b->stopped) {
         store_cmd(u.b->store, NULL, NULL, "SREM %s %s", record_key(key, u.ref, "gw"), u.instance);
+        table_remove(&u.b->missed, bytes_hash(bytes_of(u.instance)));
+    }
 }
 
 static void listener_unknown(struct bus *b, ref r, struct bytes instance)
@@ -188,7 +194,8 @@ static void listener_unknown(struct bus *b, ref r, struct bytes instance)
         mem_free(u);
         return;
     }
-    bus_look(b); // if it is new it finds out by our first beat that it has missed something
+    bus_look(b);
+    bus_miss(b, instance); // if it is new it finds out by our first beat that it has missed something
     store_cmd(b->store, on_unknown_score, u, "ZSCORE bus:gateway %s", u->instance);
 }
 

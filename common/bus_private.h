@@ -13,12 +13,21 @@
 #define BUS_UNSENT_MAX (4u * 1024u * 1024u) // held for a link that is not up yet; more is lost, visibly
 #define BUS_QUEUE 8192                      // messages in nng's own queues, its maximum
 
-// A dialled socket. nng tells of pipes on its own threads: they touch `pipes` and wake the loop, nothing else.
-struct bus_out {
+// How nng's threads wake the loop. It outlives the bus when a socket is still being closed.
+struct bus_waker {
+    uv_mutex_t lock;
+    uv_async_t *wake; // NULL: the bus has stopped
+    uint32_t refs;
+};
+
+// A socket, and what becomes of its pipes. nng tells of them on its own threads, which touch the two atomics and wake
+// the loop, nothing else. It is closed on a thread too, because nng waits for its own: it is freed after that.
+struct bus_socket {
     nng_socket socket;
-    bool open;
     atomic_int pipes;
-    uv_async_t *wake;
+    atomic_bool dropped; // a pipe went, and nobody has looked yet
+    struct bus_waker *waker;
+    struct bus_socket *next; // to be closed with this one
 };
 
 struct bus_peer { // an instance that others have in the registry
@@ -28,11 +37,14 @@ struct bus_peer { // an instance that others have in the registry
     uint64_t hash; // of the name, its key in the table
     char events_url[257], commands_url[257];
     uint64_t epoch;
-    bool seen; // in the registry at the last look
-    struct bus_out events, commands;
+    bool seen;                            // in the registry at the last look
+    struct bus_socket *events, *commands; // NULL: not dialled
     struct loop_flush flush;
-    struct buf batch; // what this turn has for it
+    struct buf batch;    // events that this turn has for it
+    uint64_t link_epoch; // of this link to it: its numbers begin at 1
     uint64_t seq, sent_at;
+    struct loop_flush orders_flush;
+    struct buf orders; // commands that this turn has for it
 };
 
 struct bus_pending; // bus_command.c
@@ -44,15 +56,17 @@ struct bus {
     struct bus_cfg cfg;
     char instance[48], events_url[256], commands_url[256];
     uint64_t epoch;
-    nng_socket sub, pull;
+    struct bus_socket *sub, *pull;
     uv_poll_t *sub_poll, *pull_poll;
-    uv_async_t *wake;
-    atomic_bool pipe_lost; // of the SUB socket
-    bool stopped, registered, own_known;
-    bool watched[BUS_KINDS], read[BUS_KINDS];
-    uint32_t looking;   // registry replies still to come
-    struct table peers; // by hash of the name
-    struct table links; // struct bus_link by hash of the publisher's name
+    struct bus_waker *waker;
+    uint64_t last_link_epoch;
+    bool stopped, registered, own_known, read;
+    bool watched[BUS_KINDS];
+    uint32_t looking;    // registry replies still to come
+    bool look_failed;    // one of them was none
+    struct table peers;  // by hash of the name
+    struct table missed; // hashes of instances that something was for before they were known
+    struct table links;  // struct bus_link by hash of the publisher's name
     struct timer renew, beat;
     struct loop_flush loss;
     const char *loss_why;
@@ -62,13 +76,16 @@ struct bus {
     struct table running; // struct bus_from by id: taken, not answered yet
     struct table kept;    // struct bus_kept by id: answered
     struct bus_kept *oldest, **newest;
+    uint64_t kept_bytes;
 };
 
 // bus.c
 struct bus_peer *bus_peer_named(const struct bus *b, struct bytes name); // NULL when unknown
-bool bus_out_up(struct bus_out *o);
-MUST_USE int bus_out_open(struct bus_out *o, struct bus *b, int (*open)(nng_socket *), const char *url);
-MUST_USE int bus_send(struct bus_out *o, struct bytes head, struct bytes body);
+void bus_miss(struct bus *b, struct bytes name); // something for it is lost: once it is known it will be told
+bool bus_up(const struct bus_socket *s);         // it is dialled, and somebody is there
+void bus_dial_events(struct bus_peer *p);
+void bus_dial_commands(struct bus_peer *p);
+MUST_USE int bus_send(struct bus_socket *s, struct bytes head, struct bytes body);
 void bus_look(struct bus *b); // at the registry, soon
 size_t bus_peers_of(const struct bus *b, enum bus_kind kind, uint64_t *hashes, size_t max);
 #define BUS_PEERS_MAX 1024u
@@ -85,5 +102,7 @@ void bus_event_queue(struct bus_peer *p, struct bytes encoded);
 void bus_command_message(struct bus *b, struct bytes message);
 void bus_command_answered(struct bus *b, const struct answer *a);
 void bus_command_links_changed(struct bus *b); // a link came up: what waits for it goes out now
+void bus_command_peer_gone(struct bus *b, const struct bus_peer *p);
+void bus_command_flush(struct loop_flush *f);
 void bus_command_forget_old(struct bus *b);
 void bus_command_stop(struct bus *b);

@@ -309,6 +309,89 @@ TEST(events_come_in_order_and_without_a_sign_of_loss)
     room_close(&r);
 }
 
+TEST(a_subscriber_that_was_lost_sight_of_hears_everything_that_comes_after)
+{
+    struct room r;
+    struct desk owner, gateway;
+    room_open(&r);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    UNTIL(r.loop, bus_has(owner.bus, BUS_GATEWAY));
+    for (uint64_t version = 1; version <= 3; version++) {
+        publish(&owner, "gateway-1", version);
+        UNTIL(r.loop, gateway.events == version);
+    }
+    uint32_t ups = owner.ups;
+    UNTIL(r.loop, (store_cmd(owner.store, NULL, NULL, "DEL bus:gateway:gateway-1"), owner.downs == 1));
+    UNTIL(r.loop, owner.ups > ups && gateway.losses > 0);
+    publish(&owner, "gateway-1", 4); // the first one on a new link: not to be taken for one that was heard before
+    UNTIL(r.loop, gateway.events == 4);
+    desk_close(&owner);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
+TEST(who_was_not_known_when_something_was_for_him_is_told)
+{
+    struct room r;
+    struct desk owner, gateway;
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    CHECK_EQ(bus_publish(owner.bus, "gateway-1", BYTES("x")), ERR_MISSING);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, gateway.losses == 1);
+    CHECK_EQ(gateway.events, 0);
+    desk_close(&owner);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
+TEST(commands_of_one_turn_travel_together)
+{
+    struct room r;
+    struct desk asker, owner;
+    static struct asked k[500];
+    uint32_t answers = 0;
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, bus_has(asker.bus, BUS_MESSAGE));
+    uint64_t batches = M.bus_batches_sent;
+    for (size_t i = 0; i < countof(k); i++)
+        ask(&asker, &k[i], i + 1, 15000);
+    for (size_t i = 0; i < countof(k); i++)
+        UNTIL(r.loop, k[i].answers == 1);
+    for (size_t i = 0; i < countof(k); i++)
+        answers += k[i].answers == 1 && !k[i].timed_out;
+    CHECK_EQ(answers, countof(k));
+    CHECK_EQ(owner.commands, countof(k));
+    CHECK_TRUE(M.bus_batches_sent - batches < 50); // and so do their answers
+    desk_close(&asker);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+TEST(two_that_ask_with_one_id_are_both_answered)
+{
+    struct room r;
+    struct desk asker, owner;
+    struct asked one = {0}, two = {0};
+    const struct release v = {.place = 1};
+    const struct msg m = {&schema_release, &v};
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, bus_has(asker.bus, BUS_MESSAGE));
+    CHECK_EQ(bus_command(asker.bus, BUS_MESSAGE, 1, 4711, &m, 15000, on_answer, &one), 4711);
+    CHECK_EQ(bus_command(asker.bus, BUS_MESSAGE, 1, 4711, &m, 15000, on_answer, &two), 4711);
+    UNTIL(r.loop, one.answers == 1 && two.answers == 1);
+    CHECK_TRUE(!one.timed_out && !two.timed_out);
+    CHECK_EQ(owner.commands, 1);
+    desk_close(&asker);
+    desk_close(&owner);
+    room_close(&r);
+}
+
 static void say_batch(nng_socket s, uint64_t seq, bool beat, uint64_t version)
 {
     struct buf b = {0};

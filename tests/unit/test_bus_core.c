@@ -55,12 +55,14 @@ TEST(a_gap_a_telling_beat_and_a_late_start_are_loss)
     CHECK_EQ(bus_link_heard(&late, 7, 3, true, 0), BUS_HEARD_LOST);
 }
 
-TEST(a_publisher_that_was_started_anew_counts_anew)
+TEST(a_link_that_was_made_anew_counts_anew_and_is_a_sign_of_loss)
 {
     struct bus_link l = {0};
-    CHECK_EQ(bus_link_heard(&l, 7, 1, false, 0), BUS_HEARD_OK);
-    CHECK_EQ(bus_link_heard(&l, 8, 1, false, 0), BUS_HEARD_OK);
-    CHECK_EQ(bus_link_heard(&l, 9, 2, false, 0), BUS_HEARD_LOST);
+    CHECK_EQ(bus_link_heard(&l, 7, 5, false, 0), BUS_HEARD_LOST);
+    CHECK_EQ(bus_link_heard(&l, 8, 1, false, 0), BUS_HEARD_LOST); // how the one before it ended is not known
+    CHECK_EQ(bus_link_heard(&l, 8, 2, false, 0), BUS_HEARD_OK);
+    CHECK_EQ(bus_link_heard(&l, 9, 0, true, 0), BUS_HEARD_LOST);
+    CHECK_EQ(bus_link_heard(&l, 9, 1, false, 0), BUS_HEARD_OK);
 }
 
 TEST(silence_is_told_once)
