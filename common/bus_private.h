@@ -1,5 +1,5 @@
-// bus_private: what the three files of the bus share: bus.c (registry, peers, sockets), bus_event.c (links of batches),
-// bus_command.c (commands and their answers). Nobody else includes this.
+// bus_private: what the files of the bus share: bus.c (registry, peers, sockets), bus_event.c (links of batches),
+// bus_commit.c (commits that publish), bus_command.c (commands and their answers). Nobody else includes this.
 #pragma once
 #include "bus.h"
 #include "bus_core.h"
