@@ -210,6 +210,8 @@ static struct flow_step left(struct flow *f, const struct flow_result *r)
 {
     if (r->err != OK || r->applied) // applied: he has sat down again since, and his location says so
         return done(f, r->err);
+    if (r->epoch != f->location.epoch) // another session of his has claimed the place anew and is about to sit down
+        return done(f, OK);
     return settle(f, (struct location){.epoch = f->location.epoch});
 }
 

@@ -47,6 +47,7 @@ struct flow_result {
     bool bot, over;         // READ_USER
     bool applied;           // MAY_JOIN, PLACE: before. PLACE: only when the core, too, had something left to do
     bool sits;              // MAY_JOIN
+    uint64_t epoch;         // PLACE with LEAVE, OK: of the seat that went
     bool recipient, listed; // LOOK
     struct location location;
 };

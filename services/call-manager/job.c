@@ -151,7 +151,8 @@ static void load_users(struct job *j, void (*then)(struct job *j))
 
 // --- commits ---
 
-static void commit(struct job *j, ref r, uint64_t expected, const struct call_out *out, commit_fn fn)
+static void commit(struct job *j, ref r, uint64_t expected, struct bytes answer, const struct call_out *out,
+                   commit_fn fn)
 {
     if (j->m->closed) {
         next(j, ERR_IO);
@@ -161,6 +162,7 @@ static void commit(struct job *j, ref r, uint64_t expected, const struct call_ou
         .ref = r,
         .expected = expected,
         .command = j->step.command,
+        .answer = answer,
         .entry = message_entry(&j->scratch, r, expected + 1, j->now, out->events, out->n_events),
         .changes = out->changes,
         .n_changes = out->n_changes,
@@ -238,6 +240,14 @@ static void on_place_committed(void *ctx, const struct commit_result *r)
     next(j, r->err == ERR_STATE ? OK : r->err);
 }
 
+// What is kept of a command: the epoch of the seat that it took away.
+static struct bytes place_answer(struct job *j)
+{
+    const struct call_seat *s = call_seat_of(&j->before, j->step.in.user);
+    j->result.epoch = j->step.in.kind == CALL_IN_LEAVE && s ? s->epoch : 0;
+    return arena_printf(&j->scratch, "%llu", (unsigned long long)j->result.epoch);
+}
+
 static void write_place(struct job *j)
 {
     struct user_set users = {j->n_users, j->users};
@@ -247,23 +257,24 @@ static void write_place(struct job *j)
         timers_want(j->m, ref_place(j->after.channel), deadline);
     if (j->step.in.kind == CALL_IN_JOIN)
         timers_note_gateway(j->m, j->step.in.gateway, j->after.channel, j->version + 1);
-    commit(j, ref_place(j->after.channel), j->version, &j->out, on_place_committed);
+    commit(j, ref_place(j->after.channel), j->version, place_answer(j), &j->out, on_place_committed);
 }
 
 // The core refused. A repeated command is refused because it was applied the first time: then that counts.
 static void on_applied_before(void *ctx, const struct reply *r)
 {
     struct job *j = ctx;
-    if (!reply_ok(r))
-        next(j, ERR_IO);
-    else
-        next(j, reply_int(r) == 1 ? OK : j->result.err);
+    struct bytes kept = reply_text(r); // <version>:<answer>
+    const char *answer = kept.n > 0 ? memchr(kept.p, ':', kept.n) : NULL;
+    if (answer && bytes_u64((struct bytes){answer + 1, kept.n - (size_t)(answer + 1 - kept.p)}, &j->result.epoch) != OK)
+        j->result.epoch = 0;
+    next(j, !reply_ok(r) ? ERR_IO : kept.n > 0 ? OK : j->result.err);
 }
 
 static void ask_applied(struct job *j, store_fn fn)
 {
     char key[RECORD_KEY_MAX];
-    store_cmd(store_of(j), fn, j, "EXISTS %s", record_command_key(key, ref_place(j->step.id), j->step.command));
+    store_cmd(store_of(j), fn, j, "GET %s", record_command_key(key, ref_place(j->step.id), j->step.command));
 }
 
 static void refused(struct job *j, int err)
@@ -332,7 +343,7 @@ static void on_place(void *ctx, const struct reply *r)
 static void on_may_applied(void *ctx, const struct reply *r)
 {
     struct job *j = ctx;
-    j->result.applied = reply_int(r) == 1;
+    j->result.applied = reply_kind(r) == REPLY_TEXT;
     arrived(j, reply_ok(r) ? OK : ERR_IO);
 }
 
@@ -428,7 +439,7 @@ static void locate(struct job *j)
     j->out.n_changes = 1;
     j->out.changes[0] = (struct change){CHANGE_HSET, "s", BYTES("voice"), arena_copy(&j->scratch, buf_bytes(&blob))};
     buf_fini(&blob);
-    commit(j, r, j->user_version, &j->out, on_located);
+    commit(j, r, j->user_version, BYTES_NONE, &j->out, on_located);
 }
 
 // --- FLOW_LOOK, FLOW_WELCOME and FLOW_FAREWELL ---
@@ -480,7 +491,7 @@ static void write_record(struct job *j)
         call_welcome(&j->scratch, &j->chan, &j->after, user, j->version, j->last, users, &j->out);
     else
         call_farewell(&j->scratch, &j->chan, user, j->last, users, &j->out);
-    commit(j, ref_user(user), j->user_version, &j->out, on_record_written);
+    commit(j, ref_user(user), j->user_version, BYTES_NONE, &j->out, on_record_written);
 }
 
 // --- the flow's steps ---

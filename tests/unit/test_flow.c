@@ -29,6 +29,11 @@ static struct flow_step sits(struct flow *f) // the answer to MAY_JOIN
     return flow_next(f, &(struct flow_result){.err = OK, .sits = true});
 }
 
+static struct flow_step left(struct flow *f, uint64_t epoch) // a seat of that epoch
+{
+    return flow_next(f, &(struct flow_result){.err = OK, .epoch = epoch});
+}
+
 static struct flow_step applied(struct flow *f)
 {
     return flow_next(f, &(struct flow_result){.err = OK, .applied = true});
@@ -303,12 +308,13 @@ TEST(leaving_clears_the_location_only_when_the_seat_was_his)
     struct flow_step s = read(&f, (struct location){.place = AWAY, .epoch = 4});
     CHECK_STEP(s, FLOW_PLACE, AWAY, 1000);
     CHECK_STR(s.in.session, "s");
-    struct flow other = f, again = f;
+    struct flow other = f, again = f, claimed_since = f;
     s = went(&other, ERR_STATE);
     CHECK_DONE(s, ERR_STATE);
     CHECK_EQ(flow_answer(s.err), OK);
-    CHECK_DONE(applied(&again), OK); // and he has sat down again since
-    s = went(&f, OK);
+    CHECK_DONE(applied(&again), OK);         // and he has sat down again since
+    CHECK_DONE(left(&claimed_since, 3), OK); // the location is about another session, which has not sat down yet
+    s = left(&f, 4);
     CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
     CHECK_EQ(s.location.place, 0);
     CHECK_EQ(s.location.epoch, 4);
@@ -335,7 +341,7 @@ TEST(leaving_in_the_middle_of_a_move_leaves_both_places)
     flow_start(&f);
     CHECK_STALE(read(&f, (struct location){.place = HOME, .epoch = 5, .leaving = AWAY}), AWAY, 5);
     CHECK_STEP(went(&f, OK), FLOW_PLACE, HOME, 1000);
-    struct flow_step s = went(&f, OK);
+    struct flow_step s = left(&f, 5);
     CHECK_STEP(s, FLOW_LOCATE, ADA, 0);
     CHECK_EQ(s.location.leaving, 0);
 }
