@@ -410,6 +410,7 @@ static void on_beat(struct timer *t, uint64_t now)
     (void)now;
     loop_arm(b->loop, t, BUS_BEAT_MS / 2);
     bus_event_beats(b);
+    bus_commit_doubts(b);
     bus_command_forget_old(b);
 }
 
@@ -577,6 +578,7 @@ void bus_stop(struct bus *b)
     loop_unflush(b->loop, &b->loss);
     uv_close((uv_handle_t *)b->sub_poll, free_handle);
     uv_close((uv_handle_t *)b->pull_poll, free_handle);
+    bus_commit_stop(b);
     bus_command_stop(b);
     stop_sockets(b);
     waker_stop(b->waker);

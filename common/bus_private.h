@@ -49,6 +49,7 @@ struct bus_peer { // an instance that others have in the registry
 
 struct bus_pending; // bus_command.c
 struct bus_kept;
+struct bus_doubt; // bus_commit.c
 
 struct bus {
     struct loop *loop;
@@ -71,6 +72,8 @@ struct bus {
     struct loop_flush loss;
     const char *loss_why;
     struct arena arena; // of the message being handled
+    struct bus_doubt *doubts;
+    uint32_t n_doubts;
     // Commands.
     struct table pending; // struct bus_pending by id
     struct table running; // struct bus_from by id: taken, not answered yet
@@ -97,6 +100,10 @@ void bus_event_flush(struct loop_flush *f);
 void bus_event_lost(struct bus *b, const char *why);
 void bus_event_loss_flush(struct loop_flush *f);
 void bus_event_queue(struct bus_peer *p, struct bytes encoded);
+
+// bus_commit.c
+void bus_commit_doubts(struct bus *b); // from time to time
+void bus_commit_stop(struct bus *b);
 
 // bus_command.c
 void bus_command_message(struct bus *b, struct bytes message);

@@ -425,6 +425,47 @@ TEST(a_swallowed_batch_is_told_by_the_next_one_and_a_lost_tail_by_a_beat)
     room_close(&r);
 }
 
+static void on_commit(void *ctx, const struct commit_result *r)
+{
+    *(int *)ctx = r->err;
+}
+
+// A commit of `version`: through a bus, or past it, as when its sender dies before it has told anybody.
+static int commit(struct desk *d, bool through, uint64_t command, uint64_t version)
+{
+    struct buf b = {0};
+    int err = 1;
+    PACK(&b, place_event, (&(struct place_event){.ref = 1, .version = version}));
+    const struct commit c = {.ref = 1, .expected = version - 1, .command = command, .entry = buf_bytes(&b)};
+    if (through)
+        bus_commit(d->bus, &c, on_commit, &err);
+    else
+        record_commit(d->store, &c, on_commit, &err);
+    UNTIL(d->loop, err != 1);
+    buf_fini(&b);
+    return err;
+}
+
+TEST(a_commit_that_was_found_applied_is_told_again)
+{
+    struct room r;
+    struct desk gateway, owner;
+    room_open(&r);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    UNTIL(r.loop, bus_has(owner.bus, BUS_GATEWAY));
+    store_cmd(owner.store, NULL, NULL, "SADD {1}:gw gateway-1");
+    CHECK_EQ(commit(&owner, true, 7, 1), OK);
+    UNTIL(r.loop, gateway.events == 1);
+    CHECK_EQ(commit(&owner, false, 8, 2), OK);
+    CHECK_EQ(commit(&owner, true, 8, 3), ERR_STATE); // the repeat
+    UNTIL(r.loop, gateway.events == 2);
+    CHECK_EQ(gateway.last, 2);
+    desk_close(&owner);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
 TEST(an_instance_that_goes_is_noticed_and_one_that_is_stopped_too_long_learns_of_it)
 {
     struct room r;
