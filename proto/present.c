@@ -170,13 +170,6 @@ static struct bytes ongoing_rings(struct arena *a, const struct call_rec *c)
     return keep(a, &out);
 }
 
-static struct bytes as_text(struct arena *a, const struct schema *s, const void *v)
-{
-    struct buf out = {0};
-    schema_json(&out, s, v);
-    return keep(a, &out);
-}
-
 struct bytes present_call_create(struct arena *a, uint64_t channel, const struct call_rec *c)
 {
     struct j_call_voice_state *states = arena_take(a, c->members.n * sizeof *states);
@@ -195,7 +188,7 @@ struct bytes present_call_create(struct arena *a, uint64_t channel, const struct
                                     .ringing = rung_users(a, c),
                                     .ongoing_rings = ongoing_rings(a, c),
                                     .voice_states = {c->members.n, states}};
-    return as_text(a, &schema_j_call_create, &j);
+    return schema_text(a, &schema_j_call_create, &j);
 }
 
 struct bytes present_call_update(struct arena *a, uint64_t channel, const struct call_rec *c)
@@ -205,5 +198,5 @@ struct bytes present_call_update(struct arena *a, uint64_t channel, const struct
                                     .region = c->region,
                                     .ringing = rung_users(a, c),
                                     .ongoing_rings = ongoing_rings(a, c)};
-    return as_text(a, &schema_j_call_update, &j);
+    return schema_text(a, &schema_j_call_update, &j);
 }

@@ -114,6 +114,7 @@ const struct schema *schema_by_tag(uint32_t tag); // NULL when unknown
 // msgpack. Packing cannot fail; it CHECKs what would not decode again (a list over its max is our own bug).
 void schema_pack(struct buf *out, const struct schema *s, const void *v);
 #define PACK(out, type, v) schema_pack((out), &schema_##type, (const struct type *){(v)})
+struct bytes schema_packed(struct arena *a, const struct schema *s, const void *v); // the same, kept in the arena
 // Decodes exactly one value of `s` that fills all of `in`. *out is zeroed first and borrows from `in` and `a`.
 // ERR_INVALID: wrong tag, wrong types, over a bound, cut short, invalid UTF-8 in a text, or bytes behind it.
 MUST_USE int schema_unpack(struct arena *a, const struct schema *s, struct bytes in, void *out);
@@ -132,6 +133,7 @@ MUST_USE int msg_take(struct arena *a, struct bytes *in, struct msg *out);
 
 // JSON out: appends one object.
 void schema_json(struct buf *out, const struct schema *s, const void *v);
+struct bytes schema_text(struct arena *a, const struct schema *s, const void *v); // the same, kept in the arena
 #define JSON(out, type, v) schema_json((out), &schema_##type, (const struct type *){(v)})
 // Pieces for what is built by hand.
 void json_text(struct buf *out, struct bytes text); // quoted and escaped

@@ -190,3 +190,12 @@ void schema_json(struct buf *out, const struct schema *s, const void *v)
     }
     buf_char(out, '}');
 }
+
+struct bytes schema_text(struct arena *a, const struct schema *s, const void *v)
+{
+    struct buf out = {0};
+    schema_json(&out, s, v);
+    struct bytes kept = arena_copy(a, buf_bytes(&out));
+    buf_fini(&out);
+    return kept;
+}

@@ -134,6 +134,15 @@ void schema_pack(struct buf *out, const struct schema *s, const void *v)
     pack_value(&pk, s, v);
 }
 
+struct bytes schema_packed(struct arena *a, const struct schema *s, const void *v)
+{
+    struct buf out = {0};
+    schema_pack(&out, s, v);
+    struct bytes kept = arena_copy(a, buf_bytes(&out));
+    buf_fini(&out);
+    return kept;
+}
+
 static int take_value(struct arena *a, const struct schema *s, struct wire *w, char *out, uint32_t depth);
 
 static int take_ids(struct arena *a, struct wire *w, const struct field *f, struct ids *out)

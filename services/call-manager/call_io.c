@@ -180,8 +180,6 @@ static void on_assigned(void *ctx, const struct answer *answer)
     struct arena a = {0};
     struct assigned to;
     if (answer && answer->err == OK && UNPACK(&a, assigned, answer->body, &to) == OK) {
-        M.assignments += to.endpoint.n > 0;
-        M.assignments_refused += to.endpoint.n == 0;
         const struct flow flow = {.kind = FLOW_STEP,
                                   .place = k->place,
                                   .in = {.kind = CALL_IN_ASSIGNED,

@@ -119,24 +119,6 @@ static struct call_rec record_now(struct arena *a, const struct call_place *p)
     return record_of(a, p, &now);
 }
 
-static struct bytes packed(struct arena *a, const struct schema *s, const void *v)
-{
-    struct buf b = {0};
-    schema_pack(&b, s, v);
-    struct bytes out = arena_copy(a, buf_bytes(&b));
-    buf_fini(&b);
-    return out;
-}
-
-static struct bytes json(struct arena *a, const struct schema *s, const void *v)
-{
-    struct buf b = {0};
-    schema_json(&b, s, v);
-    struct bytes out = arena_copy(a, buf_bytes(&b));
-    buf_fini(&b);
-    return out;
-}
-
 static struct event *add_event(struct call_out *out, const char *name, struct bytes body)
 {
     CHECK(out->n_events < CALL_EVENTS_MAX);
@@ -193,7 +175,7 @@ static void write_voice_state(const struct writer *w, const struct call_fx *fx)
                                     .self_deaf = fx->self_deaf,
                                     .self_mute = fx->self_mute,
                                     .self_video = fx->self_video};
-    add_event(w->out, "VOICE_STATE_UPDATE", json(w->a, &schema_j_voice_state, &v));
+    add_event(w->out, "VOICE_STATE_UPDATE", schema_text(w->a, &schema_j_voice_state, &v));
 }
 
 static void write_voice_server(const struct writer *w, const struct call_fx *fx)
@@ -201,7 +183,7 @@ static void write_voice_server(const struct writer *w, const struct call_fx *fx)
     const struct j_voice_server v = {.token = bytes_of(fx->token),
                                      .endpoint = fx->endpoint[0] ? bytes_of(fx->endpoint) : BYTES_NONE,
                                      .channel_id = w->after->channel};
-    struct event *e = add_event(w->out, "VOICE_SERVER_UPDATE", json(w->a, &schema_j_voice_server, &v));
+    struct event *e = add_event(w->out, "VOICE_SERVER_UPDATE", schema_text(w->a, &schema_j_voice_server, &v));
     e->to = 2;
     e->user = fx->user;
     e->session = bytes_of(fx->session);
@@ -213,7 +195,7 @@ static void write_recipient(const struct writer *w, const struct call_fx *fx)
     const struct j_recipient r = {.channel_id = w->after->channel, .user = &user};
     bool added = fx->kind == CALL_FX_RECIPIENT_ADD;
     add_event(w->out, added ? "CHANNEL_RECIPIENT_ADD" : "CHANNEL_RECIPIENT_REMOVE",
-              json(w->a, &schema_j_recipient, &r));
+              schema_text(w->a, &schema_j_recipient, &r));
     if (added)
         return;
     struct event *stop = add_event(w->out, "", BYTES_NONE); // nothing that follows in this place is for him
@@ -253,7 +235,7 @@ static void write_effect(const struct writer *w, const struct call_fx *fx)
         add_event(w->out, "CALL_UPDATE", present_call_update(w->a, w->after->channel, &rec));
         break;
     case CALL_FX_CALL_DELETE:
-        add_event(w->out, "CALL_DELETE", json(w->a, &schema_j_call_delete, &gone));
+        add_event(w->out, "CALL_DELETE", schema_text(w->a, &schema_j_call_delete, &gone));
         break;
     case CALL_FX_VOICE_STATE:
         write_voice_state(w, fx);
@@ -284,12 +266,12 @@ void call_write(struct arena *a, const struct channel *chan, const struct call_p
         write_effect(&w, &fxs->v[i]);
     struct call_rec now = record_now(a, after);
     if (after->id != 0)
-        add_change(out, CHANGE_HSET, "s", BYTES("call"), packed(a, &schema_call_rec, &now));
+        add_change(out, CHANGE_HSET, "s", BYTES("call"), schema_packed(a, &schema_call_rec, &now));
     else if (before->id != 0)
         add_change(out, CHANGE_HDEL, "s", BYTES("call"), BYTES_NONE);
     struct channel c = channel_now(chan, after);
     if (before->n_recipients != after->n_recipients || before->owner != after->owner)
-        add_change(out, CHANGE_HSET, "s", BYTES("chan"), packed(a, &schema_channel, &c));
+        add_change(out, CHANGE_HSET, "s", BYTES("chan"), schema_packed(a, &schema_channel, &c));
 }
 
 void call_welcome(struct arena *a, const struct channel *chan, const struct call_place *p, uint64_t user,

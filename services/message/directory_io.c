@@ -91,11 +91,7 @@ struct change relation_change(struct job *j, const char *suffix, uint64_t target
 
 struct change row_change(struct job *j, const char *suffix, struct bytes name, const struct schema *s, const void *v)
 {
-    struct buf row = {0};
-    schema_pack(&row, s, v);
-    struct change c = {CHANGE_HSET, suffix, name, arena_copy(&j->arena, buf_bytes(&row))};
-    buf_fini(&row);
-    return c;
+    return (struct change){CHANGE_HSET, suffix, name, schema_packed(&j->arena, s, v)};
 }
 
 const struct value *name_read(struct job *j, struct bytes key)

@@ -22,28 +22,10 @@ struct bytes message_index(struct arena *a, uint64_t id)
     return arena_printf(a, "%020" PRIu64, id);
 }
 
-static struct bytes packed(struct arena *a, const struct schema *s, const void *v)
-{
-    struct buf out = {0};
-    schema_pack(&out, s, v);
-    struct bytes kept = arena_copy(a, buf_bytes(&out));
-    buf_fini(&out);
-    return kept;
-}
-
-static struct bytes json(struct arena *a, const struct schema *s, const void *v)
-{
-    struct buf out = {0};
-    schema_json(&out, s, v);
-    struct bytes kept = arena_copy(a, buf_bytes(&out));
-    buf_fini(&out);
-    return kept;
-}
-
 uint32_t message_added(struct arena *a, const struct message_rec *m, uint64_t last, struct change *out)
 {
     struct bytes field = message_field(a, m->id);
-    out[0] = (struct change){CHANGE_HSET, "m", field, packed(a, &schema_message_rec, m)};
+    out[0] = (struct change){CHANGE_HSET, "m", field, schema_packed(a, &schema_message_rec, m)};
     out[1] = (struct change){CHANGE_ZADD, "mi", message_index(a, m->id), BYTES_NONE};
     if (m->id <= last) // two clocks a little apart: the newest id stays the last one
         return 2;
@@ -53,7 +35,7 @@ uint32_t message_added(struct arena *a, const struct message_rec *m, uint64_t la
 
 uint32_t message_changed(struct arena *a, const struct message_rec *m, struct change *out)
 {
-    out[0] = (struct change){CHANGE_HSET, "m", message_field(a, m->id), packed(a, &schema_message_rec, m)};
+    out[0] = (struct change){CHANGE_HSET, "m", message_field(a, m->id), schema_packed(a, &schema_message_rec, m)};
     return 1;
 }
 
@@ -79,20 +61,21 @@ struct event message_updated_event(struct arena *a, const struct message_rec *m,
 struct event message_deleted_event(struct arena *a, uint64_t id, uint64_t channel)
 {
     const struct j_message_delete j = {.id = id, .channel_id = channel};
-    return (struct event){.name = BYTES("MESSAGE_DELETE"), .body = json(a, &schema_j_message_delete, &j)};
+    return (struct event){.name = BYTES("MESSAGE_DELETE"), .body = schema_text(a, &schema_j_message_delete, &j)};
 }
 
 struct event message_typing_event(struct arena *a, uint64_t user, uint64_t channel, uint64_t now)
 {
     const struct j_typing j = {.channel_id = channel, .user_id = user, .timestamp = now / 1000};
-    return (struct event){.name = BYTES("TYPING_START"), .to = 3, .user = user, .body = json(a, &schema_j_typing, &j)};
+    return (struct event){
+        .name = BYTES("TYPING_START"), .to = 3, .user = user, .body = schema_text(a, &schema_j_typing, &j)};
 }
 
 struct event message_ack_event(struct arena *a, uint64_t user, const struct read_state *rs)
 {
     const struct j_message_ack j = {.version = rs->version, .message_id = rs->last_message_id, .channel_id = rs->id};
     return (struct event){
-        .name = BYTES("MESSAGE_ACK"), .to = 1, .user = user, .body = json(a, &schema_j_message_ack, &j)};
+        .name = BYTES("MESSAGE_ACK"), .to = 1, .user = user, .body = schema_text(a, &schema_j_message_ack, &j)};
 }
 
 struct bytes message_entry(struct arena *a, ref r, uint64_t version, uint64_t now, const struct event *v, uint32_t n)
@@ -100,7 +83,7 @@ struct bytes message_entry(struct arena *a, ref r, uint64_t version, uint64_t no
     struct place_event e = {.ref = r, .version = version, .at = now};
     e.events.n = n;
     e.events.v = v;
-    return packed(a, &schema_place_event, &e);
+    return schema_packed(a, &schema_place_event, &e);
 }
 
 struct message_rec message_call(struct arena *a, uint64_t id, uint64_t author, struct ids recipients,
