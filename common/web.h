@@ -1,8 +1,8 @@
-// web: HTTP and websockets on one port, by libwebsockets (known to web.c alone). Shell: it frames, bounds and times
-// out; what a request means is its user's business. Connections and requests are named by ids: a late answer to one
-// that is gone does nothing.
-// Bounds that a peer meets here: header size, body size, frame size, time to finish a request or an upgrade, send
-// queue in bytes. permessage-deflate is never negotiated (some client libraries offer it and cannot read it).
+// web: HTTP and websockets on one port. Sockets and TLS are libwebsockets' (known to web*.c alone), heads and frames
+// are read by http_head and ws_frame. Shell: it frames, bounds and times out; what a request means is its user's
+// business. Connections and requests are named by ids: a late answer to one that is gone does nothing. Bounds that a
+// peer meets here: header size, body size, frame size, time to finish a request or an upgrade, send queue in bytes.
+// permessage-deflate is never negotiated (some client libraries offer it and cannot read it).
 #pragma once
 #include "bytes.h"
 #include "loop.h"
@@ -11,9 +11,9 @@ struct web;
 
 struct web_request {
     uint64_t id;
-    const char *method;                                     // "GET", …
-    struct bytes path;                                      // percent-decoded, without the query; starts with /
-    struct bytes query;                                     // raw
+    const char *method; // "GET", …
+    struct bytes path;  // percent-decoded but for %2F, without the query; starts with /
+    struct bytes query; // raw
     struct bytes authorization, content_type, host, origin; // headers; empty when absent
     struct bytes body;
     const char *address; // of the peer
