@@ -245,6 +245,15 @@ static int gateway_lost(struct call_place *p, const struct call_in *in, uint64_t
     return out->n > 0 ? OK : ERR_STATE;
 }
 
+static int moved(struct call_place *p, const struct call_in *in)
+{
+    struct call_seat *s = seat_of(p, in->user);
+    if (!s || strcmp(s->session, in->session) != 0 || strcmp(s->gateway, in->gateway) == 0)
+        return ERR_STATE;
+    PUT(s->gateway, in->gateway);
+    return OK;
+}
+
 static int ring(struct call_place *p, const struct call_in *in, const struct call_rules *rules, uint64_t now,
                 struct call_fxs *out)
 {
@@ -482,6 +491,8 @@ int call_step(struct call_place *p, const struct call_in *in, const struct call_
         return server_free(p, now, out);
     case CALL_IN_GATEWAY_LOST:
         return gateway_lost(p, in, now, out);
+    case CALL_IN_MOVED:
+        return moved(p, in);
     case CALL_IN_TICK:
         return tick(p, now, out);
     case CALL_IN_KINDS:

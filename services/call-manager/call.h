@@ -62,6 +62,7 @@ enum call_in_kind {
     CALL_IN_SERVER_LOST,  // `node` is gone
     CALL_IN_SERVER_FREE,  // some node has room again
     CALL_IN_GATEWAY_LOST, // the sessions of `gateway` are over
+    CALL_IN_MOVED,        // user's `session` is held by `gateway` now
     CALL_IN_TICK,         // something may be due
     CALL_IN_KINDS
 };
@@ -69,7 +70,7 @@ enum call_in_kind {
 struct call_in {
     enum call_in_kind kind;
     uint64_t user;
-    const char *session, *gateway; // never NULL where they are read: JOIN both, LEAVE and ASSIGNED session
+    const char *session, *gateway; // never NULL where they are read: JOIN and MOVED both, LEAVE and ASSIGNED session
     uint64_t epoch;                // JOIN: of the new seat; LEAVE with session "": seats older than this go
     bool stays;                    // JOIN: only if his session has the seat already, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;

@@ -67,6 +67,16 @@ static int end_flow(struct arena *a, const struct session_end *e, struct flow *f
     return is_name(e->session) ? OK : ERR_INVALID;
 }
 
+static int moved_flow(struct arena *a, const struct session_moved *v, struct flow *f)
+{
+    *f = (struct flow){.kind = FLOW_MOVED, .user = v->user};
+    f->in = (struct call_in){.kind = CALL_IN_MOVED,
+                             .user = v->user,
+                             .session = arena_text(a, v->session),
+                             .gateway = arena_text(a, v->gateway)};
+    return is_name(v->session) && is_name(v->gateway) ? OK : ERR_INVALID;
+}
+
 static int step_flow(uint64_t place, struct call_in in, const struct ids *targets, struct flow *f)
 {
     *f = (struct flow){.kind = FLOW_STEP, .place = place, .in = in};
@@ -99,6 +109,8 @@ static int flow_of(struct manager *m, struct arena *a, const struct msg *msg, st
         return voice_flow(m, a, v, f);
     case TAG_session_end:
         return end_flow(a, v, f);
+    case TAG_session_moved:
+        return moved_flow(a, v, f);
     case TAG_call_ring: {
         const struct call_ring *r = v;
         struct call_in in = {.kind = CALL_IN_RING, .user = r->user, .everybody = r->all};

@@ -248,6 +248,17 @@ static struct flow_step leave_next(struct flow *f, const struct flow_result *r)
     return done(f, ERR_STATE);
 }
 
+// --- MOVED ---
+
+static struct flow_step moved_next(struct flow *f, const struct flow_result *r)
+{
+    if (f->at != FLOW_AT_READ || r->err != OK)
+        return done(f, r->err);
+    if (r->location.place == 0)
+        return done(f, ERR_STATE);
+    return main_step(f, r->location.place);
+}
+
 // --- SETTLE ---
 
 static struct flow_step settle_next(struct flow *f, const struct flow_result *r)
@@ -325,6 +336,7 @@ struct flow_step flow_start(struct flow *f)
     switch (f->kind) {
     case FLOW_JOIN:
     case FLOW_LEAVE:
+    case FLOW_MOVED:
     case FLOW_SETTLE:
         return read_user(f);
     case FLOW_OVER:
@@ -349,6 +361,8 @@ struct flow_step flow_next(struct flow *f, const struct flow_result *r)
     case FLOW_LEAVE:
     case FLOW_OVER:
         return leave_next(f, r);
+    case FLOW_MOVED:
+        return moved_next(f, r);
     case FLOW_STEP:
         return done(f, r->err);
     case FLOW_ADD:

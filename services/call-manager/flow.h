@@ -12,6 +12,7 @@ enum flow_kind {
     FLOW_JOIN,   // in: JOIN
     FLOW_LEAVE,  // in: LEAVE with a session
     FLOW_OVER,   // the same, and the session never comes back: a JOIN of its that is still on its way must not stay
+    FLOW_MOVED,  // in: MOVED, wherever the user is
     FLOW_STEP,   // in: anything that concerns one place alone
     FLOW_ADD,    // in: ADD; then the channel enters the user's own record
     FLOW_REMOVE, // in: REMOVE; then it goes out of it

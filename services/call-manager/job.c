@@ -255,7 +255,7 @@ static void write_place(struct job *j)
     call_write(&j->scratch, &j->chan, &j->before, &j->after, &j->fxs, j->last, users, &j->out);
     if (deadline)
         timers_want(j->m, ref_place(j->after.channel), deadline);
-    if (j->step.in.kind == CALL_IN_JOIN)
+    if (j->step.in.kind == CALL_IN_JOIN || j->step.in.kind == CALL_IN_MOVED)
         timers_note_gateway(j->m, j->step.in.gateway, j->after.channel, j->version + 1);
     commit(j, ref_place(j->after.channel), j->version, place_answer(j), &j->out, on_place_committed);
 }

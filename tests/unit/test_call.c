@@ -51,6 +51,11 @@ static struct call_in leave(uint64_t user, const char *session)
     return (struct call_in){.kind = CALL_IN_LEAVE, .user = user, .session = session};
 }
 
+static struct call_in moved(uint64_t user, const char *session, const char *gateway)
+{
+    return (struct call_in){.kind = CALL_IN_MOVED, .user = user, .session = session, .gateway = gateway};
+}
+
 static struct call_in target(enum call_in_kind kind, uint64_t user, uint64_t who)
 {
     return (struct call_in){.kind = kind,
@@ -408,6 +413,15 @@ TEST(a_lost_gateway_takes_its_sessions_along)
     CHECK_STR(told(), "-MdR");
 }
 
+TEST(a_session_that_moved_is_not_lost_with_its_old_gateway)
+{
+    struct call_place p = started(true);
+    CHECK_EQ(step(&p, moved(ADA, "s-ada", "gw-2")), OK);
+    CHECK_STR(told(), "");
+    CHECK_EQ(step(&p, (struct call_in){.kind = CALL_IN_GATEWAY_LOST, .gateway = "gw-1"}), ERR_STATE);
+    CHECK_EQ(step(&p, (struct call_in){.kind = CALL_IN_GATEWAY_LOST, .gateway = "gw-2"}), OK);
+}
+
 TEST(groups_gain_and_lose_recipients_during_a_call)
 {
     struct call_place p = both();
@@ -503,6 +517,10 @@ TEST(every_refused_pair_says_why_and_changes_nothing)
         {{.kind = CALL_IN_SERVER_LOST, .node = ""}, {unknown, missing, no, no}},
         {{.kind = CALL_IN_SERVER_FREE}, {unknown, missing, no, no}},
         {{.kind = CALL_IN_GATEWAY_LOST, .gateway = "gw-7"}, {unknown, no, no, no}},
+        {moved(ADA, "s-ada", "gw-1"), {unknown, no, no, no}},
+        {moved(ADA, "s-ada", "gw-7"), {unknown, no, none, none}},
+        {moved(ADA, "s-other", "gw-7"), {unknown, no, no, no}},
+        {moved(CLEO, "s-cleo", "gw-7"), {unknown, no, no, no}},
         {{.kind = CALL_IN_TICK}, {unknown, no, no, no}},
     };
     for (size_t i = 0; i < countof(rows); i++)

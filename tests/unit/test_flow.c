@@ -356,6 +356,22 @@ TEST(the_end_of_a_session_is_noted_before_anybody_looks_where_it_is)
     CHECK_STEP(read(&f, (struct location){.place = HOME, .epoch = 5}), FLOW_PLACE, HOME, 1000);
 }
 
+TEST(a_session_on_another_gateway_is_noted_where_its_user_is)
+{
+    struct flow f = flow_of(FLOW_MOVED);
+    f.in.kind = CALL_IN_MOVED;
+    CHECK_STEP(flow_start(&f), FLOW_READ_USER, ADA, 0);
+    struct flow nowhere = f, unknown = f;
+    struct flow_step s = read(&f, (struct location){.place = AWAY, .epoch = 4});
+    CHECK_STEP(s, FLOW_PLACE, AWAY, 1000);
+    CHECK_EQ(s.in.kind, CALL_IN_MOVED);
+    struct flow nothing = f;
+    CHECK_DONE(went(&f, OK), OK);
+    CHECK_DONE(went(&nothing, ERR_STATE), ERR_STATE);
+    CHECK_DONE(read(&nowhere, (struct location){.epoch = 4}), ERR_STATE);
+    CHECK_DONE(went(&unknown, API_UNKNOWN_USER), API_UNKNOWN_USER);
+}
+
 TEST(a_timer_row_finishes_an_unfinished_move)
 {
     struct flow f = flow_of(FLOW_SETTLE);
