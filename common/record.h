@@ -97,3 +97,4 @@ const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command
 //   FCALL sb_claim 1 zset now until limit     members due by now (LIST); nobody else is given them before `until`
 //   FCALL sb_settle 1 zset member until next  unless it was given another time since: due again at next, empty: gone
 extern const char record_functions[];
+extern const char session_functions[]; // the same for `switchboard_sessions`: see session_functions.c

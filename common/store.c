@@ -423,7 +423,9 @@ static void on_connect(const redisAsyncContext *ac, int status)
         greet(s, 2, (struct bytes[]){BYTES("AUTH"), bytes_of(s->to.password)});
     if (s->to.db)
         greet(s, 2, (struct bytes[]){BYTES("SELECT"), bytes_of(db)});
-    greet(s, 4, (struct bytes[]){BYTES("FUNCTION"), BYTES("LOAD"), BYTES("REPLACE"), bytes_of(record_functions)});
+    static const char *const libraries[] = {record_functions, session_functions};
+    for (size_t i = 0; i < countof(libraries); i++)
+        greet(s, 4, (struct bytes[]){BYTES("FUNCTION"), BYTES("LOAD"), BYTES("REPLACE"), bytes_of(libraries[i])});
 }
 
 static void on_disconnect(const redisAsyncContext *ac, int status)
