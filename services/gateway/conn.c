@@ -2,6 +2,9 @@
 #include "conns.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#define WAITING_MAX (64u * 1024u) // of a client that resumes; four of the longest frames
 
 static struct client *client_get(const struct gateway *g, uint64_t conn)
 {
@@ -91,6 +94,14 @@ static void identify(struct live *l, const struct op *op)
     live_step(l, &in);
 }
 
+static void resume(struct live *l, const struct op *op)
+{
+    struct session_in in = {.kind = SESSION_IN_RESUME, .op = op};
+    if (!op->malformed && system_auth(l->g, op->resume.token, &in.user, &in.issued_ms) != OK)
+        in.user = 0;
+    live_step(l, &in);
+}
+
 static void take(struct live *l, const struct op *op)
 {
     switch (op->kind) {
@@ -101,7 +112,7 @@ static void take(struct live *l, const struct op *op)
         identify(l, op);
         break;
     case OP_RESUME:
-        live_resume(l, op);
+        resume(l, op);
         break;
     case OP_VOICE:
         live_step(l, &(struct session_in){.kind = SESSION_IN_VOICE, .op = op});
@@ -122,19 +133,51 @@ static void take(struct live *l, const struct op *op)
     }
 }
 
-void conns_message(void *ctx, uint64_t conn, struct bytes payload, bool binary)
+static void hold_back(struct gateway *g, uint64_t conn, struct live *l, struct bytes payload)
 {
-    struct gateway *g = ctx;
+    struct buf *b = &client_get(g, conn)->waiting;
+    if (b->n + sizeof payload.n + payload.n > WAITING_MAX) {
+        live_step(l, &(struct session_in){.kind = SESSION_IN_BROKEN, .code = 4008});
+        return;
+    }
+    buf_add(b, &payload.n, sizeof payload.n);
+    buf_add(b, payload.p, payload.n);
+}
+
+static void take_frame(struct gateway *g, uint64_t conn, struct bytes payload)
+{
     struct live *l = live_of(g, conn);
     struct op op;
-    (void)binary; // some libraries send their JSON so
-    M.client_frames++;
     if (!l)
         return;
     ops_read(&g->conns->arena, payload, &op);
-    take(l, &op);
+    if (session_waits(&l->s) && op.kind != OP_BEAT)
+        hold_back(g, conn, l, payload);
+    else
+        take(l, &op);
     ops_done(&op);
     arena_reset(&g->conns->arena);
+}
+
+void conns_message(void *ctx, uint64_t conn, struct bytes payload, bool binary)
+{
+    (void)binary; // some libraries send their JSON so
+    M.client_frames++;
+    take_frame(ctx, conn, payload);
+}
+
+void client_go_on(struct gateway *g, uint64_t conn)
+{
+    struct client *c = client_get(g, conn);
+    struct buf frames = c ? c->waiting : (struct buf){0};
+    if (c)
+        c->waiting = (struct buf){0};
+    for (size_t at = 0, n; at < frames.n; at += n) { // one of them may make the others wait again
+        memcpy(&n, frames.p + at, sizeof n);
+        at += sizeof n;
+        take_frame(g, conn, (struct bytes){frames.p + at, n});
+    }
+    buf_fini(&frames);
 }
 
 void conns_too_large(void *ctx, uint64_t conn)
@@ -165,6 +208,7 @@ void conns_close(void *ctx, uint64_t conn, uint16_t code)
         return;
     LOG_PEER(DEBUG, EV("conn.closed"), KU("conn", conn), KU("code", code));
     squeeze_free(c->squeeze);
+    buf_fini(&c->waiting);
     mem_free(c);
     if (l)
         live_step(l, &(struct session_in){.kind = SESSION_IN_LOST, .code = code});
@@ -181,6 +225,7 @@ void conns_start(struct gateway *g)
         .replay_events = (uint32_t)g->cfg.replay_events,
         .replay_bytes = g->cfg.replay_bytes,
     };
+    ledger_start(g);
 }
 
 void conns_stop(struct gateway *g)
@@ -206,7 +251,7 @@ bool conns_idle(const struct gateway *g)
 
 void conns_dump(const struct gateway *g, struct buf *out)
 {
-    static const char *const names[] = {"hello", "loading", "live", "detached", "gone"};
+    static const char *const names[] = {"hello", "loading", "taking", "live", "detached", "gone"};
     uint32_t n[SESSION_STATES] = {0};
     struct live *l;
     for (uint32_t i = 0; (l = table_next(&g->conns->sessions, &i, NULL)) != NULL;)

@@ -1,7 +1,9 @@
 // conns: what the gateway's own shells share: connections and sessions (conn.c, session_io.c), records listened to
-// (fanout.c), tokens and regions (system.c), records read (load.c). The HTTP half knows only gateway.h.
+// (fanout.c), what of sessions is in the store (ledger_io.c), tokens and regions (system.c), records read (load.c). The
+// HTTP half knows only gateway.h.
 #pragma once
 #include "gateway.h"
+#include "ledger.h"
 #include "session.h"
 #include "squeeze.h"
 #include "subs.h"
@@ -12,6 +14,7 @@ struct client {              // one open websocket
     uint64_t id;             // of the web's
     uint64_t session;        // key; 0: none any more, it is closing
     struct squeeze *squeeze; // NULL: plain
+    struct buf waiting;      // frames for after its resume; each behind its length
 };
 
 struct voice_call;
@@ -19,18 +22,27 @@ struct live { // one session and what the shell keeps for it
     struct gateway *g;
     struct session s;
     struct timer timer;
+    struct ledger ledger;       // from READY on
+    bool queued;                // for the writes of this turn
+    uint64_t renew_at;          // by then the store must hear of it
+    struct timer moved;         // until its last gateway's commands are too old to be carried out
     struct voice_call *voice;   // its voice command under way, else NULL
     const struct world *loaded; // while its READY is being made
 };
 
 struct conns {
+    struct gateway *g;
     struct table clients;  // connection → client; owns
     struct table sessions; // key → live; owns
     struct session_rules rules;
     struct arena arena; // of one frame
     struct buf text;    // of one READY, of one compressed message
     struct buf squeezed;
-    uint32_t ending; // session_end commands without an answer
+    struct keys writes;      // sessions that have something to be written …
+    struct loop_flush flush; // … this turn
+    struct timer retry;      // of those whose write failed
+    struct arena written;    // of one write
+    uint32_t ending;         // ends of sessions that are not told yet
     bool stopping;
 };
 
@@ -50,14 +62,35 @@ void conns_slow(void *ctx, uint64_t conn);
 void client_send(struct gateway *g, uint64_t conn, struct bytes head, struct bytes tail); // one message in two parts
 void client_close(struct gateway *g, uint64_t conn, uint16_t code);
 void client_bind(struct gateway *g, uint64_t conn, uint64_t session);
+void client_go_on(struct gateway *g, uint64_t conn); // takes the frames that waited
 
 struct live *live_get(const struct gateway *g, uint64_t key); // NULL: gone
 struct live *live_named(const struct gateway *g, struct bytes session_id);
 struct live *live_new(struct gateway *g, uint64_t conn, uint32_t v);
+struct live *live_revive(struct gateway *g, const struct session_past *p); // NULL: there is one of that key
 bool live_make_room(struct gateway *g, uint64_t user);       // ends his oldest detached session; false: he has none
 void live_step(struct live *l, const struct session_in *in); // and carries out what follows; l may be gone then
-void live_resume(struct live *fresh, const struct op *op);   // fresh may be gone then
-void live_dispatch(struct live *l, struct dispatch *d);      // LIVE or DETACHED
+void live_resume(struct live *fresh, struct live *old);      // either may be gone then
+void live_dispatch(struct live *l, struct dispatch *d);      // LIVE or DETACHED; it is sent when it is kept
+void live_send(struct live *l, uint64_t seq, const struct dispatch *d);
+void live_voice(struct live *l); // its voice[0] may go
+struct ending;
+void ending_answered(struct ending *e); // what the end of a session waited for
+
+// --- what of sessions is in the store (ledger_io.c) ---
+//   {s:<id>}:h   hash: owner, turn, seq (of the last dispatch kept), bytes (of the texts), user, is (a session_rec)
+//   {s:<id>}:p   hash: record → version it has been told of; g before that of a guild
+//   {s:<id>}:r   list: texts of the last dispatches, the newest one's number is seq
+// They are renewed while their gateway lives, and expire a day after it, or after the resume window.
+
+void ledger_start(struct gateway *g);
+void ledger_stop(struct gateway *g);
+void ledger_opened(struct live *l); // READY and what belongs to it is sent, and not kept
+void ledger_due(struct live *l);    // something of l->ledger has to be written
+void ledger_renew(struct live *l);  // if it is time
+void ledger_take(struct live *fresh);
+// The session is over. `voice`: a command of its is under way; ending_answered follows. NULL: nobody need be told.
+struct ending *ledger_end(struct live *l, bool tell, bool voice);
 
 // --- records listened to (fanout.c) ---
 
@@ -69,6 +102,8 @@ void fanout_recover(struct gateway *g, const char *why); // something may have b
 const char *fanout_not_ready(const struct gateway *g);   // NULL: nothing is owed
 void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild);
 void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version);
+// For one that was told of it up to `version`, by whomever: what came since is in the log.
+void fanout_follow(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version);
 void fanout_settled(struct gateway *g, uint64_t session); // what has no snapshot by now is left
 void fanout_exit(struct gateway *g, uint64_t session);
 void fanout_dump(const struct gateway *g, struct buf *out);
@@ -84,6 +119,7 @@ const char *system_not_ready(const struct gateway *g);
 struct texts system_regions(const struct gateway *g); // ids, best first
 void system_stop(struct gateway *g);
 void system_free(struct gateway *g);
+bool system_revoked(const struct gateway *g, uint64_t user, uint64_t issued_ms);
 // As gateway_auth, and when the token was issued.
 MUST_USE int system_auth(const struct gateway *g, struct bytes authorization, uint64_t *user, uint64_t *issued_ms);
 

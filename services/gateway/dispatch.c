@@ -21,6 +21,16 @@ struct dispatch *dispatch_new(struct bytes name, struct bytes body)
     return out;
 }
 
+struct dispatch *dispatch_copy(struct bytes text)
+{
+    struct dispatch *out = mem_alloc(sizeof *out + text.n);
+    out->refs = 1;
+    out->n = text.n;
+    if (text.n)
+        memcpy(out->p, text.p, text.n);
+    return out;
+}
+
 struct dispatch *dispatch_keep(struct dispatch *d)
 {
     CHECK(d->refs > 0);

@@ -53,6 +53,16 @@ void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version)
         want_read(g->fanout, subs_get(&g->fanout->subs, r));
 }
 
+void fanout_follow(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version)
+{
+    struct fanout *f = g->fanout;
+    bool first = subs_get(&f->subs, r) == NULL;
+    fanout_join(g, session, r, guild);
+    bool read = subs_settle(&f->subs, session, r, version);
+    if (first || read)
+        want_read(f, subs_get(&f->subs, r));
+}
+
 static void unmark(struct gateway *g, struct keys *left)
 {
     for (uint32_t i = 0; i < left->n; i++)
@@ -75,8 +85,18 @@ void fanout_exit(struct gateway *g, uint64_t session)
     unmark(g, &left);
 }
 
+// Whoever takes the session over must know that it has been told of that record, or does not listen there any more.
+static void note(struct live *l, ref r)
+{
+    ledger_touch(&l->ledger, r);
+    ledger_due(l);
+}
+
 static void leave(struct fanout *f, uint64_t session, ref r)
 {
+    struct live *l = live_get(f->g, session);
+    if (l)
+        note(l, r);
     if (!subs_leave(&f->subs, session, r))
         return;
     M.subscriptions--;
@@ -87,22 +107,19 @@ static void leave(struct fanout *f, uint64_t session, ref r)
 static void listen(struct fanout *f, uint64_t session, const struct event *e)
 {
     bool guild = bytes_is(e->name, "GUILD_CREATE");
-    const struct live *l = live_get(f->g, session);
+    struct live *l = live_get(f->g, session);
     ref r = ref_place(e->place);
     if (!l || !(guild ? session_sees_guild(&l->s, e->place) : session_sees_private(&l->s)))
         return;
-    bool first = subs_get(&f->subs, r) == NULL;
-    fanout_join(f->g, session, r, guild);
-    bool read = subs_settle(&f->subs, session, r, e->place_version);
-    if (first || read)
-        want_read(f, subs_get(&f->subs, r));
+    note(l, r);
+    fanout_follow(f->g, session, r, guild, e->place_version);
 }
 
 // --- events ---
 
-static void deliver(struct fanout *f, const struct event *e, bool guild)
+static void deliver(struct fanout *f, const struct sub *sub, const struct event *e)
 {
-    uint64_t intents = intents_of(e->name, guild);
+    uint64_t intents = intents_of(e->name, sub->guild);
     struct dispatch *d = NULL;
     for (uint32_t i = 0; i < f->to.n; i++) {
         struct live *l = live_get(f->g, f->to.v[i]);
@@ -111,16 +128,20 @@ static void deliver(struct fanout *f, const struct event *e, bool guild)
         if (!d)
             d = dispatch_new(e->name, e->body);
         live_dispatch(l, d);
+        note(l, sub->ref);
     }
     dispatch_drop(d);
 }
 
-static void instruct(struct fanout *f, const struct event *e)
+static void instruct(struct fanout *f, ref r, const struct event *e)
 {
-    for (uint32_t i = 0; i < f->to.n; i++) {
+    for (uint32_t i = 0; i < f->to.n && (e->place_op == 1 || e->place_op == 2); i++) {
+        struct live *l = live_get(f->g, f->to.v[i]);
+        if (l)
+            note(l, r);
         if (e->place_op == 1)
             listen(f, f->to.v[i], e);
-        else if (e->place_op == 2)
+        else
             leave(f, f->to.v[i], ref_place(e->place));
     }
 }
@@ -131,8 +152,8 @@ static void take_event(struct fanout *f, const struct sub *sub, uint64_t version
     f->to.n = 0;
     subs_address(&f->subs, sub->ref, version, e->to, e->user, named ? named->s.key : 0, &f->to);
     if (e->name.n)
-        deliver(f, e, sub->guild);
-    instruct(f, e);
+        deliver(f, sub, e);
+    instruct(f, sub->ref, e);
 }
 
 static void take_entry(struct fanout *f, const struct place_event *p)

@@ -45,6 +45,12 @@ void replay_push(struct replay *r, struct dispatch *d)
     r->bytes += d->n;
 }
 
+void replay_drop(struct replay *r, uint64_t upto)
+{
+    while (r->n > 0 && r->next - r->n <= upto)
+        drop_oldest(r);
+}
+
 bool replay_can(const struct replay *r, uint64_t after)
 {
     return after < r->next && after + 1 >= r->next - r->n;

@@ -18,4 +18,5 @@ void replay_init(struct replay *r, uint32_t events_max, uint64_t bytes_max, uint
 void replay_push(struct replay *r, struct dispatch *d);               // takes a reference of its own
 bool replay_can(const struct replay *r, uint64_t after);              // everything behind number `after` is still held
 struct dispatch *replay_get(const struct replay *r, uint64_t number); // CHECKs that it is held; no new reference
+void replay_drop(struct replay *r, uint64_t upto);                    // forgets the events up to that number
 void replay_fini(struct replay *r);

@@ -106,6 +106,14 @@ static int end(struct session *s, struct session_fxs *out)
     return OK;
 }
 
+static int drop(struct session *s, struct session_fxs *out)
+{
+    s->state = SESSION_GONE;
+    s->line.conn = 0;
+    emit(out, SESSION_FX_DROP);
+    return OK;
+}
+
 static int detach(struct session *s, const struct session_rules *r, uint64_t now)
 {
     s->state = SESSION_DETACHED;
@@ -155,6 +163,42 @@ static int identify(struct session *s, const struct session_in *in, const struct
     return OK;
 }
 
+static int resume(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                  struct session_fxs *out)
+{
+    const struct c_resume *c = &in->op->resume;
+    uint64_t key;
+    if (in->op->malformed)
+        return close_with(s, CLOSE_DECODE_ERROR, r, now, out);
+    if (!in->user || session_key(c->session_id, &key) != OK) {
+        say(s, out, SESSION_FX_INVALID);
+        return OK;
+    }
+    CHECK(bytes_copy(s->wanted, sizeof s->wanted, c->session_id) == OK);
+    s->wanted_seq = c->seq;
+    s->state = SESSION_TAKING;
+    s->user = in->user;
+    s->issued_ms = in->issued_ms;
+    emit(out, SESSION_FX_TAKE);
+    return OK;
+}
+
+// The socket may identify, or try another session.
+static int invalid(struct session *s, struct session_fxs *out)
+{
+    s->state = SESSION_HELLO;
+    s->user = s->issued_ms = 0;
+    say(s, out, SESSION_FX_INVALID);
+    return OK;
+}
+
+static int taken(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                 struct session_fxs *out)
+{
+    CHECK_ID(in->err != OK, s->key);
+    return in->err == ERR_MISSING ? invalid(s, out) : close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
+}
+
 static int loaded(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
                   struct session_fxs *out)
 {
@@ -171,7 +215,7 @@ static int loaded(struct session *s, const struct session_in *in, const struct s
         return close_with(s, CLOSE_INVALID_INTENTS, r, now, out);
     s->state = SESSION_LIVE;
     s->bot = in->bot;
-    s->seq = 1;
+    s->seq = s->kept = 1;
     replay_init(&s->replay, r->replay_events, r->replay_bytes, s->seq + 1);
     emit(out, SESSION_FX_READY);
     return OK;
@@ -292,6 +336,8 @@ static int step_hello(struct session *s, const struct session_in *in, const stru
         return beat(s, r, now, out);
     case SESSION_IN_IDENTIFY:
         return identify(s, in, r, now, out);
+    case SESSION_IN_RESUME:
+        return resume(s, in, r, now, out);
     case SESSION_IN_VOICE:
     case SESSION_IN_CALL:
     case SESSION_IN_QUIET:
@@ -305,9 +351,44 @@ static int step_hello(struct session *s, const struct session_in *in, const stru
     case SESSION_IN_STOP:
         return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
     case SESSION_IN_LOADED:
+    case SESSION_IN_TAKEN:
     case SESSION_IN_ANSWERED:
     case SESSION_IN_REVOKED:
     case SESSION_IN_CUT:
+    case SESSION_IN_MOVED:
+    case SESSION_IN_KINDS:
+        break;
+    }
+    return ERR_STATE;
+}
+
+// What the client says meanwhile waits (session_waits), so nothing but heartbeats comes.
+static int step_taking(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                       struct session_fxs *out)
+{
+    switch (in->kind) {
+    case SESSION_IN_BEAT:
+        return beat(s, r, now, out);
+    case SESSION_IN_BROKEN:
+        return close_with(s, in->code, r, now, out);
+    case SESSION_IN_TAKEN:
+        return taken(s, in, r, now, out);
+    case SESSION_IN_LOST:
+        return end(s, out);
+    case SESSION_IN_TICK:
+        return tick(s, r, now, out);
+    case SESSION_IN_STOP:
+        return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
+    case SESSION_IN_IDENTIFY:
+    case SESSION_IN_RESUME:
+    case SESSION_IN_VOICE:
+    case SESSION_IN_CALL:
+    case SESSION_IN_QUIET:
+    case SESSION_IN_LOADED:
+    case SESSION_IN_ANSWERED:
+    case SESSION_IN_REVOKED: // its token was good when it came; the session's own is looked at when it is there
+    case SESSION_IN_CUT:
+    case SESSION_IN_MOVED:
     case SESSION_IN_KINDS:
         break;
     }
@@ -321,6 +402,7 @@ static int step_loading(struct session *s, const struct session_in *in, const st
     case SESSION_IN_BEAT:
         return beat(s, r, now, out);
     case SESSION_IN_IDENTIFY:
+    case SESSION_IN_RESUME:
         return close_with(s, CLOSE_ALREADY_AUTHENTICATED, r, now, out);
     case SESSION_IN_VOICE: // it does not know its own session id yet: nothing can come of these
     case SESSION_IN_CALL:
@@ -338,8 +420,10 @@ static int step_loading(struct session *s, const struct session_in *in, const st
         return revoked(s, in, r, now, out);
     case SESSION_IN_STOP:
         return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
+    case SESSION_IN_TAKEN:
     case SESSION_IN_ANSWERED:
     case SESSION_IN_CUT:
+    case SESSION_IN_MOVED:
     case SESSION_IN_KINDS:
         break;
     }
@@ -353,6 +437,7 @@ static int step_live(struct session *s, const struct session_in *in, const struc
     case SESSION_IN_BEAT:
         return beat(s, r, now, out);
     case SESSION_IN_IDENTIFY:
+    case SESSION_IN_RESUME:
         return close_with(s, CLOSE_ALREADY_AUTHENTICATED, r, now, out);
     case SESSION_IN_VOICE:
         return voice(s, in, r, now, out);
@@ -373,10 +458,14 @@ static int step_live(struct session *s, const struct session_in *in, const struc
     case SESSION_IN_CUT:
         close_line(s, CLOSE_UNKNOWN_ERROR, out);
         return end(s, out);
+    case SESSION_IN_MOVED:
+        close_line(s, CLOSE_UNKNOWN_ERROR, out);
+        return drop(s, out);
     case SESSION_IN_STOP:
         say(s, out, SESSION_FX_RECONNECT);
         return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
     case SESSION_IN_LOADED:
+    case SESSION_IN_TAKEN:
     case SESSION_IN_KINDS:
         break;
     }
@@ -395,16 +484,20 @@ static int step_detached(struct session *s, const struct session_in *in, const s
         return revoked(s, in, r, now, out);
     case SESSION_IN_CUT:
         return end(s, out);
+    case SESSION_IN_MOVED:
+        return drop(s, out);
     case SESSION_IN_STOP:
         return OK;
     case SESSION_IN_BEAT: // there is no socket that these could come from
     case SESSION_IN_IDENTIFY:
+    case SESSION_IN_RESUME:
     case SESSION_IN_VOICE:
     case SESSION_IN_CALL:
     case SESSION_IN_QUIET:
     case SESSION_IN_BROKEN:
     case SESSION_IN_LOST:
     case SESSION_IN_LOADED:
+    case SESSION_IN_TAKEN:
     case SESSION_IN_KINDS:
         break;
     }
@@ -430,6 +523,9 @@ int session_step(struct session *s, const struct session_in *in, const struct se
     case SESSION_LOADING:
         err = step_loading(s, in, r, now, out);
         break;
+    case SESSION_TAKING:
+        err = step_taking(s, in, r, now, out);
+        break;
     case SESSION_LIVE:
         err = step_live(s, in, r, now, out);
         break;
@@ -446,28 +542,18 @@ int session_step(struct session *s, const struct session_in *in, const struct se
 
 // --- resume ---
 
-static bool may_resume(const struct session *old, uint64_t user)
+void session_resume(struct session *fresh, struct session *old, const struct session_rules *r, uint64_t now,
+                    struct session_fxs *mine, struct session_fxs *theirs)
 {
-    return old && user && old->user == user && (old->state == SESSION_LIVE || old->state == SESSION_DETACHED);
-}
-
-void session_resume(struct session *fresh, struct session *old, const struct op *op, uint64_t user,
-                    const struct session_rules *r, uint64_t now, struct session_fxs *mine, struct session_fxs *theirs)
-{
+    uint64_t seq = fresh->wanted_seq;
     mine->n = theirs->n = 0;
-    CHECK_ID(fresh->line.conn && fresh != old, fresh->key);
-    if (!window_take(&fresh->line.rate, now)) {
-        (void)close_with(fresh, CLOSE_RATE_LIMITED, r, now, mine);
-    } else if (fresh->state != SESSION_HELLO) {
-        (void)close_with(fresh, CLOSE_ALREADY_AUTHENTICATED, r, now, mine);
-    } else if (op->malformed) {
-        (void)close_with(fresh, CLOSE_DECODE_ERROR, r, now, mine);
-    } else if (!may_resume(old, user)) {
-        say(fresh, mine, SESSION_FX_INVALID);
-    } else if (op->resume.seq > old->seq) {
+    CHECK_ID(fresh->state == SESSION_TAKING && session_told(old), fresh->key);
+    if (old->user != fresh->user) {
+        (void)invalid(fresh, mine);
+    } else if (seq > old->kept) {
         (void)close_with(fresh, CLOSE_INVALID_SEQ, r, now, mine);
-    } else if (!replay_can(&old->replay, op->resume.seq)) {
-        say(fresh, mine, SESSION_FX_INVALID);
+    } else if (!replay_can(&old->replay, seq)) {
+        (void)invalid(fresh, mine);
         if (old->state == SESSION_DETACHED)
             (void)end(old, theirs); // nobody else can take it up
     } else {
@@ -475,21 +561,37 @@ void session_resume(struct session *fresh, struct session *old, const struct op 
             close_line(old, CLOSE_UNKNOWN_ERROR, theirs);
         old->line = fresh->line;
         old->state = SESSION_LIVE;
-        emit(theirs, SESSION_FX_REPLAY)->seq = op->resume.seq;
+        emit(theirs, SESSION_FX_REPLAY)->seq = seq;
         (void)end(fresh, mine);
     }
     CHECK_ID(session_valid(fresh), fresh->key);
-    CHECK_ID(!old || session_valid(old), fresh->key);
+    CHECK_ID(session_valid(old), old->key);
 }
 
 // --- questions ---
 
-bool session_dispatch(struct session *s, struct dispatch *d)
+void session_dispatch(struct session *s, struct dispatch *d)
 {
-    CHECK_ID(s->state == SESSION_LIVE || s->state == SESSION_DETACHED, s->key);
+    CHECK_ID(session_told(s), s->key);
     s->seq++;
     replay_push(&s->replay, d);
+}
+
+bool session_keep(struct session *s, uint64_t number)
+{
+    CHECK_ID(session_told(s) && number >= s->kept && number <= s->seq, s->key);
+    s->kept = number;
     return s->state == SESSION_LIVE;
+}
+
+bool session_told(const struct session *s)
+{
+    return s->state == SESSION_LIVE || s->state == SESSION_DETACHED;
+}
+
+bool session_waits(const struct session *s)
+{
+    return s->state == SESSION_TAKING;
 }
 
 bool session_wants(const struct session *s, uint64_t intents)
@@ -512,6 +614,7 @@ uint64_t session_deadline(const struct session *s)
     switch (s->state) {
     case SESSION_HELLO:
     case SESSION_LOADING:
+    case SESSION_TAKING:
     case SESSION_LIVE:
         return s->line.beat_by;
     case SESSION_DETACHED:
@@ -525,15 +628,14 @@ uint64_t session_deadline(const struct session *s)
 
 bool session_valid(const struct session *s)
 {
-    bool attached = s->state == SESSION_HELLO || s->state == SESSION_LOADING || s->state == SESSION_LIVE;
-    bool told = s->state == SESSION_LIVE || s->state == SESSION_DETACHED;
+    bool attached = s->state <= SESSION_LIVE;
     if (s->state >= SESSION_STATES || attached != (s->line.conn != 0) || strlen(s->id) != 32)
         return false;
     if (s->state != SESSION_GONE && (s->user == 0) != (s->state == SESSION_HELLO))
         return false;
     if (s->shards == 0 || s->shard >= s->shards)
         return false;
-    if (told && (s->seq == 0 || s->replay.next != s->seq + 1))
+    if (session_told(s) && (s->kept == 0 || s->kept > s->seq || s->replay.next != s->seq + 1))
         return false;
     if (s->n_voice > SESSION_VOICE_MAX + 1 || (s->voice_sent && s->n_voice == 0) || (s->n_voice && !s->voice))
         return false;

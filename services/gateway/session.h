@@ -6,9 +6,18 @@
 #include "replay.h"
 #include "window.h"
 
-// HELLO: a socket that has not identified. LOADING: it has; what it sees is being read. LIVE: told READY, has a socket.
-// DETACHED: told READY, has none. GONE: over; only END is left to be performed.
-enum session_state { SESSION_HELLO, SESSION_LOADING, SESSION_LIVE, SESSION_DETACHED, SESSION_GONE, SESSION_STATES };
+// HELLO: a socket that has not identified. LOADING: it has; what it sees is being read. TAKING: it wants to resume; the
+// store is asked for that session. LIVE: told READY, has a socket. DETACHED: told READY, has none. GONE: over; only END
+// or DROP is left to be performed.
+enum session_state {
+    SESSION_HELLO,
+    SESSION_LOADING,
+    SESSION_TAKING,
+    SESSION_LIVE,
+    SESSION_DETACHED,
+    SESSION_GONE,
+    SESSION_STATES
+};
 
 struct session_rules {
     uint64_t heartbeat_ms, resume_window_ms;
@@ -39,14 +48,17 @@ struct session {
     uint64_t key; // of the gateway's table: the first half of the id
     char id[33];  // 32 hex digits
     enum session_state state;
-    struct line line;         // conn != 0 exactly in HELLO, LOADING and LIVE
+    struct line line;         // conn != 0 exactly in HELLO, LOADING, TAKING and LIVE
     uint64_t user, issued_ms; // 0 exactly in HELLO; of the token
     bool bot;                 // known from LIVE on
     bool has_intents;
     uint64_t intents, capabilities;
     bool sharded;
     uint32_t shard, shards; // shard < shards, from LOADING on
+    char wanted[33];        // TAKING: the id of the session to resume …
+    uint64_t wanted_seq;    // … and the last number that its client has
     uint64_t seq;           // of the last dispatch; 0 before READY
+    uint64_t kept;          // of the last one that is in the store: only so far are they sent
     struct replay replay;   // from LIVE on
     uint64_t expires_at;    // DETACHED
     bool voiced;            // has ever sent op 4: others must be told when it ends
@@ -59,28 +71,31 @@ enum session_in_kind {
     // from the client; each counts against its rate
     SESSION_IN_BEAT,
     SESSION_IN_IDENTIFY,
+    SESSION_IN_RESUME,
     SESSION_IN_VOICE,
     SESSION_IN_CALL,
     SESSION_IN_QUIET,
     SESSION_IN_BROKEN, // no frame, or one too large
     // from elsewhere
     SESSION_IN_LOADED,   // or not: err
+    SESSION_IN_TAKEN,    // nothing was, for `err`; else session_resume follows
     SESSION_IN_ANSWERED, // the voice command under way
     SESSION_IN_LOST,     // the socket is gone
     SESSION_IN_TICK,     // the deadline may have passed
     SESSION_IN_REVOKED,  // the user's tokens of before `before_ms` are void
     SESSION_IN_CUT,      // events are lost to it for good
+    SESSION_IN_MOVED,    // another gateway has it now
     SESSION_IN_STOP,     // the gateway stops
     SESSION_IN_KINDS
 };
 
 struct session_in {
     enum session_in_kind kind;
-    const struct op *op;      // IDENTIFY, VOICE, CALL
+    const struct op *op;      // IDENTIFY, RESUME, VOICE, CALL
     uint16_t code;            // BROKEN: to close with; LOST: the peer's
-    uint64_t user, issued_ms; // IDENTIFY: whose token it is, 0 nobody's
+    uint64_t user, issued_ms; // IDENTIFY, RESUME: whose token it is, 0 nobody's
     bool full, away;          // IDENTIFY: he has sessions enough; Redis cannot be asked now
-    int err;                  // LOADED: OK, ERR_MISSING (there is no such user), or trouble
+    int err;                  // LOADED, TAKEN: OK (LOADED), ERR_MISSING (there is no such user, session), or trouble
     bool bot;                 // LOADED
     uint64_t before_ms;       // REVOKED
 };
@@ -91,12 +106,14 @@ enum session_fx_kind {
     SESSION_FX_RECONNECT, // op 7
     SESSION_FX_CLOSE,     // the socket, with `code`
     SESSION_FX_LOAD,      // read what the user sees and listen to it
+    SESSION_FX_TAKE,      // ask the store for session `wanted`
     SESSION_FX_READY,     // send READY as number 1, then what belongs to it
-    SESSION_FX_REPLAY,    // send again all behind `seq`, then RESUMED
+    SESSION_FX_REPLAY,    // send again what is kept behind `seq`, then RESUMED
     SESSION_FX_VOICE,     // send voice[0] as a command
     SESSION_FX_CALL,      // send CALL_CREATE for `channel` if the user sees a call there
     SESSION_FX_UNLISTEN,  // the identify failed: listen to nothing
-    SESSION_FX_END,       // forget it; `tell`: its voice state must be left
+    SESSION_FX_END,       // it is over for everybody: forget it; `tell`: its voice state must be left
+    SESSION_FX_DROP,      // forget it here
 };
 struct session_fx {
     enum session_fx_kind kind;
@@ -120,13 +137,27 @@ MUST_USE int session_key(struct bytes id, uint64_t *key); // ERR_INVALID: not 32
 MUST_USE int session_step(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
                           struct session_fxs *out);
 
-// Op 6 on `fresh`. `user`: whose token it gives, 0 nobody's. old: the session of that id, NULL when there is none.
-// When it is taken over, *mine says what becomes of fresh (it ends without a word) and *theirs what of old.
-void session_resume(struct session *fresh, struct session *old, const struct op *op, uint64_t user,
-                    const struct session_rules *r, uint64_t now, struct session_fxs *mine, struct session_fxs *theirs);
+// `fresh` is TAKING; old: the session that it wants, which the store says is ours. Taken over, *mine says what becomes
+// of fresh (it ends without a word) and *theirs what of old.
+void session_resume(struct session *fresh, struct session *old, const struct session_rules *r, uint64_t now,
+                    struct session_fxs *mine, struct session_fxs *theirs);
 
-// Numbers and keeps one event of a LIVE or DETACHED session. True: it is to be sent as well, with number s->seq.
-bool session_dispatch(struct session *s, struct dispatch *d);
+struct session_past { // a session as another gateway left it in the store
+    const char *id;
+    struct session_rec rec; // valid
+    uint64_t seq;           // of the last dispatch
+    struct texts texts;     // of the last ones, <= seq of them
+};
+MUST_USE int session_past_valid(const struct session_past *p); // ERR_INVALID: no gateway of ours wrote that
+// DETACHED. It may have had voice, and is taken to have.
+void session_revive(struct session *s, const struct session_past *p, const struct session_rules *r, uint64_t now);
+struct session_rec session_record(const struct session *s);
+
+void session_dispatch(struct session *s, struct dispatch *d); // numbers one event of a LIVE or DETACHED session
+// The store has all up to `number`. True: they are to be sent.
+MUST_USE bool session_keep(struct session *s, uint64_t number);
+bool session_told(const struct session *s);                    // LIVE or DETACHED
+bool session_waits(const struct session *s);                   // what its client says, heartbeats aside, is for later
 bool session_wants(const struct session *s, uint64_t intents); // intents: any of these; 0: never gated
 bool session_sees_guild(const struct session *s, uint64_t guild);
 bool session_sees_private(const struct session *s);

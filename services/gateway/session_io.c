@@ -6,20 +6,27 @@
 #include <string.h>
 
 #define VOICE_MS 10000u // a voice command that is not answered by then is given up
-#define END_MS 10000u   // the same for session_end, which is then sent again
 #define SHARED_REPLY(op, d) BYTES("{\"op\":" #op ",\"d\":" d ",\"s\":null,\"t\":null}")
 
 // A command of a session may outlive it; so it has a life of its own.
 struct voice_call {
     struct gateway *g;
     uint64_t key, user;
-    char session[33];
-    bool end_after; // the session is over: its end is told when this has been answered
+    struct ending *ending; // the session is over: its end is told when this has been answered
 };
 
 static void arm(struct live *l);
 
 // --- tables ---
+
+static void count(enum session_state from, enum session_state to)
+{
+    M.sessions_detached += to == SESSION_DETACHED && from != SESSION_DETACHED;
+    M.sessions_detached -= from == SESSION_DETACHED && to != SESSION_DETACHED;
+    bool was = from == SESSION_LIVE || from == SESSION_DETACHED, is = to == SESSION_LIVE || to == SESSION_DETACHED;
+    M.sessions += is && !was;
+    M.sessions -= was && !is;
+}
 
 struct live *live_get(const struct gateway *g, uint64_t key)
 {
@@ -39,22 +46,42 @@ static void on_timer(struct timer *t, uint64_t now)
 {
     struct live *l = container_of(t, struct live, timer);
     (void)now;
+    ledger_renew(l);
     live_step(l, &(struct session_in){.kind = SESSION_IN_TICK});
+}
+
+static struct live *live_alloc(struct gateway *g)
+{
+    struct live *l = mem_alloc(sizeof *l);
+    l->g = g;
+    l->timer.fire = on_timer;
+    return l;
 }
 
 struct live *live_new(struct gateway *g, uint64_t conn, uint32_t v)
 {
-    struct live *l = mem_alloc(sizeof *l);
+    struct live *l = live_alloc(g);
     unsigned char random[16];
     char id[33];
-    l->g = g;
-    l->timer.fire = on_timer;
     do {
         randombytes_buf(random, sizeof random);
         sodium_bin2hex(id, sizeof id, random, sizeof random);
         session_init(&l->s, id, conn, v, &g->conns->rules, loop_now(g->svc.loop));
     } while (l->s.key == 0 || live_get(g, l->s.key));
     table_put(&g->conns->sessions, l->s.key, l);
+    arm(l);
+    return l;
+}
+
+struct live *live_revive(struct gateway *g, const struct session_past *p)
+{
+    uint64_t key;
+    if (session_key(bytes_of(p->id), &key) != OK || live_get(g, key))
+        return NULL;
+    struct live *l = live_alloc(g);
+    session_revive(&l->s, p, &g->conns->rules, loop_now(g->svc.loop));
+    table_put(&g->conns->sessions, l->s.key, l);
+    count(SESSION_GONE, l->s.state);
     arm(l);
     return l;
 }
@@ -79,7 +106,9 @@ static void live_free(struct live *l)
 {
     table_remove(&l->g->conns->sessions, l->s.key);
     loop_cancel(l->g->svc.loop, &l->timer);
+    loop_cancel(l->g->svc.loop, &l->moved);
     session_fini(&l->s);
+    ledger_fini(&l->ledger);
     mem_free(l);
 }
 
@@ -90,6 +119,7 @@ void conns_free(struct gateway *g)
     for (uint32_t i = 0; (l = table_next(&c->sessions, &i, NULL)) != NULL;)
         live_free(l);
     CHECK(c->clients.n == 0);
+    ledger_stop(g);
     table_fini(&c->clients);
     table_fini(&c->sessions);
     arena_fini(&c->arena);
@@ -109,7 +139,7 @@ static void arm(struct live *l)
 
 // --- events ---
 
-static void send_numbered(struct live *l, uint64_t seq, const struct dispatch *d)
+void live_send(struct live *l, uint64_t seq, const struct dispatch *d)
 {
     char head[DISPATCH_HEAD_MAX];
     client_send(l->g, l->s.line.conn, dispatch_head(head, seq), dispatch_bytes(d));
@@ -118,15 +148,9 @@ static void send_numbered(struct live *l, uint64_t seq, const struct dispatch *d
 
 void live_dispatch(struct live *l, struct dispatch *d)
 {
-    if (session_dispatch(&l->s, d))
-        send_numbered(l, l->s.seq, d);
-}
-
-static void dispatch_text(struct live *l, struct bytes name, struct bytes body)
-{
-    struct dispatch *d = dispatch_new(name, body);
-    live_dispatch(l, d);
-    dispatch_drop(d);
+    session_dispatch(&l->s, d);
+    ledger_add(&l->ledger, d);
+    ledger_due(l);
 }
 
 static void replay(struct live *l, uint64_t after)
@@ -134,14 +158,14 @@ static void replay(struct live *l, uint64_t after)
     struct gateway *g = l->g;
     uint64_t conn = l->s.line.conn;
     client_bind(g, conn, l->s.key);
-    for (uint64_t seq = after + 1; seq <= l->s.seq; seq++)
-        send_numbered(l, seq, replay_get(&l->s.replay, seq));
+    for (uint64_t seq = after + 1; seq <= l->s.kept; seq++)
+        live_send(l, seq, replay_get(&l->s.replay, seq));
     struct dispatch *d = dispatch_new(BYTES("RESUMED"), BYTES("{\"_trace\":[]}"));
-    send_numbered(l, l->s.seq, d);
+    live_send(l, l->s.kept, d);
     dispatch_drop(d);
     M.resumes++;
     LOG_PEER(INFO, EV("session.resumed"), KU("session", l->s.key), KU("user", l->s.user), KU("from", after),
-             KU("to", l->s.seq));
+             KU("to", l->s.kept));
 }
 
 // --- loading and READY ---
@@ -206,6 +230,16 @@ static struct texts ids_of_sessions(struct live *l, struct arena *a)
     return (struct texts){n, v};
 }
 
+// It belongs to READY, which is not kept: a client that has not got it identifies again.
+static void follow(struct live *l, struct bytes name, struct bytes body)
+{
+    struct dispatch *d = dispatch_new(name, body);
+    session_dispatch(&l->s, d);
+    if (session_keep(&l->s, l->s.seq))
+        live_send(l, l->s.seq, d);
+    dispatch_drop(d);
+}
+
 // What comes after READY in the same breath: the rest of it, guilds of a bot, calls that are going on.
 static void follow_ready(struct live *l, const struct ready *r, struct arena *a)
 {
@@ -214,19 +248,18 @@ static void follow_ready(struct live *l, const struct ready *r, struct arena *a)
     if (ready_has_supplemental(&l->s)) {
         buf_reset(text);
         ready_supplemental_json(text, r);
-        dispatch_text(l, BYTES("READY_SUPPLEMENTAL"), buf_bytes(text));
+        follow(l, BYTES("READY_SUPPLEMENTAL"), buf_bytes(text));
     }
     for (uint32_t i = 0; ready_has_guild_creates(&l->s) && i < w->n_guilds; i++) {
         if (!session_sees_guild(&l->s, w->guilds[i].guild.id))
             continue;
         buf_reset(text);
         ready_guild_json(text, r, &w->guilds[i]);
-        dispatch_text(l, BYTES("GUILD_CREATE"), buf_bytes(text));
+        follow(l, BYTES("GUILD_CREATE"), buf_bytes(text));
     }
     for (uint32_t i = 0; ready_has_calls(&l->s) && i < w->n_channels; i++)
         if (w->channels[i].call)
-            dispatch_text(l, BYTES("CALL_CREATE"),
-                          present_call_create(a, w->channels[i].channel.id, w->channels[i].call));
+            follow(l, BYTES("CALL_CREATE"), present_call_create(a, w->channels[i].channel.id, w->channels[i].call));
 }
 
 static void settle(struct live *l, const struct world *w)
@@ -251,9 +284,10 @@ static void tell_ready(struct live *l)
     buf_reset(text);
     ready_json(&a, text, &r);
     struct dispatch *d = dispatch_new(BYTES("READY"), buf_bytes(text));
-    send_numbered(l, l->s.seq, d);
+    live_send(l, l->s.seq, d);
     dispatch_drop(d);
     follow_ready(l, &r, &a);
+    ledger_opened(l);
     settle(l, l->loaded);
     M.identifies++;
     LOG_PEER(INFO, EV("session.ready"), KU("session", l->s.key), KU("user", l->s.user),
@@ -267,55 +301,24 @@ static void tell_ready(struct live *l)
 
 // --- voice ---
 
-static void tell_end(struct gateway *g, uint64_t user, const char *session, uint64_t id);
-
-struct end_call {
-    struct gateway *g;
-    uint64_t user, id;
-    char session[33];
-};
-
-static void on_end_told(void *ctx, const struct answer *a)
-{
-    struct end_call c = *(struct end_call *)ctx;
-    mem_free(ctx);
-    c.g->conns->ending--;
-    if (!a && !c.g->conns->stopping) // under its old id, lest it be carried out twice
-        tell_end(c.g, c.user, c.session, c.id);
-}
-
-static void tell_end(struct gateway *g, uint64_t user, const char *session, uint64_t id)
-{
-    struct end_call *c = mem_alloc(sizeof *c);
-    struct session_end end = {.user = user, .session = bytes_of(session)};
-    const struct msg m = {&schema_session_end, &end};
-    *c = (struct end_call){.g = g, .user = user, .id = id ? id : bus_new_id(g->svc.bus)};
-    memcpy(c->session, session, sizeof c->session);
-    g->conns->ending++;
-    bus_command(g->svc.bus, BUS_CALL_MANAGER, user, c->id, &m, END_MS, on_end_told, c);
-}
-
 static void on_voice_answered(void *ctx, const struct answer *a)
 {
     struct voice_call c = *(struct voice_call *)ctx;
+    struct live *l = live_get(c.g, c.key);
+    bool present = l && l->voice == ctx; // else it is over, or another gateway had it in between
     mem_free(ctx);
     if (!a)
         LOG(WARN, EV("voice.unanswered"), KU("session", c.key), KU("user", c.user));
-    if (c.end_after) {
-        c.g->conns->ending--;
-        if (!c.g->conns->stopping)
-            tell_end(c.g, c.user, c.session, 0);
-        return;
-    }
-    struct live *l = live_get(c.g, c.key);
-    if (!l)
+    if (c.ending)
+        ending_answered(c.ending);
+    if (!present)
         return;
     l->voice = NULL;
     if (!c.g->conns->stopping)
         live_step(l, &(struct session_in){.kind = SESSION_IN_ANSWERED});
 }
 
-static void send_voice(struct live *l)
+void live_voice(struct live *l)
 {
     struct gateway *g = l->g;
     const struct voice_item *v = &l->s.voice[0];
@@ -336,7 +339,6 @@ static void send_voice(struct live *l)
     };
     struct voice_call *c = mem_alloc(sizeof *c);
     *c = (struct voice_call){.g = g, .key = l->s.key, .user = l->s.user};
-    memcpy(c->session, l->s.id, sizeof c->session);
     l->voice = c;
     const struct msg m = {&schema_voice_update, &update};
     bus_command(g->svc.bus, BUS_CALL_MANAGER, v->channel ? v->channel : l->s.user, 0, &m, VOICE_MS, on_voice_answered,
@@ -368,8 +370,11 @@ static void on_call_channel(void *ctx, int err, const struct loaded_channel *c, 
         return;
     }
     mem_free(ctx);
-    if (c->version >= at && c->call && ids_have(c->channel.recipients, l->s.user))
-        dispatch_text(l, BYTES("CALL_CREATE"), present_call_create(&a, ask.channel, c->call));
+    if (c->version >= at && c->call && ids_have(c->channel.recipients, l->s.user)) {
+        struct dispatch *d = dispatch_new(BYTES("CALL_CREATE"), present_call_create(&a, ask.channel, c->call));
+        live_dispatch(l, d);
+        dispatch_drop(d);
+    }
     arena_fini(&a);
 }
 
@@ -389,16 +394,12 @@ static void ask_for_call(struct live *l, uint64_t channel)
 static void end_session(struct live *l, bool tell)
 {
     struct gateway *g = l->g;
-    if (l->s.user)
+    if (l->ledger.hold)
         LOG_PEER(INFO, EV("session.ended"), KU("session", l->s.key), KU("user", l->s.user));
     fanout_exit(g, l->s.key);
-    tell = tell && !g->conns->stopping; // the call manager sees to what a stopped gateway held
-    if (tell && l->voice) {
-        l->voice->end_after = true;
-        g->conns->ending++;
-    } else if (tell) {
-        tell_end(g, l->s.user, l->s.id, 0);
-    }
+    struct ending *ending = ledger_end(l, tell, l->voice != NULL);
+    if (l->voice)
+        l->voice->ending = ending;
     live_free(l);
 }
 
@@ -424,14 +425,18 @@ static void perform(struct live *l, const struct session_fxs *fxs)
         case SESSION_FX_LOAD:
             begin_loading(l);
             break;
+        case SESSION_FX_TAKE:
+            ledger_take(l);
+            break;
         case SESSION_FX_READY:
             tell_ready(l);
             break;
         case SESSION_FX_REPLAY:
             replay(l, fx->seq);
             break;
-        case SESSION_FX_VOICE:
-            send_voice(l);
+        case SESSION_FX_VOICE: // not if somebody else has the session, perhaps with a word of his own since
+            ledger_ask(&l->ledger);
+            ledger_due(l);
             break;
         case SESSION_FX_CALL:
             ask_for_call(l, fx->channel);
@@ -442,18 +447,25 @@ static void perform(struct live *l, const struct session_fxs *fxs)
         case SESSION_FX_END:
             end_session(l, fx->tell);
             return;
+        case SESSION_FX_DROP:
+            M.sessions_lost++;
+            LOG_PEER(INFO, EV("session.lost"), KU("session", l->s.key), KU("user", l->s.user));
+            fanout_exit(g, l->s.key);
+            live_free(l);
+            return;
         }
     }
     arm(l);
 }
 
-static void count(enum session_state from, enum session_state to)
+// The store keeps a session for longer while it has a socket.
+static void changed(struct live *l, enum session_state from)
 {
-    M.sessions_detached += to == SESSION_DETACHED && from != SESSION_DETACHED;
-    M.sessions_detached -= from == SESSION_DETACHED && to != SESSION_DETACHED;
-    bool was = from == SESSION_LIVE || from == SESSION_DETACHED, is = to == SESSION_LIVE || to == SESSION_DETACHED;
-    M.sessions += is && !was;
-    M.sessions -= was && !is;
+    count(from, l->s.state);
+    if (l->s.state != from && l->ledger.hold && session_told(&l->s)) {
+        ledger_want(&l->ledger);
+        ledger_due(l);
+    }
 }
 
 void live_step(struct live *l, const struct session_in *in)
@@ -466,27 +478,20 @@ void live_step(struct live *l, const struct session_in *in)
         LOG(DEBUG, EV("session.refused"), KU("session", l->s.key), KU("state", from), KU("input", in->kind));
     if (in->kind <= SESSION_IN_BROKEN && fx.n && fx.v[0].kind == SESSION_FX_CLOSE)
         M.client_frames_bad++;
-    count(from, l->s.state);
+    bool resumes = in->kind == SESSION_IN_RESUME || in->kind == SESSION_IN_TAKEN;
+    M.resumes_refused += resumes && fx.n && fx.v[0].kind == SESSION_FX_INVALID;
+    changed(l, from);
     perform(l, &fx);
 }
 
-void live_resume(struct live *fresh, const struct op *op)
+void live_resume(struct live *fresh, struct live *old)
 {
-    struct gateway *g = fresh->g;
-    uint64_t user = 0, issued;
     struct session_fxs mine, theirs;
-    struct live *old = op->malformed ? NULL : live_named(g, op->resume.session_id);
-    if (op->malformed || system_auth(g, op->resume.token, &user, &issued) != OK)
-        user = 0;
-    if (old == fresh)
-        old = NULL;
-    enum session_state from = old ? old->s.state : SESSION_GONE, my_from = fresh->s.state;
-    session_resume(&fresh->s, old ? &old->s : NULL, op, user, &g->conns->rules, loop_now(g->svc.loop), &mine, &theirs);
-    count(my_from, fresh->s.state);
+    enum session_state from = old->s.state, my_from = fresh->s.state;
+    session_resume(&fresh->s, &old->s, &fresh->g->conns->rules, loop_now(fresh->g->svc.loop), &mine, &theirs);
     M.resumes_refused += mine.n > 0 && mine.v[0].kind == SESSION_FX_INVALID;
-    if (old) {
-        count(from, old->s.state);
-        perform(old, &theirs);
-    }
+    changed(fresh, my_from);
+    changed(old, from);
+    perform(old, &theirs);
     perform(fresh, &mine);
 }

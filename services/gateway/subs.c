@@ -215,6 +215,14 @@ bool subs_position(const struct subs *s, uint64_t session, ref r, uint64_t *at)
     return true;
 }
 
+void subs_refs_of(const struct subs *s, uint64_t session, struct keys *out)
+{
+    const struct holder *h = holder_of(s, session);
+    uint64_t r;
+    for (uint32_t i = 0; h && table_next(&h->refs, &i, &r) != NULL;)
+        keys_add(out, r);
+}
+
 bool subs_listens(const struct subs *s, uint64_t session, ref r)
 {
     return listener_of(s, session, r) != NULL;

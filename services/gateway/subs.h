@@ -70,6 +70,7 @@ void subs_leave_waiting(struct subs *s, uint64_t session, struct keys *left);
 struct sub *subs_get(const struct subs *s, ref r);
 // How far a session has been told of a record. False: it is not there, or still waits.
 bool subs_position(const struct subs *s, uint64_t session, ref r, uint64_t *at);
+void subs_refs_of(const struct subs *s, uint64_t session, struct keys *out); // all that it listens to
 bool subs_listens(const struct subs *s, uint64_t session, ref r);
 uint32_t subs_sessions_of(const struct subs *s, uint64_t user, struct keys *out); // out may be NULL; how many
 

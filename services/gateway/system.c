@@ -114,6 +114,11 @@ int system_auth(const struct gateway *g, struct bytes authorization, uint64_t *u
     return OK;
 }
 
+bool system_revoked(const struct gateway *g, uint64_t user, uint64_t issued_ms)
+{
+    return issued_ms < revoked_before(g->system, user);
+}
+
 int gateway_auth(const struct gateway *g, struct bytes authorization, uint64_t *user)
 {
     uint64_t issued;

@@ -1,6 +1,7 @@
 """The gateway alone: the real process, a real redis-server, records and events made by hand, plain clients."""
 import asyncio
 import secrets
+import signal
 import threading
 
 import pytest
@@ -512,6 +513,121 @@ async def test_a_lost_socket_keeps_its_session_and_its_voice(house, clients, pai
     assert leave.name == "voice_update"         # and no session_end before it
     leave.reply()
     await a.close()
+    (await asyncio.to_thread(house.manager.take_command, "session_end", user=int(a.id))).reply()
+
+
+# -- what of a session is in the store -------------------------------------------------------------
+
+
+def kept(house, client):
+    """(hash, positions, texts) of a session."""
+    hash_, positions, texts = (f"{{s:{client.session_id}}}:{part}" for part in "hpr")
+    return house.redis.hgetall(hash_), house.redis.hgetall(positions), house.redis.lrange(texts, 0, -1)
+
+
+async def test_what_a_session_was_sent_is_kept_before_it_is_sent(house, clients, pair):
+    a, _, place = pair
+    place.commit(number(1), number(2))
+    await hears(a, 1, 2)
+    hash_, positions, texts = kept(house, a)
+    assert (int(hash_[b"seq"]), int(hash_[b"user"])) == (a.seq, int(a.id))
+    assert hash_[b"owner"].split()[0].decode() == house.gateway
+    assert int(positions[str(place.ref).encode()]) == place.version
+    assert texts == [b'"t":"TEST","d":{"n": 1}}', b'"t":"TEST","d":{"n": 2}}']
+
+
+async def test_a_session_that_somebody_else_has_is_let_go_without_a_word(house, clients, pair):
+    a, b, place = pair
+    await a.join(str(place.ref))
+    (await asyncio.to_thread(house.manager.take_command, "voice_update", user=int(a.id))).reply()
+    house.redis.hset(f"{{s:{a.session_id}}}:h", "owner", "elsewhere 1")
+    place.commit(number(1))
+    await hears(b, 1)
+    await a.closes_with(4000)
+    assert not [e for e in a.events if e.t == "TEST"]
+    assert kept(house, a)[0][b"owner"] == b"elsewhere 1"
+    missed = await a.reconnect_and_resume()     # and taken back: what the other did not tell comes from the log
+    await hears(a, 1)
+    assert missed == []
+    moved = await asyncio.to_thread(house.manager.take_command, user=int(a.id))
+    assert (moved.name, moved.fields) == ("session_moved", {
+        "user": int(a.id), "session": a.session_id, "gateway": house.gateway})
+    moved.reply()                               # and no session_end before it
+    await a.close()
+    (await asyncio.to_thread(house.manager.take_command, "session_end", user=int(a.id))).reply()
+
+
+async def test_a_voice_update_of_a_session_that_somebody_else_has_goes_nowhere(house, clients, pair):
+    a, b, place = pair
+    house.redis.hset(f"{{s:{a.session_id}}}:h", "owner", "elsewhere 1")
+    await a.join(str(place.ref))
+    await a.closes_with(4000)
+    await b.join(str(place.ref))
+    command = await asyncio.to_thread(house.manager.take_command, "voice_update")
+    assert command.fields["user"] == int(b.id)
+    command.reply()
+
+
+async def test_a_write_whose_fate_is_unknown_is_repeated_and_nothing_is_doubled(house, clients, pair):
+    a, b, place = pair
+    place.commit(number(1))
+    for client in (a, b):
+        await hears(client, 1)
+    entry = place.commit(number(2), publish=False)
+    before = house.metrics()
+    house.system.redis.send_signal(signal.SIGSTOP)  # what was sent to it is carried out later, unanswered
+    try:
+        house.publish(entry)
+        await until(lambda: house.metrics()["store_errors"] > before["store_errors"], "it to give the connection up")
+        for client in (a, b):
+            await client.heartbeat()
+            assert [e.d["n"] for e in client.events if e.t == "TEST"] == [1]
+    finally:
+        house.system.redis.send_signal(signal.SIGCONT)
+    await until(lambda: house.metrics()["store_reconnects"] > before["store_reconnects"], "Redis again")
+    place.commit(number(3))
+    for client in (a, b):
+        await hears(client, 2, 3)
+        assert [text[-5:] for text in kept(house, client)[2]] == [b": 1}}", b": 2}}", b": 3}}"]
+
+
+async def test_a_stale_copy_of_a_write_changes_nothing(house, clients, pair):
+    a, _, place = pair
+    place.commit(number(1))
+    await hears(a, 1)
+    hash_, positions, texts = before = kept(house, a)
+    keys = [f"{{s:{a.session_id}}}:{part}" for part in "hpr"]
+
+    def write(turn, first, *more, owner=hash_[b"owner"]):
+        return house.redis.fcall("sb_session_write", 3, *keys, owner, turn, 10000, 3, 1000, first, len(more), *more,
+                                 1, place.ref, 1)
+
+    turn, seq = int(hash_[b"turn"]), int(hash_[b"seq"])
+    assert write(turn, seq + 1, "late") == 1
+    assert write(turn + 1, seq + 1, "late", owner="elsewhere 1") == 0
+    assert kept(house, a) == before
+    assert write(turn + 1, seq, "again", "x", "y", "z") == 1    # all but the first are new; three are kept
+    assert kept(house, a)[2] == [b"x", b"y", b"z"]
+    assert write(turn + 2, seq + 9, "beyond a gap") == 1        # of what Redis lost
+    assert kept(house, a)[2] == [b"beyond a gap"]
+    assert int(kept(house, a)[0][b"seq"]) == seq + 9
+    assert house.redis.fcall("sb_session_end", 3, *keys, "elsewhere 1") == 0
+    for _ in range(2):                          # it may be asked twice
+        assert house.redis.fcall("sb_session_end", 3, *keys, hash_[b"owner"]) == 1
+    assert write(turn + 3, seq + 10, "dead") == 0
+    assert house.redis.fcall("sb_session_take", 3, *keys, "elsewhere 1", "", a.id) is None
+    house.redis.delete(*keys)
+    assert write(turn + 4, seq + 10, "dead") == -1
+
+
+async def test_a_session_that_the_store_has_lost_is_over(house, clients, pair):
+    a, b, place = pair
+    await a.join(str(place.ref))
+    (await asyncio.to_thread(house.manager.take_command, "voice_update", user=int(a.id))).reply()
+    house.redis.delete(*(f"{{s:{a.session_id}}}:{part}" for part in "hpr"))
+    place.commit(number(1))
+    await hears(b, 1)
+    await a.closes_with(4000)
     (await asyncio.to_thread(house.manager.take_command, "session_end", user=int(a.id))).reply()
 
 

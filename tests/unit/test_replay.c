@@ -128,4 +128,21 @@ TEST(one_event_is_shared_by_all_rings)
     dispatch_drop(d);
 }
 
+TEST(what_is_dropped_is_the_oldest_and_the_numbers_go_on)
+{
+    struct replay r;
+    replay_init(&r, UINT32_MAX, UINT64_MAX, 5);
+    for (uint32_t n = 5; n < 30; n++)
+        push(&r, n);
+    replay_drop(&r, 4); // not held any more
+    CHECK_EQ(r.n, 25);
+    replay_drop(&r, 20);
+    CHECK_TRUE(r.n == 9 && holds(&r, 21) && replay_can(&r, 20) && !replay_can(&r, 19));
+    replay_drop(&r, 100);
+    CHECK_TRUE(r.n == 0 && r.bytes == 0 && r.next == 30);
+    push(&r, 30);
+    CHECK_TRUE(holds(&r, 30));
+    replay_fini(&r);
+}
+
 MAIN

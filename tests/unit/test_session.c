@@ -21,6 +21,14 @@ static struct op identify_op(void)
     return op;
 }
 
+static struct op resume_op(uint64_t seq)
+{
+    struct op op = {.kind = OP_RESUME, .number = 6};
+    op.resume.session_id = bytes_of(id);
+    op.resume.seq = seq;
+    return op;
+}
+
 static struct op voice_op(uint64_t channel)
 {
     struct op op = {.kind = OP_VOICE, .number = 4};
@@ -46,6 +54,12 @@ static int identify(struct session *s, uint64_t now)
     return step(s, (struct session_in){.kind = SESSION_IN_IDENTIFY, .op = &op, .user = USER, .issued_ms = ISSUED}, now);
 }
 
+static int want(struct session *s, uint64_t seq, uint64_t user, uint64_t now)
+{
+    struct op op = resume_op(seq);
+    return step(s, (struct session_in){.kind = SESSION_IN_RESUME, .op = &op, .user = user, .issued_ms = ISSUED}, now);
+}
+
 static int voice(struct session *s, uint64_t channel)
 {
     struct op op = voice_op(channel);
@@ -58,6 +72,10 @@ static struct session in_state(enum session_state state)
     session_init(&s, id, CONN, 9, &rules, 0);
     if (state == SESSION_HELLO)
         return s;
+    if (state == SESSION_TAKING) {
+        CHECK_EQ(want(&s, 1, USER, 0), OK);
+        return s;
+    }
     CHECK_EQ(identify(&s, 0), OK);
     if (state == SESSION_LOADING)
         return s;
@@ -73,7 +91,8 @@ static struct session in_state(enum session_state state)
 static void dispatch(struct session *s, const char *name, bool sent)
 {
     struct dispatch *d = dispatch_new(bytes_of(name), BYTES_NONE);
-    CHECK_EQ(session_dispatch(s, d), sent);
+    session_dispatch(s, d);
+    CHECK_EQ(session_keep(s, s->seq), sent);
     dispatch_drop(d);
 }
 
@@ -107,6 +126,10 @@ struct cell {
     {                                                                                                                  \
         OK, SAME, {kind, NONE}, 0                                                                                      \
     }
+#define DROPS                                                                                                          \
+    {                                                                                                                  \
+        OK, SESSION_GONE, {SESSION_FX_DROP, NONE}, 0                                                                   \
+    }
 #define ENDS                                                                                                           \
     {                                                                                                                  \
         OK, SESSION_GONE, {SESSION_FX_END, NONE}, 0                                                                    \
@@ -114,7 +137,7 @@ struct cell {
 #define ALL_GONE                                                                                                       \
     {                                                                                                                  \
         REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED,    \
-            REFUSED                                                                                                    \
+            REFUSED, REFUSED, REFUSED, REFUSED                                                                         \
     }
 
 static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
@@ -123,64 +146,95 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
             {
                 [SESSION_IN_BEAT] = DOES(SESSION_FX_ACK),
                 [SESSION_IN_IDENTIFY] = {OK, SESSION_LOADING, {SESSION_FX_LOAD, NONE}, 0},
+                [SESSION_IN_RESUME] = {OK, SESSION_TAKING, {SESSION_FX_TAKE, NONE}, 0},
                 [SESSION_IN_VOICE] = DIES(4003),
                 [SESSION_IN_CALL] = DIES(4003),
                 [SESSION_IN_QUIET] = DIES(4003),
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_TAKEN] = REFUSED,
                 [SESSION_IN_ANSWERED] = REFUSED,
                 [SESSION_IN_LOST] = ENDS,
                 [SESSION_IN_TICK] = DIES(4009),
                 [SESSION_IN_REVOKED] = REFUSED,
                 [SESSION_IN_CUT] = REFUSED,
+                [SESSION_IN_MOVED] = REFUSED,
                 [SESSION_IN_STOP] = DIES(4000),
             },
         [SESSION_LOADING] =
             {
                 [SESSION_IN_BEAT] = DOES(SESSION_FX_ACK),
                 [SESSION_IN_IDENTIFY] = DIES(4005),
+                [SESSION_IN_RESUME] = DIES(4005),
                 [SESSION_IN_VOICE] = QUIET,
                 [SESSION_IN_CALL] = QUIET,
                 [SESSION_IN_QUIET] = QUIET,
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = {OK, SESSION_LIVE, {SESSION_FX_READY, NONE}, 0},
+                [SESSION_IN_TAKEN] = REFUSED,
                 [SESSION_IN_ANSWERED] = REFUSED,
                 [SESSION_IN_LOST] = ENDS,
                 [SESSION_IN_TICK] = DIES(4009),
                 [SESSION_IN_REVOKED] = DIES(4004),
                 [SESSION_IN_CUT] = REFUSED,
+                [SESSION_IN_MOVED] = REFUSED,
+                [SESSION_IN_STOP] = DIES(4000),
+            },
+        [SESSION_TAKING] =
+            {
+                [SESSION_IN_BEAT] = DOES(SESSION_FX_ACK),
+                [SESSION_IN_IDENTIFY] = REFUSED, // these wait
+                [SESSION_IN_RESUME] = REFUSED,
+                [SESSION_IN_VOICE] = REFUSED,
+                [SESSION_IN_CALL] = REFUSED,
+                [SESSION_IN_QUIET] = REFUSED,
+                [SESSION_IN_BROKEN] = DIES(4002),
+                [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_TAKEN] = {OK, SESSION_HELLO, {SESSION_FX_INVALID, NONE}, 0},
+                [SESSION_IN_ANSWERED] = REFUSED,
+                [SESSION_IN_LOST] = ENDS,
+                [SESSION_IN_TICK] = DIES(4009),
+                [SESSION_IN_REVOKED] = REFUSED,
+                [SESSION_IN_CUT] = REFUSED,
+                [SESSION_IN_MOVED] = REFUSED,
                 [SESSION_IN_STOP] = DIES(4000),
             },
         [SESSION_LIVE] =
             {
                 [SESSION_IN_BEAT] = DOES(SESSION_FX_ACK),
                 [SESSION_IN_IDENTIFY] = CLOSES(4005, SESSION_DETACHED),
+                [SESSION_IN_RESUME] = CLOSES(4005, SESSION_DETACHED),
                 [SESSION_IN_VOICE] = DOES(SESSION_FX_VOICE),
                 [SESSION_IN_CALL] = DOES(SESSION_FX_CALL),
                 [SESSION_IN_QUIET] = QUIET,
                 [SESSION_IN_BROKEN] = CLOSES(4002, SESSION_DETACHED),
                 [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_TAKEN] = REFUSED,
                 [SESSION_IN_ANSWERED] = REFUSED, // nothing was asked
                 [SESSION_IN_LOST] = {OK, SESSION_DETACHED, {NONE, NONE}, 0},
                 [SESSION_IN_TICK] = CLOSES(4009, SESSION_DETACHED),
                 [SESSION_IN_REVOKED] = DIES(4004),
                 [SESSION_IN_CUT] = DIES(4000),
+                [SESSION_IN_MOVED] = {OK, SESSION_GONE, {SESSION_FX_CLOSE, SESSION_FX_DROP}, 4000},
                 [SESSION_IN_STOP] = {OK, SESSION_DETACHED, {SESSION_FX_RECONNECT, SESSION_FX_CLOSE}, 4000},
             },
         [SESSION_DETACHED] =
             {
                 [SESSION_IN_BEAT] = REFUSED,
                 [SESSION_IN_IDENTIFY] = REFUSED,
+                [SESSION_IN_RESUME] = REFUSED,
                 [SESSION_IN_VOICE] = REFUSED,
                 [SESSION_IN_CALL] = REFUSED,
                 [SESSION_IN_QUIET] = REFUSED,
                 [SESSION_IN_BROKEN] = REFUSED,
                 [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_TAKEN] = REFUSED,
                 [SESSION_IN_ANSWERED] = REFUSED,
                 [SESSION_IN_LOST] = REFUSED,
                 [SESSION_IN_TICK] = ENDS,
                 [SESSION_IN_REVOKED] = ENDS,
                 [SESSION_IN_CUT] = ENDS,
+                [SESSION_IN_MOVED] = DROPS,
                 [SESSION_IN_STOP] = QUIET,
             },
         [SESSION_GONE] = ALL_GONE,
@@ -202,17 +256,19 @@ static bool cell_fits(const struct cell *c, enum session_state from, int err, co
 
 TEST(every_pair_of_state_and_input_does_what_the_table_says)
 {
-    struct op ops[] = {identify_op(), voice_op(5), call_op(5)};
+    struct op ops[] = {identify_op(), voice_op(5), call_op(5), resume_op(1)};
     for (enum session_state from = 0; from < SESSION_STATES; from++) {
         for (enum session_in_kind kind = 0; kind < SESSION_IN_KINDS; kind++) {
             struct session s = in_state(from), before = s;
             struct session_in in = {kind,
                                     .op = kind == SESSION_IN_IDENTIFY ? &ops[0]
                                           : kind == SESSION_IN_VOICE  ? &ops[1]
+                                          : kind == SESSION_IN_RESUME ? &ops[3]
                                                                       : &ops[2],
                                     .code = kind == SESSION_IN_LOST ? 1006 : 4002,
                                     .user = USER,
                                     .issued_ms = ISSUED,
+                                    .err = kind == SESSION_IN_TAKEN ? ERR_MISSING : OK,
                                     .before_ms = ISSUED + 1};
             int err = step(&s, in, kind == SESSION_IN_TICK ? 1000000 : 0);
             if (!cell_fits(&table[from][kind], from, err, &s))
@@ -462,13 +518,6 @@ TEST(others_are_told_of_the_end_only_when_there_was_voice)
 
 // --- events and resume ---
 
-static struct op resume_op(uint64_t seq)
-{
-    struct op op = {.kind = OP_RESUME, .number = 6};
-    op.resume.seq = seq;
-    return op;
-}
-
 struct resumed {
     struct session fresh, old;
     struct session_fxs mine, theirs;
@@ -477,12 +526,12 @@ struct resumed {
 // `state` is the old session's, which has sent READY and then `events` more.
 static void resume(struct resumed *r, enum session_state state, uint64_t events, uint64_t seq, uint64_t user)
 {
-    struct op op = resume_op(seq);
     session_init(&r->fresh, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", CONN + 1, 10, &rules, 0);
+    CHECK_EQ(want(&r->fresh, seq, user, 0), OK);
     r->old = in_state(state);
     for (uint64_t i = 0; i < events; i++)
         dispatch(&r->old, "E", state == SESSION_LIVE);
-    session_resume(&r->fresh, &r->old, &op, user, &rules, 50, &r->mine, &r->theirs);
+    session_resume(&r->fresh, &r->old, &rules, 50, &r->mine, &r->theirs);
 }
 
 static void resume_fini(struct resumed *r)
@@ -527,27 +576,40 @@ TEST(a_live_session_is_taken_over_from_its_old_socket)
     resume_fini(&r);
 }
 
-TEST(nobody_resumes_what_is_not_theirs_or_not_resumable)
+TEST(nobody_resumes_what_is_not_theirs)
 {
-    static const struct {
-        enum session_state state;
-        uint64_t user;
-    } rows[] = {{SESSION_DETACHED, USER + 1}, {SESSION_LIVE, USER + 1}, {SESSION_DETACHED, 0},
-                {SESSION_HELLO, USER},        {SESSION_LOADING, USER},  {SESSION_GONE, USER}};
-    for (size_t i = 0; i < countof(rows); i++) {
+    for (enum session_state state = SESSION_LIVE; state <= SESSION_DETACHED; state++) {
         struct resumed r;
-        resume(&r, rows[i].state, 0, 1, rows[i].user);
+        resume(&r, state, 0, 1, USER + 1);
         CHECK_TRUE(r.mine.n == 1 && r.mine.v[0].kind == SESSION_FX_INVALID && r.mine.v[0].conn == CONN + 1);
-        CHECK_TRUE(r.theirs.n == 0 && r.fresh.state == SESSION_HELLO && r.old.state == rows[i].state);
+        CHECK_TRUE(r.theirs.n == 0 && r.fresh.state == SESSION_HELLO && r.old.state == state);
+        CHECK_EQ(identify(&r.fresh, 0), OK); // the socket is still good
+        CHECK_EQ(r.fresh.state, SESSION_LOADING);
         resume_fini(&r);
     }
-    struct session fresh = in_state(SESSION_HELLO);
+}
+
+TEST(what_cannot_be_a_session_or_a_token_is_invalid_at_once)
+{
+    static const char *const ids[] = {"", "30f32c5d54ae86130fc4a215c747426", "30f32c5d54ae86130fc4a215c747426G"};
+    struct session s = in_state(SESSION_HELLO);
     struct op op = resume_op(1);
-    struct session_fxs mine, theirs;
-    session_resume(&fresh, NULL, &op, USER, &rules, 0, &mine, &theirs);
-    CHECK_TRUE(mine.n == 1 && mine.v[0].kind == SESSION_FX_INVALID);
-    CHECK_EQ(identify(&fresh, 0), OK); // the socket is still good
-    CHECK_EQ(fresh.state, SESSION_LOADING);
+    for (size_t i = 0; i < countof(ids); i++) {
+        op.resume.session_id = bytes_of(ids[i]);
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_RESUME, .op = &op, .user = USER}, 0), OK);
+        CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_INVALID && s.state == SESSION_HELLO);
+    }
+    CHECK_EQ(want(&s, 1, 0, 0), OK);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_INVALID && s.state == SESSION_HELLO);
+}
+
+TEST(when_the_store_cannot_be_asked_the_client_comes_again)
+{
+    struct session s = in_state(SESSION_TAKING);
+    CHECK_STR(s.wanted, id);
+    CHECK_TRUE(s.wanted_seq == 1 && session_waits(&s));
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_TAKEN, .err = ERR_IO}, 0), OK);
+    CHECK_TRUE(fx.v[0].kind == SESSION_FX_CLOSE && fx.v[0].code == 4000 && s.state == SESSION_GONE);
 }
 
 TEST(a_number_that_was_never_sent_closes_with_4007_and_harms_nobody)
@@ -574,38 +636,83 @@ TEST(what_fell_out_of_the_replay_cannot_be_resumed)
     resume_fini(&r);
 }
 
-TEST(a_resume_on_an_identified_socket_closes_with_4005)
-{
-    struct session mine = in_state(SESSION_LIVE), old = in_state(SESSION_DETACHED);
-    struct op op = resume_op(1);
-    struct session_fxs a, b;
-    session_resume(&mine, &old, &op, USER, &rules, 0, &a, &b);
-    CHECK_TRUE(a.v[0].kind == SESSION_FX_CLOSE && a.v[0].code == 4005 && mine.state == SESSION_DETACHED);
-    CHECK_TRUE(b.n == 0 && old.state == SESSION_DETACHED);
-    session_fini(&mine);
-    session_fini(&old);
-}
-
 TEST(a_malformed_resume_closes_with_4002)
 {
-    struct session fresh = in_state(SESSION_HELLO);
+    struct session s = in_state(SESSION_HELLO);
     struct op op = resume_op(1);
-    struct session_fxs a, b;
     op.malformed = true;
-    session_resume(&fresh, NULL, &op, USER, &rules, 0, &a, &b);
-    CHECK_TRUE(a.v[0].code == 4002 && fresh.state == SESSION_GONE);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_RESUME, .op = &op}, 0), OK);
+    CHECK_TRUE(fx.v[0].code == 4002 && s.state == SESSION_GONE);
 }
 
-TEST(a_resume_counts_against_the_rate_too)
+TEST(what_is_not_kept_is_neither_replayed_nor_a_number_that_was_sent)
 {
-    struct session fresh = in_state(SESSION_HELLO);
-    struct op op = resume_op(1);
-    struct session_fxs a, b;
-    for (uint32_t i = 0; i < SESSION_EVENTS; i++)
-        session_resume(&fresh, NULL, &op, USER, &rules, 0, &a, &b);
-    CHECK_EQ(fresh.state, SESSION_HELLO);
-    session_resume(&fresh, NULL, &op, USER, &rules, 0, &a, &b);
-    CHECK_TRUE(a.v[0].code == 4008 && fresh.state == SESSION_GONE);
+    struct resumed r;
+    for (uint64_t seq = 2; seq <= 3; seq++) {
+        session_init(&r.fresh, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", CONN + 1, 10, &rules, 0);
+        r.old = in_state(SESSION_DETACHED);
+        dispatch(&r.old, "A", false);
+        struct dispatch *d = dispatch_new(BYTES("B"), BYTES_NONE);
+        session_dispatch(&r.old, d);
+        dispatch_drop(d);
+        CHECK_TRUE(r.old.kept == 2 && r.old.seq == 3);
+        CHECK_EQ(want(&r.fresh, seq, USER, 0), OK);
+        session_resume(&r.fresh, &r.old, &rules, 0, &r.mine, &r.theirs);
+        CHECK_EQ(r.old.state, seq == 2 ? SESSION_LIVE : SESSION_DETACHED);
+        CHECK_EQ(r.mine.v[0].kind, seq == 2 ? SESSION_FX_END : SESSION_FX_CLOSE);
+        resume_fini(&r);
+    }
+}
+
+// --- from another gateway ---
+
+#define TEXT(name)                                                                                                     \
+    {                                                                                                                  \
+        "\"t\":\"" name "\",\"d\":1}", sizeof "\"t\":\"" name "\",\"d\":1}" - 1                                        \
+    }
+static const struct bytes texts[] = {TEXT("A"), TEXT("B")};
+
+TEST(a_session_is_revived_as_it_was_and_goes_on_with_its_numbers)
+{
+    struct session was = in_state(SESSION_LIVE);
+    struct session_past past = {id, session_record(&was), 7, {2, texts}};
+    struct resumed r;
+    CHECK_EQ(session_past_valid(&past), OK);
+    session_revive(&r.old, &past, &rules, 1000);
+    CHECK_TRUE(r.old.state == SESSION_DETACHED && r.old.key == was.key && r.old.user == USER && r.old.voiced);
+    CHECK_TRUE(r.old.issued_ms == ISSUED && r.old.capabilities == 22525 && r.old.intents == 129 && r.old.has_intents);
+    CHECK_TRUE(r.old.seq == 7 && r.old.kept == 7 && r.old.shards == 1);
+    CHECK_EQ(session_deadline(&r.old), 1000 + rules.resume_window_ms);
+    CHECK_TRUE(replay_can(&r.old.replay, 5) && !replay_can(&r.old.replay, 4));
+    CHECK_TRUE(bytes_eq(dispatch_bytes(replay_get(&r.old.replay, 7)), texts[1]));
+    session_init(&r.fresh, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", CONN + 1, 10, &rules, 0);
+    CHECK_EQ(want(&r.fresh, 6, USER, 0), OK);
+    session_resume(&r.fresh, &r.old, &rules, 1000, &r.mine, &r.theirs);
+    CHECK_TRUE(r.theirs.n == 1 && r.theirs.v[0].kind == SESSION_FX_REPLAY && r.theirs.v[0].seq == 6);
+    dispatch(&r.old, "C", true);
+    CHECK_EQ(r.old.seq, 8);
+    resume_fini(&r);
+    session_fini(&was);
+}
+
+TEST(what_no_gateway_of_ours_wrote_is_not_revived)
+{
+    const struct session_rec good = {.user = USER, .shards = 2, .shard = 1};
+    struct session_rec none = good, beyond = good, many = good;
+    none.shards = 0;
+    beyond.shard = 2;
+    many.shards = SHARDS_MAX + 1ull;
+    const struct {
+        struct session_past past;
+        int want;
+    } rows[] = {
+        {{id, good, 3, {2, texts}}, OK},          {{id, good, 1, {0, NULL}}, OK},
+        {{id, good, 0, {0, NULL}}, ERR_INVALID},  {{id, good, 2, {2, texts}}, ERR_INVALID},
+        {{id, none, 3, {2, texts}}, ERR_INVALID}, {{id, beyond, 3, {2, texts}}, ERR_INVALID},
+        {{id, many, 3, {2, texts}}, ERR_INVALID},
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        CHECK_EQ(session_past_valid(&rows[i].past), rows[i].want);
 }
 
 MAIN

@@ -369,4 +369,20 @@ TEST(forty_sessions_on_a_lossy_bus_miss_and_double_nothing)
     done();
 }
 
+TEST(a_session_knows_all_that_it_listens_to)
+{
+    struct keys refs = {0};
+    begin();
+    subs_refs_of(&subs, 9, &refs); // nobody
+    CHECK_EQ(refs.n, 0);
+    (void)listen(A, PLACE, 5);
+    (void)listen(B, ref_user(BEN), 5);
+    subs_join(&subs, A, OTHER, true); // still waits
+    subs_refs_of(&subs, A, &refs);
+    CHECK_EQ(refs.n, 2);
+    CHECK_EQ(refs.v[0] + refs.v[1], PLACE + OTHER);
+    keys_fini(&refs);
+    done();
+}
+
 MAIN

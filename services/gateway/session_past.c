@@ -1,0 +1,51 @@
+// session_past: a session on its way from one gateway to another: see session.h.
+#include "session.h"
+
+struct session_rec session_record(const struct session *s)
+{
+    return (struct session_rec){
+        .user = s->user,
+        .issued_ms = s->issued_ms,
+        .bot = s->bot,
+        .has_intents = s->has_intents,
+        .intents = s->intents,
+        .capabilities = s->capabilities,
+        .sharded = s->sharded,
+        .shard = s->shard,
+        .shards = s->shards,
+    };
+}
+
+int session_past_valid(const struct session_past *p)
+{
+    const struct session_rec *c = &p->rec;
+    bool shard_ok = c->shards > 0 && c->shards <= SHARDS_MAX && c->shard < c->shards;
+    return shard_ok && p->seq > 0 && p->texts.n < p->seq ? OK : ERR_INVALID; // READY is never among them
+}
+
+void session_revive(struct session *s, const struct session_past *p, const struct session_rules *r, uint64_t now)
+{
+    const struct session_rec *c = &p->rec;
+    CHECK(session_past_valid(p) == OK);
+    session_init(s, p->id, 0, 0, r, now);
+    s->user = c->user;
+    s->issued_ms = c->issued_ms;
+    s->bot = c->bot;
+    s->has_intents = c->has_intents;
+    s->intents = c->intents;
+    s->capabilities = c->capabilities;
+    s->sharded = c->sharded;
+    s->shard = (uint32_t)c->shard;
+    s->shards = (uint32_t)c->shards;
+    s->seq = s->kept = p->seq;
+    s->voiced = true;
+    replay_init(&s->replay, r->replay_events, r->replay_bytes, p->seq - p->texts.n + 1);
+    for (uint32_t i = 0; i < p->texts.n; i++) {
+        struct dispatch *d = dispatch_copy(p->texts.v[i]);
+        replay_push(&s->replay, d);
+        dispatch_drop(d);
+    }
+    s->state = SESSION_DETACHED;
+    s->expires_at = now + r->resume_window_ms;
+    CHECK_ID(session_valid(s), s->key);
+}

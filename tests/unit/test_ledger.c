@@ -1,0 +1,86 @@
+// test_ledger: what is not kept yet is written in order, one write at a time, and again when nobody knows what became
+// of it.
+#include "ledger.h"
+#include "check.h"
+
+#define HOLD 77u
+
+static struct ledger fresh(void)
+{
+    struct ledger l;
+    ledger_init(&l, HOLD, 5, false);
+    return l;
+}
+
+static void add(struct ledger *l)
+{
+    struct dispatch *d = dispatch_new(BYTES("E"), BYTES_NONE);
+    ledger_add(l, d);
+    dispatch_drop(d);
+}
+
+TEST(a_session_that_begins_is_written_even_when_it_was_told_nothing)
+{
+    struct ledger l = fresh();
+    CHECK_TRUE(ledger_begin(&l));
+    CHECK_TRUE(!l.begun && l.turn == 1 && l.last == 4 && l.pending.n == 0);
+    CHECK_TRUE(!ledger_written(&l));
+    CHECK_TRUE(l.begun && !ledger_begin(&l));
+    ledger_want(&l);
+    CHECK_TRUE(ledger_begin(&l) && l.turn == 2);
+    ledger_fini(&l);
+}
+
+TEST(what_comes_during_a_write_is_for_the_next_one)
+{
+    struct ledger l = fresh();
+    add(&l);
+    add(&l);
+    ledger_touch(&l, 10);
+    ledger_touch(&l, 11);
+    ledger_touch(&l, 10);
+    CHECK_TRUE(ledger_begin(&l));
+    CHECK_TRUE(ledger_first(&l) == 5 && l.last == 6 && l.n_touched == 2);
+    add(&l);
+    ledger_touch(&l, 10); // its position has changed again
+    ledger_touch(&l, 10);
+    CHECK_TRUE(!ledger_begin(&l)); // one at a time
+    CHECK_TRUE(!ledger_written(&l));
+    CHECK_TRUE(ledger_first(&l) == 7 && l.touched.n == 1 && l.touched.v[0] == 10 && l.due);
+    CHECK_TRUE(ledger_begin(&l));
+    CHECK_TRUE(l.last == 7 && l.n_touched == 1);
+    CHECK_TRUE(!ledger_written(&l));
+    CHECK_TRUE(!l.due && l.touched.n == 0 && l.pending.n == 0);
+    ledger_fini(&l);
+}
+
+TEST(a_write_of_unknown_fate_is_made_again_with_all_that_it_had)
+{
+    struct ledger l = fresh();
+    add(&l);
+    ledger_touch(&l, 10);
+    ledger_ask(&l);
+    CHECK_TRUE(ledger_begin(&l));
+    add(&l);
+    ledger_touch(&l, 11);
+    ledger_failed(&l);
+    CHECK_TRUE(ledger_begin(&l));
+    CHECK_TRUE(l.turn == 2 && ledger_first(&l) == 5 && l.last == 6 && l.n_touched == 2 && !l.begun);
+    CHECK_TRUE(ledger_written(&l)); // whoever asked is answered now
+    CHECK_TRUE(!ledger_begin(&l));
+    ledger_fini(&l);
+}
+
+TEST(a_write_that_was_under_way_does_not_answer_who_asks_later)
+{
+    struct ledger l = fresh();
+    CHECK_TRUE(ledger_begin(&l));
+    ledger_ask(&l);
+    CHECK_TRUE(!ledger_written(&l));
+    CHECK_TRUE(ledger_begin(&l) && ledger_written(&l));
+    ledger_want(&l);
+    CHECK_TRUE(ledger_begin(&l) && !ledger_written(&l));
+    ledger_fini(&l);
+}
+
+MAIN
