@@ -11,7 +11,8 @@ struct wire {
 
 static inline struct wire wire_of(struct bytes b)
 {
-    return (struct wire){(const uint8_t *)b.p, (const uint8_t *)b.p + b.n, false};
+    const uint8_t *p = (const uint8_t *)(b.p ? b.p : ""); // nothing may be NULL, and NULL + 0 is undefined
+    return (struct wire){p, p + b.n, false};
 }
 static inline bool wire_done(const struct wire *w)
 {

@@ -1,4 +1,5 @@
 """The call manager when something fails: processes killed between any two steps, gateways and Redis that go away."""
+import random
 import signal
 import threading
 
@@ -245,6 +246,80 @@ def test_a_leave_and_an_addition_survive_a_kill_before_any_of_their_requests(own
             if caught:
                 house.begin("one")
         assert nth > 3
+
+
+class Client:
+    """A session that does as it likes, one command at a time, as a gateway sends them on."""
+
+    def __init__(self, house, user, channels, random):
+        self.house, self.user, self.channels, self.random = house, user, channels, random
+        self.session, self.over, self.waiting = f"session-{new_id()}", False, None
+
+    def act(self, name):
+        self.waiting = new_id()
+        self.over = self.random.random() < 0.08
+        channel = self.random.choice([0, *self.channels])
+        self.command = ("session_end", {"user": self.user, "session": self.session}) if self.over else (
+            "voice_update", self.house.voice(self.user, channel, self.session) | {
+                "self_mute": self.random.random() < 0.5})
+        self.house.send_to(name, self.command[0], id=self.waiting, **self.command[1])
+
+    def answered(self):
+        """Whether it may act again."""
+        if self.waiting is not None and not self.house.gateway.waiting[self.waiting].empty():
+            self.waiting = None
+        return self.waiting is None
+
+    def repeat(self, name):
+        if not self.answered():
+            assert self.house.ask(self.command[0], at=name, id=self.waiting, **self.command[1]) == 0
+            self.waiting = None
+
+
+def check_agreement(house, users, channels, ended):
+    """What must hold between records, and between them and what clients were told, once all is quiet."""
+    seats = [(user, channel, seat) for channel in channels for user, seat in house.seats(channel).items()]
+    assert len({user for user, _, _ in seats}) == len(seats), "somebody is in two calls"
+    for user, channel, seat in seats:
+        assert house.location(user)["place"] == channel and house.location(user)["leaving"] == 0
+        assert seat["epoch"] == house.location(user)["epoch"] and seat["session"] not in ended
+    for channel in channels:
+        told = house.told(channel)
+        assert told.count("CALL_CREATE") - told.count("CALL_DELETE") == bool(house.call(channel))
+        last = dict(house.states(channel))
+        assert {user for user, inside in last.items() if inside} == {*house.seats(channel)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_many_clients_do_at_once_all_records_agree_in_the_end(own, seed):
+    """Also when a manager is killed in the middle of it all."""
+    house, chance = own("one", "two"), random.Random(seed)
+    users = house.users(4)
+    channels = [house.channel(*users, group=True) for _ in range(3)]
+    clients, ended = [Client(house, user, channels, chance) for user in users for _ in range(3)], set()
+    names = ("one", "two")
+    for turn in range(60):
+        for i, client in enumerate(clients):
+            if client.answered() and client.over:
+                ended.add(client.session)
+                clients[i] = client = Client(house, client.user, channels, chance)
+            if client.answered():
+                client.act(chance.choice(names))
+        if turn == 30:
+            house.kill("one")
+            names = ("two",)
+            for client in clients:
+                client.repeat("two")
+        poll(lambda: sum(client.answered() for client in clients) > 4, "some answers")
+    for client in clients:
+        poll(client.answered, "every answer")
+        if client.over:
+            ended.add(client.session)
+    for user in users:
+        house.settled(user)
+    for channel in channels:
+        poll(lambda: house.due(channel) is None, "nothing to be owed")
+    check_agreement(house, users, channels, ended)
 
 
 # -- what else may go wrong --------------------------------------------------------------------

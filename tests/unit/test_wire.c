@@ -30,6 +30,14 @@ TEST(integers_of_every_width_come_back)
     }
 }
 
+TEST(nothing_at_all_is_short_and_no_trouble)
+{
+    struct wire w = wire_of(BYTES_NONE);
+    uint32_t n;
+    CHECK_TRUE(wire_done(&w));
+    CHECK_EQ(wire_array(&w, &n), ERR_INVALID);
+}
+
 TEST(a_negative_number_is_no_u64)
 {
     struct wire w = wire_of(BYTES("\xff"));
