@@ -444,6 +444,21 @@ def test_places_where_a_gateway_has_no_seats_any_more_are_forgotten(house):
     assert house.seats(channel)[ben]["gateway"] == house.gateway.instance
 
 
+def test_a_session_that_goes_on_at_another_gateway_is_nothing_to_tell(house):
+    ada, ben = house.users(2)
+    channel = house.channel(ada, ben)
+    other = house.peer("gateway")
+    assert house.join(ada, channel, gateway=other.instance) == 0
+    house.wait_server(channel, ada)
+    told = house.told(channel)
+    for session, gateway in (("another", other.instance), (f"session-{ada}", house.gateway.instance)):
+        assert house.ask("session_moved", user=ada, session=session, gateway=house.gateway.instance) == 0
+        assert house.seats(channel)[ada]["gateway"] == gateway
+    assert house.told(channel) == told
+    poll(lambda: house.redis.zscore(f"gateway:{other.instance}:places", channel) is None, "the place to be forgotten")
+    assert house.redis.zscore(f"gateway:{house.gateway.instance}:places", channel)
+
+
 # -- recipients --------------------------------------------------------------------------------
 
 def test_a_recipient_is_added_to_both_records_once(house):
