@@ -1,8 +1,10 @@
 """System: a whole Switchboard of its own for a test, with its own redis-server and the demo world.
 Whatever it started is gone after stop(), and stop() fails loudly when a process did not end cleanly."""
+import contextlib
 import ctypes
 import json
 import os
+import random
 import re
 import secrets
 import shutil
@@ -45,9 +47,13 @@ def poll(condition, what, deadline_s=READY_S):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel lends to outgoing connections, so that it is still free a moment later."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe:
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
 
 def fetch(method, url, body=None, headers=None, timeout_s=10):
