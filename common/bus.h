@@ -55,16 +55,14 @@ uint64_t bus_new_id(struct bus *b);                    // a random command id, n
 // (and must be applied once even when its sender dies and somebody else sends it again) give `id` != 0.
 uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id, const struct msg *m,
                      uint64_t timeout_ms, bus_answer_fn fn, void *ctx);
-void bus_forget(struct bus *b, uint64_t id); // its callback will not run; the command may still take effect
 // Answers a command. The bus keeps recent answers and gives them to repeats by itself; a repeat of one that is still
-// being worked on is dropped. Every command handed to on_command must be answered once, later is fine.
+// being worked on is dropped. Every command handed to on_command must be answered once, later is fine. ERR_IO and
+// ERR_CONFLICT are not sent: the asker repeats the command until its deadline, and a repeat may fare better.
 void bus_answer(struct bus *b, const struct bus_from *to, int err, struct bytes body);
 
 // Queues an encoded event message for one instance (of BUS_GATEWAY unless it answers a command); sent with this
 // turn's batch. Unknown instances are skipped (ERR_MISSING).
 int bus_publish(struct bus *b, const char *instance, struct bytes encoded);
-// Like bus_publish, to every live instance of a kind.
-void bus_broadcast(struct bus *b, enum bus_kind kind, struct bytes encoded);
 // Commit that publishes: on success the entry goes to every listener; listeners that are long dead are removed.
 void bus_commit(struct bus *b, const struct commit *c, commit_fn fn, void *ctx);
 

@@ -150,15 +150,6 @@ uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id,
     return p->id;
 }
 
-void bus_forget(struct bus *b, uint64_t id)
-{
-    struct bus_pending *p = table_get(&b->pending, id);
-    if (!p)
-        return;
-    p->fn = NULL;
-    pending_done(p, NULL);
-}
-
 void bus_command_answered(struct bus *b, const struct answer *a)
 {
     struct bus_pending *p, *next = table_get(&b->pending, a->id);

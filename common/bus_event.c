@@ -55,14 +55,6 @@ int bus_publish(struct bus *b, const char *instance, struct bytes encoded)
     return OK;
 }
 
-void bus_broadcast(struct bus *b, enum bus_kind kind, struct bytes encoded)
-{
-    struct bus_peer *p;
-    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL && !b->stopped;)
-        if (p->kind == kind)
-            bus_event_queue(p, encoded);
-}
-
 void bus_event_beats(struct bus *b)
 {
     struct bus_peer *p;
