@@ -128,7 +128,8 @@ static void flush_round(struct loop *l)
         return;
     flush_append(l, &l->mark);
     for (struct loop_flush *f; (f = flush_pop(l)) != &l->mark;)
-        f->fn(f);
+        if (!l->ended)
+            f->fn(f);
 }
 
 static void on_idle(uv_idle_t *i)
@@ -237,6 +238,7 @@ void loop_end(struct loop *l)
     if (l->ended)
         return;
     l->ended = true;
+    wheel_stop(&l->wheel);
     uv_unref((uv_handle_t *)&l->prepare);
     uv_close((uv_handle_t *)&l->term, NULL);
     uv_close((uv_handle_t *)&l->intr, NULL);

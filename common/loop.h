@@ -25,5 +25,7 @@ void loop_unflush(struct loop *l, struct loop_flush *f); // its owner is going a
 // Runs until loop_end. TERM and INT call on_stop once (the process then stops in its phases and calls loop_end);
 // USR1 calls on_dump.
 void loop_run(struct loop *l, void (*on_stop)(void *ctx), void (*on_dump)(void *ctx), void *ctx);
-void loop_end(struct loop *l);  // loop_run returns when the guests' handles are closed
+// No deadline is met and no flush runs any more: what they were for may be gone. loop_run returns when the guests'
+// handles are closed.
+void loop_end(struct loop *l);
 void loop_free(struct loop *l); // closes the loop; CHECKs that nothing was left open

@@ -104,6 +104,12 @@ void wheel_run(struct wheel *w, uint64_t now)
         t->prev = prev;
     for (struct timer *t; (t = due) != NULL;) {
         wheel_cancel(w, t);
-        t->fire(t, now);
+        if (!w->stopped)
+            t->fire(t, now);
     }
+}
+
+void wheel_stop(struct wheel *w)
+{
+    w->stopped = true;
 }

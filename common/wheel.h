@@ -16,6 +16,7 @@ struct wheel {
     struct timer *slots[WHEEL_SLOTS];
     uint64_t tick; // slots up to this one have been run
     uint32_t n;    // armed timers
+    bool stopped;
 };
 
 void wheel_init(struct wheel *w, uint64_t now);
@@ -23,6 +24,7 @@ void wheel_arm(struct wheel *w, struct timer *t, uint64_t due_at); // re-arms wh
 void wheel_cancel(struct wheel *w, struct timer *t);               // not armed: nothing happens
 // Fires what is due, at most one tick late, in order of due time within what is run.
 void wheel_run(struct wheel *w, uint64_t now);
+void wheel_stop(struct wheel *w); // nothing fires any more, not even the rest of what is being run
 static inline bool timer_armed(const struct timer *t)
 {
     return t->prev != NULL;

@@ -14,6 +14,7 @@ struct probe { // one of each kind of thing that a loop runs
     uint64_t fired_at;
     struct probe *other;
     bool end_when_fired;
+    struct probe *flush_when_fired;
 };
 
 static void on_flush(struct loop_flush *f)
@@ -35,11 +36,30 @@ static void on_fire(struct timer *t, uint64_t now)
     p->fired_at = now;
     if (p->end_when_fired)
         loop_end(p->loop);
+    if (p->flush_when_fired)
+        loop_flush(p->loop, &p->flush_when_fired->flush);
 }
 
 static struct probe probe(struct loop *l)
 {
     return (struct probe){.loop = l, .flush.fn = on_flush, .timer.fire = on_fire};
+}
+
+TEST(nothing_fires_or_runs_once_the_loop_has_ended)
+{
+    struct loop *l = loop_new();
+    struct probe p = probe(l), q = probe(l), late = probe(l);
+    p.end_when_fired = true;
+    loop_arm(l, &p.timer, 1);
+    loop_arm(l, &q.timer, 1); // in the same tick
+    loop_arm(l, &late.timer, 40);
+    p.flush_when_fired = &q;
+    loop_run(l, NULL, NULL, NULL);
+    CHECK_EQ(p.fired, 1);
+    CHECK_EQ(q.fired, 0);
+    CHECK_EQ(q.flushed, 0);
+    CHECK_EQ(late.fired, 0);
+    loop_free(l);
 }
 
 TEST(a_flush_asked_for_twice_runs_once_before_the_loop_sleeps)
