@@ -109,11 +109,11 @@ bool lease_held(const struct lease *w)
     return now_ms() < w->held_until;
 }
 
-int lease_mint(struct lease *w, uint64_t *id)
+int lease_mint(struct lease *w, uint64_t after, uint64_t *id)
 {
     if (!lease_held(w))
         return ERR_STATE;
-    *id = snowflake_next(&w->ids, loop_unix_ms(w->loop));
+    *id = snowflake_after(&w->ids, loop_unix_ms(w->loop), after);
     return OK;
 }
 

@@ -9,5 +9,6 @@
 struct lease;
 struct lease *lease_new(struct loop *l, struct store *s, const char *instance); // takes a free number, keeps it
 bool lease_held(const struct lease *w);
-MUST_USE int lease_mint(struct lease *w, uint64_t *id); // ERR_STATE while no number is held
-void lease_free(struct lease *w);                       // gives the number back
+// An id greater than `after` (0: any). ERR_STATE while no number is held.
+MUST_USE int lease_mint(struct lease *w, uint64_t after, uint64_t *id);
+void lease_free(struct lease *w); // gives the number back

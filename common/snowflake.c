@@ -28,6 +28,12 @@ uint64_t snowflake_next(struct snowflake *s, uint64_t unix_ms)
     return since << TIME_SHIFT | (uint64_t)s->worker << WORKER_SHIFT | s->sequence;
 }
 
+uint64_t snowflake_after(struct snowflake *s, uint64_t unix_ms, uint64_t after)
+{
+    uint64_t id = snowflake_next(s, unix_ms);
+    return id > after ? id : snowflake_next(s, snowflake_ms(after) + 1);
+}
+
 uint64_t snowflake_ms(uint64_t id)
 {
     return (id >> TIME_SHIFT) + SNOWFLAKE_EPOCH_MS;

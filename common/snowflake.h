@@ -14,4 +14,6 @@ struct snowflake {
 
 void snowflake_init(struct snowflake *s, uint32_t worker);
 uint64_t snowflake_next(struct snowflake *s, uint64_t unix_ms); // strictly growing per generator
-uint64_t snowflake_ms(uint64_t id);                             // unix ms
+// The same, and greater than `after`, which another generator with another clock may have made.
+uint64_t snowflake_after(struct snowflake *s, uint64_t unix_ms, uint64_t after);
+uint64_t snowflake_ms(uint64_t id); // unix ms

@@ -159,7 +159,7 @@ static void write_message(const struct writer *w, const struct call_fx *fx)
     struct message_rec m = message_call(w->a, fx->id, fx->author, recipients, participants, fx->ended_at);
     struct change changes[MESSAGE_CHANGES_MAX];
     bool new = fx->kind == CALL_FX_MESSAGE_CREATE;
-    uint32_t n = new ? message_added(w->a, &m, w->last, changes) : message_changed(w->a, &m, changes);
+    uint32_t n = new ? message_added(w->a, &m, changes) : message_changed(w->a, &m, changes);
     for (uint32_t i = 0; i < n; i++)
         add_change(w->out, changes[i].op, changes[i].suffix, changes[i].a, changes[i].b);
     struct event e = new ? message_created_event(w->a, &m, p->channel, w->users)

@@ -306,7 +306,7 @@ static int read_place(struct job *j, const struct reply *r)
 static void step_place(struct job *j)
 {
     struct call_in *in = &j->step.in;
-    if (j->m->closed || (in->kind == CALL_IN_JOIN && lease_mint(j->m->lease, &in->new_id) != OK)) {
+    if (j->m->closed || (in->kind == CALL_IN_JOIN && lease_mint(j->m->lease, j->last, &in->new_id) != OK)) {
         next(j, ERR_IO); // no worker number just now
         return;
     }

@@ -49,7 +49,7 @@ static void claim(struct job *j, struct opening_work *w)
     const struct opening *o = &w->opening;
     struct change *change = arena_take(&j->arena, sizeof *change);
     uint64_t id, holder = o->group ? o->by : opening_lower(o);
-    if (!job_mint(j, &id))
+    if (!job_mint(j, 0, &id))
         return;
     struct edit edit = {.ref = ref_user(holder), .final = o->group, .answer = id_text(j, id)};
     for (uint32_t i = 0; i < w->users_read.ids.n; i++)

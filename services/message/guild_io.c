@@ -53,7 +53,7 @@ static void guild_step(struct job *j)
     uint32_t n_fresh = g->n_roles + g->n_channels;
     uint64_t *fresh = arena_take(&j->arena, ((size_t)n_fresh + 1) * sizeof *fresh);
     for (uint32_t i = 0; i < n_fresh; i++)
-        if (!job_mint(j, &fresh[i]))
+        if (!job_mint(j, 0, &fresh[i]))
             return;
     guild_plan(&j->arena, &l->w, g, l->guild_read.id, &state, fresh, job_now(j), &l->plan);
     struct changes *c = guild_changes(j, &l->plan);
@@ -156,7 +156,7 @@ static void guild_named(struct job *j)
         guild_look(j);
         return;
     }
-    if (!job_mint(j, &id))
+    if (!job_mint(j, 0, &id))
         return;
     name_claim(j, l->key, id);
     job_wait(j, load_guilds); // whoever's claim it is now

@@ -233,9 +233,9 @@ uint64_t job_now(const struct job *j)
     return loop_unix_ms(j->jobs->service->loop);
 }
 
-bool job_mint(struct job *j, uint64_t *id)
+bool job_mint(struct job *j, uint64_t after, uint64_t *id)
 {
-    if (lease_mint(j->jobs->lease, id) == OK)
+    if (lease_mint(j->jobs->lease, after, id) == OK)
         return true;
     later(j);
     return false;

@@ -101,8 +101,8 @@ void job_again(struct job *j); // somebody else was first
 // True: it took effect. Otherwise the job starts again, or ends with the answer of an earlier application.
 bool job_committed(struct job *j, const struct committed *c);
 
-// False: there is no worker number just now; the job starts again by itself.
-MUST_USE bool job_mint(struct job *j, uint64_t *id);
+// False: there is no worker number just now; the job starts again by itself. The id is greater than `after`.
+MUST_USE bool job_mint(struct job *j, uint64_t after, uint64_t *id);
 // True: this command was carried out before, and the job has ended with the answer of then.
 bool job_applied(struct job *j, const struct value *applied);
 struct bytes applied_answer(struct bytes kept); // what stands behind the version in what job_read_applied read

@@ -22,13 +22,11 @@ struct bytes message_index(struct arena *a, uint64_t id)
     return arena_printf(a, "%020" PRIu64, id);
 }
 
-uint32_t message_added(struct arena *a, const struct message_rec *m, uint64_t last, struct change *out)
+uint32_t message_added(struct arena *a, const struct message_rec *m, struct change *out)
 {
     struct bytes field = message_field(a, m->id);
     out[0] = (struct change){CHANGE_HSET, "m", field, schema_packed(a, &schema_message_rec, m)};
     out[1] = (struct change){CHANGE_ZADD, "mi", message_index(a, m->id), BYTES_NONE};
-    if (m->id <= last) // two clocks a little apart: the newest id stays the last one
-        return 2;
     out[2] = (struct change){CHANGE_HSET, "s", BYTES("last"), field};
     return 3;
 }

@@ -11,9 +11,10 @@
 // --- the record's form: {place}:m <id>, {place}:mi, {place}:s last ---
 struct bytes message_field(struct arena *a, uint64_t id); // field of {place}:m: decimal
 struct bytes message_index(struct arena *a, uint64_t id); // member of {place}:mi: 20 digits, text order is id order
-// Each fills out[0..MESSAGE_CHANGES_MAX) and returns how many. Everything lives in the arena. last: as {place}:s has
-// it.
-uint32_t message_added(struct arena *a, const struct message_rec *m, uint64_t last, struct change *out);
+// Each fills out[0..MESSAGE_CHANGES_MAX) and returns how many. Everything lives in the arena. A message that is added
+// is the newest of its place: its id was made greater than all before (lease_mint), so that who asks for what came
+// after an id misses none.
+uint32_t message_added(struct arena *a, const struct message_rec *m, struct change *out);
 uint32_t message_changed(struct arena *a, const struct message_rec *m, struct change *out);
 uint32_t message_removed(struct arena *a, uint64_t id, struct change *out);
 

@@ -76,12 +76,12 @@ static void send_step(struct job *j)
     struct work *w = j->state;
     struct user_set users = users_state(j, &w->users_read);
     uint64_t mine = w->mine ? value_u64(w->mine) : 0, theirs = w->theirs ? value_u64(w->theirs) : 0, id;
-    if (job_refused(j, message_may_send(w->place.c, mine, theirs), NULL) || !job_mint(j, &id))
+    if (job_refused(j, message_may_send(w->place.c, mine, theirs), NULL) || !job_mint(j, w->place.last, &id))
         return;
     w->m = message_new(&j->arena, id, send, w->place.c->recipients);
     w->answer = present_message(&j->arena, &w->m, send->channel, users);
     struct change *changes = arena_take(&j->arena, MESSAGE_CHANGES_MAX * sizeof *changes);
-    uint32_t n = message_added(&j->arena, &w->m, w->place.last, changes);
+    uint32_t n = message_added(&j->arena, &w->m, changes);
     commit_message(j, w, changes, n, message_created_event(&j->arena, &w->m, send->channel, users), sent);
 }
 

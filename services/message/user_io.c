@@ -188,7 +188,7 @@ static void put_named(struct job *j)
     struct putting *w = j->state;
     uint64_t holder = value_u64(w->name), id = put->id;
     if (!holder) {
-        if (!id && !job_mint(j, &id))
+        if (!id && !job_mint(j, 0, &id))
             return;
         name_claim(j, user_key(j, put->username), id);
         job_wait(j, put_claimed);

@@ -186,7 +186,7 @@ static void group_owned(struct job *j)
         if (c && c->type == CHANNEL_GROUP && c->owner == l->owner && bytes_eq(c->name, l->w.groups[l->at].name))
             id = c->id;
     }
-    if (!id && !job_mint(j, &id))
+    if (!id && !job_mint(j, 0, &id))
         return;
     name_claim(j, l->key, id);
     job_wait(j, group_claim);

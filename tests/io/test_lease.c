@@ -30,7 +30,7 @@ static uint32_t worker_of(uint64_t id)
 static uint64_t mint(struct process *p)
 {
     uint64_t id = 0;
-    UNTIL(p->loop, lease_mint(p->lease, &id) == OK);
+    UNTIL(p->loop, lease_mint(p->lease, 0, &id) == OK);
     return id;
 }
 
@@ -69,7 +69,7 @@ TEST(fifty_leases_have_fifty_numbers)
     UNTIL(p.loop, all_held(&p, leases, 50));
     for (size_t i = 0; i < 50; i++) {
         uint64_t id = 0;
-        UNTIL(p.loop, lease_mint(leases[i], &id) == OK);
+        UNTIL(p.loop, lease_mint(leases[i], 0, &id) == OK);
         CHECK_TRUE(!seen[worker_of(id)]);
         seen[worker_of(id)] = true;
         lease_free(leases[i]);
@@ -106,7 +106,7 @@ TEST(a_kept_lease_outlives_its_time_many_times_with_the_same_number)
     uint64_t first = mint(&p), last = first;
     for (uint64_t end = uv_hrtime() + 2 * LEASE_MS * 1000000ull; uv_hrtime() < end; turn(p.loop)) {
         uint64_t id = 0;
-        CHECK_EQ(lease_mint(p.lease, &id), OK);
+        CHECK_EQ(lease_mint(p.lease, 0, &id), OK);
         CHECK_TRUE(id > last);
         last = id;
     }
@@ -126,10 +126,10 @@ TEST(a_zombie_does_not_mint_and_comes_back_under_another_number)
     uint64_t before = mint(&zombie), id = 0;
     uint32_t worker = worker_of(before);
     UNTIL(heir.loop, ask(&heir, "EXISTS worker:%u", worker) == 0); // the zombie's loop does not turn
-    CHECK_EQ(lease_mint(zombie.lease, &id), ERR_STATE);
+    CHECK_EQ(lease_mint(zombie.lease, 0, &id), ERR_STATE);
     CHECK_TRUE(!lease_held(zombie.lease));
     CHECK_EQ(ask(&heir, "FCALL sb_hold 1 worker:%u heir 60000", worker), 1);
-    CHECK_EQ(lease_mint(zombie.lease, &id), ERR_STATE);
+    CHECK_EQ(lease_mint(zombie.lease, 0, &id), ERR_STATE);
     uint64_t after = mint(&zombie);
     CHECK_TRUE(worker_of(after) != worker);
     CHECK_TRUE(after >> 22 >= before >> 22);
@@ -146,7 +146,7 @@ TEST(without_redis_minting_ends_before_the_lease_does_and_goes_on_after)
     open_process(&p, r.url);
     uint64_t id = mint(&p);
     server_kill(&r);
-    UNTIL(p.loop, lease_mint(p.lease, &id) == ERR_STATE);
+    UNTIL(p.loop, lease_mint(p.lease, 0, &id) == ERR_STATE);
     CHECK_TRUE(server_run(&r, NULL));
     mint(&p);
     close_process(&p);

@@ -33,6 +33,17 @@ TEST(more_than_4096_in_a_millisecond_go_on_in_the_next)
     CHECK_TRUE(snowflake_ms(snowflake_next(&s, NOW + 3)) == NOW + 3);
 }
 
+TEST(an_id_is_greater_than_one_that_a_clock_ahead_has_made)
+{
+    struct snowflake ahead, s;
+    snowflake_init(&ahead, 1023);
+    snowflake_init(&s, 0);
+    uint64_t theirs = snowflake_next(&ahead, NOW + 40);
+    CHECK_TRUE(snowflake_after(&s, NOW, theirs) > theirs);
+    CHECK_TRUE(snowflake_ms(snowflake_after(&s, NOW + 100, theirs)) == NOW + 100); // and else what the own clock says
+    CHECK_TRUE(snowflake_ms(snowflake_after(&s, NOW + 100, 0)) == NOW + 100);
+}
+
 TEST(ids_grow_when_the_clock_goes_back)
 {
     struct snowflake s;
