@@ -205,8 +205,10 @@ bool bus_has(const struct bus *b, enum bus_kind kind)
 void bus_miss(struct bus *b, struct bytes name)
 {
     static char mark;
-    if (b->missed.n < BUS_PEERS_MAX)
-        table_put(&b->missed, bytes_hash(name), &mark);
+    uint64_t any;
+    if (b->missed.n >= BUS_PEERS_MAX && table_next(&b->missed, &(uint32_t){0}, &any))
+        table_remove(&b->missed, any); // most of them never come back
+    table_put(&b->missed, bytes_hash(name), &mark);
 }
 
 // Takes its sockets out, to be closed.

@@ -35,11 +35,11 @@ static void on_unknown_score(void *ctx, const struct reply *r)
     struct unknown u = *(struct unknown *)ctx;
     char key[RECORD_KEY_MAX];
     mem_free(ctx);
-    // Not even in the registry any more: it has been gone for many leases. (One that is back listens anew.)
-    if (r && reply_kind(r) == REPLY_NIL && !u.b->stopped) {
+    // Not even in the registry any more: it has been gone for many leases. One that comes back may have begun to listen
+    // just before this takes it out: it stays among those who are told that they have missed something, and listens
+    // anew.
+    if (r && reply_kind(r) == REPLY_NIL && !u.b->stopped && !bus_peer_named(u.b, bytes_of(u.instance)))
         store_cmd(u.b->store, NULL, NULL, "SREM %s %s", record_key(key, u.ref, "gw"), u.instance);
-        table_remove(&u.b->missed, bytes_hash(bytes_of(u.instance)));
-    }
 }
 
 static void listener_unknown(struct bus *b, ref r, struct bytes instance)
