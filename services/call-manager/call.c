@@ -31,6 +31,7 @@ static struct call_fx *emit_seat(const struct call_place *p, struct call_fxs *ou
 {
     struct call_fx *fx = emit(p, out, kind);
     fx->user = s->user;
+    fx->epoch = s->epoch;
     PUT(fx->session, s->session);
     fx->self_mute = s->self_mute;
     fx->self_deaf = s->self_deaf;

@@ -71,8 +71,9 @@ struct call_in {
     enum call_in_kind kind;
     uint64_t user;
     const char *session, *gateway; // never NULL where they are read: JOIN and MOVED both, LEAVE and ASSIGNED session
-    uint64_t epoch;                // JOIN: of the new seat; LEAVE with session "": seats older than this go
-    bool stays;                    // JOIN: only if his session has the seat already, else ERR_MISSING
+    uint64_t hold, turn; // JOIN, LEAVE, MOVED: the gateway's hold of the session; for flows, not for this core
+    uint64_t epoch;      // JOIN: of the new seat; LEAVE with session "": seats older than this go
+    bool stays;          // JOIN: only if his session has the seat already, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
     bool everybody; // RING
     uint64_t flags;
@@ -107,6 +108,7 @@ struct call_fx {
     bool flag;
     uint64_t user, at;
     // VOICE_STATE, VOICE_SERVER, ASSIGN: the seat as of then.
+    uint64_t epoch;
     char session[65];
     bool self_mute, self_deaf, self_video;
     char endpoint[257], token[33]; // VOICE_SERVER; an empty endpoint is null

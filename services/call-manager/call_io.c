@@ -51,6 +51,8 @@ static int voice_flow(struct manager *m, struct arena *a, const struct voice_upd
                              .user = v->user,
                              .session = arena_text(a, v->session),
                              .gateway = arena_text(a, v->gateway),
+                             .hold = v->hold,
+                             .turn = v->turn,
                              .self_mute = v->self_mute,
                              .self_deaf = v->self_deaf,
                              .self_video = v->self_video,
@@ -62,7 +64,7 @@ static int voice_flow(struct manager *m, struct arena *a, const struct voice_upd
 
 static int end_flow(struct arena *a, const struct session_end *e, struct flow *f)
 {
-    *f = (struct flow){.kind = FLOW_OVER, .user = e->user};
+    *f = (struct flow){.kind = FLOW_LEAVE, .user = e->user};
     f->in = (struct call_in){.kind = CALL_IN_LEAVE, .user = e->user, .session = arena_text(a, e->session)};
     return is_name(e->session) ? OK : ERR_INVALID;
 }
@@ -73,7 +75,8 @@ static int moved_flow(struct arena *a, const struct session_moved *v, struct flo
     f->in = (struct call_in){.kind = CALL_IN_MOVED,
                              .user = v->user,
                              .session = arena_text(a, v->session),
-                             .gateway = arena_text(a, v->gateway)};
+                             .gateway = arena_text(a, v->gateway),
+                             .hold = v->hold};
     return is_name(v->session) && is_name(v->gateway) ? OK : ERR_INVALID;
 }
 

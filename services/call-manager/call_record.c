@@ -1,5 +1,6 @@
 // call_record: see call_record.h.
 #include "call_record.h"
+#include <stdio.h>
 #include <string.h>
 
 // --- records in ---
@@ -175,7 +176,10 @@ static void write_voice_state(const struct writer *w, const struct call_fx *fx)
                                     .self_deaf = fx->self_deaf,
                                     .self_mute = fx->self_mute,
                                     .self_video = fx->self_video};
-    add_event(w->out, "VOICE_STATE_UPDATE", schema_text(w->a, &schema_j_voice_state, &v));
+    struct event *e = add_event(w->out, "VOICE_STATE_UPDATE", schema_text(w->a, &schema_j_voice_state, &v));
+    e->sitter = fx->user;
+    e->epoch = fx->epoch;
+    e->left = fx->flag;
 }
 
 static void write_voice_server(const struct writer *w, const struct call_fx *fx)
@@ -187,6 +191,8 @@ static void write_voice_server(const struct writer *w, const struct call_fx *fx)
     e->to = 2;
     e->user = fx->user;
     e->session = bytes_of(fx->session);
+    e->sitter = fx->user;
+    e->epoch = fx->epoch;
 }
 
 static void write_recipient(const struct writer *w, const struct call_fx *fx)
@@ -256,9 +262,45 @@ static void write_effect(const struct writer *w, const struct call_fx *fx)
     }
 }
 
+static struct bytes decimal(struct arena *a, uint64_t n)
+{
+    return arena_printf(a, "%llu", (unsigned long long)n);
+}
+
+static struct event *address(struct event *e, uint64_t user)
+{
+    e->to = 1;
+    e->user = user;
+    return e;
+}
+
+const char *call_came(char out[CALL_CAME_MAX], uint64_t user)
+{
+    int n = snprintf(out, CALL_CAME_MAX, "in:%llu", (unsigned long long)user);
+    CHECK_ID(n > 0 && n < (int)CALL_CAME_MAX, user);
+    return out;
+}
+
+// When somebody came, so that his own record can be told apart from one of an earlier stay.
+static void write_comers(const struct writer *w, uint64_t version)
+{
+    char field[CALL_CAME_MAX];
+    for (uint32_t i = 0; i < w->after->n_recipients; i++) {
+        uint64_t user = w->after->recipients[i];
+        if (!call_is_recipient(w->before, user))
+            add_change(w->out, CHANGE_HSET, "s", arena_copy(w->a, bytes_of(call_came(field, user))),
+                       decimal(w->a, version));
+    }
+    for (uint32_t i = 0; i < w->before->n_recipients; i++) {
+        uint64_t user = w->before->recipients[i];
+        if (!call_is_recipient(w->after, user))
+            add_change(w->out, CHANGE_HDEL, "s", arena_copy(w->a, bytes_of(call_came(field, user))), BYTES_NONE);
+    }
+}
+
 void call_write(struct arena *a, const struct channel *chan, const struct call_place *before,
-                const struct call_place *after, const struct call_fxs *fxs, uint64_t last, struct user_set users,
-                struct call_out *out)
+                const struct call_place *after, const struct call_fxs *fxs, uint64_t version, uint64_t last,
+                struct user_set users, struct call_out *out)
 {
     struct writer w = {a, chan, before, after, last, users, out};
     out->n_events = out->n_changes = 0;
@@ -272,34 +314,36 @@ void call_write(struct arena *a, const struct channel *chan, const struct call_p
     struct channel c = channel_now(chan, after);
     if (before->n_recipients != after->n_recipients || before->owner != after->owner)
         add_change(out, CHANGE_HSET, "s", BYTES("chan"), schema_packed(a, &schema_channel, &c));
+    write_comers(&w, version);
 }
 
 void call_welcome(struct arena *a, const struct channel *chan, const struct call_place *p, uint64_t user,
-                  uint64_t version, uint64_t last, struct user_set users, struct call_out *out)
+                  uint64_t version, bool again, uint64_t last, struct user_set users, struct call_out *out)
 {
     struct channel c = channel_now(chan, p);
     out->n_events = out->n_changes = 0;
-    add_change(out, CHANGE_HSET, "ch", arena_printf(a, "%llu", (unsigned long long)p->channel), BYTES_NONE);
-    struct event *e = add_event(out, "CHANNEL_CREATE", present_channel(a, &c, last, users, user));
-    e->to = 1;
-    e->user = user;
+    add_change(out, CHANGE_HSET, "ch", decimal(a, p->channel), decimal(a, version));
+    if (again)
+        address(add_event(out, "CHANNEL_DELETE", present_channel(a, &c, last, users, user)), user);
+    struct event *e = address(add_event(out, "CHANNEL_CREATE", present_channel(a, &c, last, users, user)), user);
     e->place_op = 1;
     e->place = p->channel;
     e->place_version = version;
     if (p->id == 0 || p->unavailable) // when it is available again everybody is told
         return;
     struct call_rec now = record_now(a, p);
-    e = add_event(out, "CALL_CREATE", present_call_create(a, p->channel, &now));
-    e->to = 1;
-    e->user = user;
+    e = address(add_event(out, "CALL_CREATE", present_call_create(a, p->channel, &now)), user);
+    e->place = p->channel;
+    e->place_version = version;
 }
 
-void call_farewell(struct arena *a, const struct channel *chan, uint64_t user, uint64_t last, struct user_set users,
-                   struct call_out *out)
+void call_farewell(struct arena *a, const struct channel *chan, uint64_t user, uint64_t version, uint64_t last,
+                   struct user_set users, struct call_out *out)
 {
     out->n_events = out->n_changes = 0;
-    add_change(out, CHANGE_HDEL, "ch", arena_printf(a, "%llu", (unsigned long long)chan->id), BYTES_NONE);
-    struct event *e = add_event(out, "CHANNEL_DELETE", present_channel(a, chan, last, users, user));
-    e->to = 1;
-    e->user = user;
+    add_change(out, CHANGE_HDEL, "ch", decimal(a, chan->id), BYTES_NONE);
+    struct event *e = address(add_event(out, "CHANNEL_DELETE", present_channel(a, chan, last, users, user)), user);
+    e->place_op = 2;
+    e->place = chan->id;
+    e->place_version = version;
 }

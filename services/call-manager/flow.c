@@ -43,7 +43,12 @@ static uint64_t command_id(const struct flow *f, uint64_t part)
 static struct flow_step main_step(struct flow *f, uint64_t place)
 {
     f->at = FLOW_AT_STEP;
-    return (struct flow_step){.what = FLOW_PLACE, .id = place, .command = command_id(f, 0), .in = f->in};
+    struct flow_step s = {.what = FLOW_PLACE, .id = place, .command = command_id(f, 0), .in = f->in};
+    if (f->kind == FLOW_ADD || f->kind == FLOW_REMOVE)
+        s.agree = f->in.targets[0];
+    else if (f->kind == FLOW_JOIN && !f->sits)
+        s.agree = f->user;
+    return s;
 }
 
 static struct flow_step leave_stale(struct flow *f, uint64_t place, uint64_t epoch)
@@ -63,6 +68,21 @@ static struct flow_step settle(struct flow *f, struct location to)
     f->at = FLOW_AT_SETTLE;
     f->location = to;
     return (struct flow_step){.what = FLOW_LOCATE, .id = f->user, .location = to};
+}
+
+// Who holds the session now has the say; and of what he has said, the last. A repeat that lay somewhere while the user
+// was told the answer, and has said something else since, comes too late.
+static bool outdated(const struct flow *f, const struct flow_result *r)
+{
+    return r->elsewhere || (f->in.hold && f->in.hold == r->location.hold && f->in.turn < r->location.turn);
+}
+
+// Where he is from now on, because of this flow's input.
+static struct location gone_to(const struct flow *f, struct location to)
+{
+    to.hold = f->in.hold;
+    to.turn = f->in.turn;
+    return to;
 }
 
 static struct flow_step check(struct flow *f)
@@ -91,10 +111,10 @@ static struct flow_step claim_and_sit(struct flow *f)
     bool here = f->location.place == f->place;
     if (here && (f->sits || f->claimed))
         return sit_down(f);
-    f->location = (struct location){.place = f->place,
-                                    .channel = f->place,
-                                    .epoch = f->location.epoch + 1,
-                                    .leaving = here ? 0 : f->location.place};
+    f->location = gone_to(f, (struct location){.place = f->place,
+                                               .channel = f->place,
+                                               .epoch = f->location.epoch + 1,
+                                               .leaving = here ? 0 : f->location.place});
     f->sits = false;
     f->at = FLOW_AT_CLAIM;
     return (struct flow_step){.what = FLOW_LOCATE,
@@ -110,8 +130,19 @@ static struct flow_step undo(struct flow *f, uint64_t epoch)
     return leave_stale(f, f->place, epoch);
 }
 
+static struct flow_step leave_over(struct flow *f)
+{
+    const struct call_in in = {.kind = CALL_IN_LEAVE, .user = f->user, .session = f->in.session};
+    f->at = FLOW_AT_UNDO;
+    return (struct flow_step){.what = FLOW_PLACE, .id = f->place, .in = in};
+}
+
 static struct flow_step may_join(struct flow *f, const struct flow_result *r)
 {
+    if (f->moot && r->sits && f->location.place != f->place) // it has sat down before, and could not be undone then
+        return undo(f, f->location.epoch);
+    if (f->moot)
+        return r->sits && f->over ? leave_over(f) : done(f, ERR_STATE);
     if (r->err != OK)
         return done(f, r->err);
     f->sits = r->sits;
@@ -151,11 +182,8 @@ static struct flow_step checked(struct flow *f, const struct flow_result *r)
         return done(f, r->err);
     if (r->location.place != f->place)
         return undo(f, r->location.epoch);
-    if (r->over) {
-        const struct call_in in = {.kind = CALL_IN_LEAVE, .user = f->user, .session = f->in.session};
-        f->at = FLOW_AT_UNDO;
-        return (struct flow_step){.what = FLOW_PLACE, .id = f->place, .in = in};
-    }
+    if (r->over)
+        return leave_over(f);
     if (r->location.leaving == 0 || r->location.epoch != f->location.epoch)
         return done(f, f->result);
     struct location to = r->location;
@@ -167,8 +195,10 @@ static struct flow_step join_next(struct flow *f, const struct flow_result *r)
 {
     switch (f->at) {
     case FLOW_AT_READ:
-        if (r->err != OK || r->over)
-            return done(f, r->err != OK ? r->err : ERR_STATE);
+        if (r->err != OK)
+            return done(f, r->err);
+        f->over = r->over;
+        f->moot = r->over || outdated(f, r);
         f->location = r->location;
         f->in.bot = r->bot;
         f->at = FLOW_AT_MAY;
@@ -190,7 +220,6 @@ static struct flow_step join_next(struct flow *f, const struct flow_result *r)
     case FLOW_AT_SETTLE:
         return settled(f, r);
     case FLOW_AT_START:
-    case FLOW_AT_MARK:
     case FLOW_AT_LOOK:
     case FLOW_AT_RECORD:
         break;
@@ -199,7 +228,7 @@ static struct flow_step join_next(struct flow *f, const struct flow_result *r)
     return done(f, ERR_STATE);
 }
 
-// --- LEAVE and OVER ---
+// --- LEAVE ---
 
 static struct flow_step leave_here(struct flow *f)
 {
@@ -212,17 +241,15 @@ static struct flow_step left(struct flow *f, const struct flow_result *r)
         return done(f, r->err);
     if (r->epoch != f->location.epoch) // another session of his has claimed the place anew and is about to sit down
         return done(f, OK);
-    return settle(f, (struct location){.epoch = f->location.epoch});
+    return settle(f, gone_to(f, (struct location){.epoch = f->location.epoch}));
 }
 
 static struct flow_step leave_next(struct flow *f, const struct flow_result *r)
 {
     switch (f->at) {
-    case FLOW_AT_MARK:
-        return r->err == OK ? read_user(f) : done(f, r->err);
     case FLOW_AT_READ:
-        if (r->err != OK)
-            return done(f, r->err);
+        if (r->err != OK || outdated(f, r))
+            return done(f, r->err != OK ? r->err : ERR_STATE);
         f->location = r->location;
         return f->location.leaving ? leave_older(f) : leave_here(f);
     case FLOW_AT_OLDER:
@@ -232,7 +259,7 @@ static struct flow_step leave_next(struct flow *f, const struct flow_result *r)
     case FLOW_AT_CHECK:
         if (r->err != OK || r->location.epoch != f->location.epoch) // whoever moved him since has settled it
             return done(f, f->result);
-        return settle(f, (struct location){.epoch = f->location.epoch});
+        return settle(f, gone_to(f, (struct location){.epoch = f->location.epoch}));
     case FLOW_AT_SETTLE:
         return settled(f, r);
     case FLOW_AT_START:
@@ -254,7 +281,7 @@ static struct flow_step moved_next(struct flow *f, const struct flow_result *r)
 {
     if (f->at != FLOW_AT_READ || r->err != OK)
         return done(f, r->err);
-    if (r->location.place == 0)
+    if (r->location.place == 0 || r->elsewhere)
         return done(f, ERR_STATE);
     return main_step(f, r->location.place);
 }
@@ -312,11 +339,43 @@ static struct flow_step recipient_next(struct flow *f, const struct flow_result 
     case FLOW_AT_RECORD: // the place may have changed while the record was written
         return ++f->tries < FLOW_TRIES_MAX ? look(f) : done(f, ERR_CONFLICT);
     case FLOW_AT_START:
-    case FLOW_AT_MARK:
     case FLOW_AT_MAY:
     case FLOW_AT_OLDER:
     case FLOW_AT_CLAIM:
     case FLOW_AT_OLD:
+    case FLOW_AT_CHECK:
+    case FLOW_AT_UNDO:
+    case FLOW_AT_SETTLE:
+        break;
+    }
+    CHECK_ID(false, f->place);
+    return done(f, ERR_STATE);
+}
+
+// --- AGREE ---
+
+// Whoever sat down, or changed who belongs to the place, may have died before the rest was done.
+static struct flow_step agree_next(struct flow *f, const struct flow_result *r)
+{
+    switch (f->at) {
+    case FLOW_AT_LOOK:
+        if (r->err == OK && r->recipient != r->listed)
+            return recipient_next(f, r);
+        return flow_failed(r->err) ? done(f, r->err) : read_user(f);
+    case FLOW_AT_RECORD:
+        return recipient_next(f, r);
+    case FLOW_AT_READ:
+        if (r->err != OK)
+            return done(f, r->err);
+        f->at = FLOW_AT_OLDER;
+        return leave_stale(f, f->place, r->location.epoch);
+    case FLOW_AT_OLDER:
+        return done(f, flow_failed(r->err) ? r->err : OK);
+    case FLOW_AT_START:
+    case FLOW_AT_MAY:
+    case FLOW_AT_CLAIM:
+    case FLOW_AT_OLD:
+    case FLOW_AT_STEP:
     case FLOW_AT_CHECK:
     case FLOW_AT_UNDO:
     case FLOW_AT_SETTLE:
@@ -332,19 +391,18 @@ struct flow_step flow_start(struct flow *f)
 {
     f->tries = 0;
     f->result = OK;
-    f->sits = f->claimed = false;
+    f->sits = f->claimed = f->moot = f->over = false;
     switch (f->kind) {
     case FLOW_JOIN:
     case FLOW_LEAVE:
     case FLOW_MOVED:
     case FLOW_SETTLE:
         return read_user(f);
-    case FLOW_OVER:
-        f->at = FLOW_AT_MARK;
-        return user_step(f, FLOW_MARK_OVER, f->user);
     case FLOW_ADD:
         f->at = FLOW_AT_READ;
         return user_step(f, FLOW_READ_USER, f->in.targets[0]);
+    case FLOW_AGREE:
+        return look(f);
     case FLOW_STEP:
     case FLOW_REMOVE:
         return main_step(f, f->place);
@@ -359,7 +417,6 @@ struct flow_step flow_next(struct flow *f, const struct flow_result *r)
     case FLOW_JOIN:
         return join_next(f, r);
     case FLOW_LEAVE:
-    case FLOW_OVER:
         return leave_next(f, r);
     case FLOW_MOVED:
         return moved_next(f, r);
@@ -370,6 +427,8 @@ struct flow_step flow_next(struct flow *f, const struct flow_result *r)
         return recipient_next(f, r);
     case FLOW_SETTLE:
         return settle_next(f, r);
+    case FLOW_AGREE:
+        return agree_next(f, r);
     }
     CHECK_ID(false, f->user);
     return done(f, ERR_STATE);

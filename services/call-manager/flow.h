@@ -10,18 +10,17 @@
 
 enum flow_kind {
     FLOW_JOIN,   // in: JOIN
-    FLOW_LEAVE,  // in: LEAVE with a session
-    FLOW_OVER,   // the same, and the session never comes back: a JOIN of its that is still on its way must not stay
+    FLOW_LEAVE,  // in: LEAVE with a session; without a gateway: because it is over
     FLOW_MOVED,  // in: MOVED, wherever the user is
     FLOW_STEP,   // in: anything that concerns one place alone
     FLOW_ADD,    // in: ADD; then the channel enters the user's own record
     FLOW_REMOVE, // in: REMOVE; then it goes out of it
     FLOW_SETTLE, // finish the user's move
+    FLOW_AGREE,  // make a place and the user in.targets[0] agree: who is in it, and whose seat there is stale
 };
 
 enum flow_what {
-    FLOW_READ_USER, // id: load {u:id}:s; is the session of `in` over?
-    FLOW_MARK_OVER, // id: note for a while that the user's session of `in` is over
+    FLOW_READ_USER, // id: load {u:id}:s; is the session of `in` over, or another gateway's?
     FLOW_MAY_JOIN,  // id: load the place, ask call_may_join and call_sits; was `command` applied there before?
     FLOW_PLACE,     // id: load the place, step it with `in`, commit
     FLOW_LOCATE,    // id: write `location` into {u:id}:s, if the record is as it was read
@@ -36,7 +35,8 @@ struct flow_step {
     uint64_t id, command; // command: id under which this step is applied once; 0: none
     struct call_in in;
     struct location location;
-    bool timer; // LOCATE: the user's timer row has to stand before it
+    bool timer;     // LOCATE: the user's timer row has to stand before it
+    uint64_t agree; // PLACE: so has one for FLOW_AGREE with that user; 0: none
     int err;
 };
 
@@ -45,7 +45,8 @@ struct flow_step {
 // ERR_CONFLICT. Any: ERR_IO and the like, when the world failed for too long.
 struct flow_result {
     int err;
-    bool bot, over;         // READ_USER
+    bool bot;               // READ_USER
+    bool over, elsewhere;   // READ_USER: the session of `in` is over; it is held by another than `in` came from
     bool applied;           // MAY_JOIN, PLACE: before. PLACE: only when the core, too, had something left to do
     bool sits;              // MAY_JOIN
     uint64_t epoch;         // PLACE with LEAVE, OK: of the seat that went
@@ -60,7 +61,6 @@ struct flow {
     // The rest is the flow's own.
     enum {
         FLOW_AT_START,
-        FLOW_AT_MARK,
         FLOW_AT_READ,
         FLOW_AT_MAY,
         FLOW_AT_OLDER, // leaving what an earlier move did not
@@ -75,6 +75,7 @@ struct flow {
     } at;
     struct location location; // as read, or as claimed
     bool sits, claimed;       // JOIN: his session has the seat; the claim was made before, under this very command
+    bool moot, over;          // JOIN: it comes too late, or its session is over: nothing of it may stay
     uint32_t tries;
     int result;
 };

@@ -9,8 +9,7 @@
 #include <string.h>
 
 #define CONFLICTS_MAX 50u // in a row for one step; somebody else got through each time
-#define SETTLE_MS 1500u   // an unfinished move is looked after by then
-#define OVER_MS "600000"  // how long it is known that a session is over: any command of its has died by then
+#define SETTLE_MS 1500u   // what was left unfinished is looked after by then
 #define USERS_MAX (CALL_MEMBERS_MAX + 2u)
 
 struct job {
@@ -29,6 +28,9 @@ struct job {
     uint64_t user_version; // of the record that LOCATE, WELCOME and FAREWELL write
     // The place that was last loaded, and its last step.
     uint64_t version, last, now;
+    // LOOK: when the user came to the place, by its own account; whether and since when his record lists it.
+    uint64_t came, listed_at;
+    bool lists;
     struct channel chan;
     struct call_place before, after;
     struct call_fxs fxs;
@@ -252,9 +254,11 @@ static void write_place(struct job *j)
 {
     struct user_set users = {j->n_users, j->users};
     uint64_t deadline = call_deadline(&j->after);
-    call_write(&j->scratch, &j->chan, &j->before, &j->after, &j->fxs, j->last, users, &j->out);
+    call_write(&j->scratch, &j->chan, &j->before, &j->after, &j->fxs, j->version + 1, j->last, users, &j->out);
     if (deadline)
         timers_want(j->m, ref_place(j->after.channel), deadline);
+    if (j->step.agree)
+        timers_want_agreement(j->m, j->after.channel, j->step.agree, j->now + SETTLE_MS);
     if (j->step.in.kind == CALL_IN_JOIN || j->step.in.kind == CALL_IN_MOVED)
         timers_note_gateway(j->m, j->step.in.gateway, j->after.channel, j->version + 1);
     commit(j, ref_place(j->after.channel), j->version, place_answer(j), &j->out, on_place_committed);
@@ -291,8 +295,11 @@ static int read_place(struct job *j, const struct reply *r)
     struct arena *a = &j->scratch;
     struct bytes chan = arena_copy(a, reply_text(reply_field(r, "chan")));
     struct bytes call = arena_copy(a, reply_text(reply_field(r, "call")));
-    j->last = 0;
+    char came[CALL_CAME_MAX];
+    j->last = j->came = 0;
     j->version = record_version(r);
+    if (j->step.what == FLOW_LOOK)
+        (void)!bytes_u64(reply_text(reply_field(r, call_came(came, j->step.id))), &j->came); // none: from the beginning
     if (reply_field(r, "last") && bytes_u64(reply_text(reply_field(r, "last")), &j->last) != OK)
         return ERR_INVALID;
     if (call_read(a, chan, call, &j->before) != OK)
@@ -356,7 +363,7 @@ static void load_place(struct job *j)
         ask_applied(j, on_may_applied);
 }
 
-// --- FLOW_READ_USER, FLOW_MARK_OVER and FLOW_LOCATE ---
+// --- FLOW_READ_USER and FLOW_LOCATE ---
 
 static void with_user(struct job *j)
 {
@@ -382,39 +389,28 @@ static void on_user(void *ctx, const struct reply *r)
     arrived(j, reply_ok(r) ? read_user_record(j, r) : ERR_IO);
 }
 
-static void on_over(void *ctx, const struct reply *r)
+// {s:<session>}:h owner: who holds the session (services/gateway/conns.h); over: it has ended. Only its holder speaks
+// for it: what another sent, or the same when it held it before, may be so late that the client has said something else
+// since. No owner: the session is not in the store yet.
+static void on_session(void *ctx, const struct reply *r)
 {
     struct job *j = ctx;
-    j->result.over = reply_int(r) == 1;
+    char from[80];
+    snprintf(from, sizeof from, "%s %016llx", j->step.in.gateway, (unsigned long long)j->step.in.hold);
+    struct bytes owner = reply_text(reply_at(r, 0));
+    j->result.elsewhere = owner.n > 0 && !bytes_is(owner, from);
+    j->result.over = reply_text(reply_at(r, 1)).n > 0;
     arrived(j, reply_ok(r) ? OK : ERR_IO);
-}
-
-static const char *over_key(const struct job *j, char out[RECORD_KEY_MAX])
-{
-    char suffix[80];
-    snprintf(suffix, sizeof suffix, "over:%s", j->step.in.session);
-    return record_key(out, ref_user(j->step.id), suffix);
 }
 
 static void load_user(struct job *j)
 {
-    char key[RECORD_KEY_MAX];
-    bool joins = j->step.in.kind == CALL_IN_JOIN;
-    await(j, joins ? 2 : 1, with_user);
+    const struct call_in *in = &j->step.in;
+    bool spoken = in->gateway && in->gateway[0]; // JOIN, LEAVE and MOVED, by whoever holds the session
+    await(j, spoken ? 2 : 1, with_user);
+    if (spoken)
+        store_cmd(store_of(j), on_session, j, "HMGET {s:%s}:h owner over", in->session);
     record_load(store_of(j), ref_user(j->step.id), on_user, j);
-    if (joins)
-        store_cmd(store_of(j), on_over, j, "EXISTS %s", over_key(j, key));
-}
-
-static void on_marked(void *ctx, const struct reply *r)
-{
-    next(ctx, reply_ok(r) ? OK : ERR_IO);
-}
-
-static void mark_over(struct job *j)
-{
-    char key[RECORD_KEY_MAX];
-    store_cmd(store_of(j), on_marked, j, "SET %s 1 PX " OVER_MS, over_key(j, key));
 }
 
 static void on_located(void *ctx, const struct commit_result *r)
@@ -447,7 +443,8 @@ static void locate(struct job *j)
 static void with_record(struct job *j)
 {
     j->result.recipient = j->before.type && call_is_recipient(&j->before, j->step.id);
-    j->result.listed = j->result.listed && j->before.type; // of what does not exist there is nothing to tell
+    // Of what does not exist there is nothing to tell; what he was removed from and added to again he is told anew.
+    j->result.listed = j->lists && j->before.type && (!j->result.recipient || j->listed_at >= j->came);
     next(j, j->status);
 }
 
@@ -462,7 +459,9 @@ static void on_record_version(void *ctx, const struct reply *r)
 static void on_record_lists(void *ctx, const struct reply *r)
 {
     struct job *j = ctx;
-    j->result.listed = reply_int(r) == 1;
+    j->listed_at = 0;
+    j->lists = reply_kind(r) == REPLY_TEXT;
+    (void)!bytes_u64(reply_text(r), &j->listed_at); // none: from the beginning
     arrived(j, reply_ok(r) ? OK : ERR_IO);
 }
 
@@ -472,7 +471,7 @@ static void look(struct job *j)
     ref user = ref_user(j->step.id);
     await(j, 3, with_record);
     store_cmd(store_of(j), on_record_version, j, "HGET %s v", record_key(key, user, "s"));
-    store_cmd(store_of(j), on_record_lists, j, "HEXISTS %s %llu", record_key(key, user, "ch"),
+    store_cmd(store_of(j), on_record_lists, j, "HGET %s %llu", record_key(key, user, "ch"),
               (unsigned long long)j->flow.place);
     record_load(store_of(j), ref_place(j->flow.place), on_place, j);
 }
@@ -488,9 +487,9 @@ static void write_record(struct job *j)
     uint64_t user = j->step.id;
     j->now = unix_now(j);
     if (j->step.what == FLOW_WELCOME)
-        call_welcome(&j->scratch, &j->chan, &j->after, user, j->version, j->last, users, &j->out);
+        call_welcome(&j->scratch, &j->chan, &j->after, user, j->version, j->lists, j->last, users, &j->out);
     else
-        call_farewell(&j->scratch, &j->chan, user, j->last, users, &j->out);
+        call_farewell(&j->scratch, &j->chan, user, j->version, j->last, users, &j->out);
     commit(j, ref_user(user), j->user_version, BYTES_NONE, &j->out, on_record_written);
 }
 
@@ -505,9 +504,6 @@ static void carry_out(struct job *j)
     switch (j->step.what) {
     case FLOW_READ_USER:
         load_user(j);
-        break;
-    case FLOW_MARK_OVER:
-        mark_over(j);
         break;
     case FLOW_MAY_JOIN:
     case FLOW_PLACE:

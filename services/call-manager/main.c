@@ -47,7 +47,7 @@ static void on_dump(void *ctx, struct buf *out)
 
 int main(int argc, char **argv)
 {
-    static struct manager m;
+    struct manager m = {0};
     const struct config_row rows[] = {
         {"SB_RING_MS", CONFIG_UINT, &m.rules.ring_ms, "60000", 100, 600000, "how long a user is rung, in ms"},
         {"SB_SERVER_DELAY_MS", CONFIG_UINT, &m.rules.server_delay_ms, "100", 0, 5000,

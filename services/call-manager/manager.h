@@ -36,6 +36,7 @@ void call_refresh_regions(struct manager *m);
 void timers_start(struct manager *m);
 void timers_stop(struct manager *m);
 void timers_want(struct manager *m, ref r, uint64_t at); // before the commit that needs it
+void timers_want_agreement(struct manager *m, uint64_t place, uint64_t user, uint64_t at); // likewise
 // A seat there will belong to that gateway from `version` on: likewise before the commit. And it has none since
 // `version`: after it.
 void timers_note_gateway(struct manager *m, const char *gateway, uint64_t place, uint64_t version);

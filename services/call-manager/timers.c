@@ -1,12 +1,14 @@
 // timers: deadlines that survive the process that set them. Rows of the sorted set timers:call, due time as score:
 //   <place id>            the place needs a tick           <user id with the top bit>  a move is unfinished
+//   a:<place>:<user>      he sat down there, or came to it, or went from it: is all of that done?
 //   g:<gateway instance>  its sessions are over unless it is back by then
 // A row is written before the commit that needs it; one too many does nothing. Any instance claims what is due (nobody
 // else gets it for a while), does it, and settles the row; who dies in between leaves it to the next. A claimed row's
 // time ends in .5: so a new wish is told from the claim, and replaces it.
 // Besides, per gateway: sorted set gateway:<instance>:places of places where its sessions have seats, with the place's
-// version that they are known from as score, and set gateways:known.
-// Shell.
+// version that they are known from as score, and set gateways:known. A gateway itself adds t:<user>:<session>:<hold>
+// there before it takes a session over, until it has told us: should it die in between, that session's voice state goes
+// with it. Shell.
 #include "errors.h"
 #include "manager.h"
 #include "metrics.h"
@@ -45,6 +47,12 @@ void timers_want(struct manager *m, ref r, uint64_t at)
 {
     store_cmd(m->service.store, NULL, NULL, "FCALL sb_want 1 timers:call %llu %llu", (unsigned long long)r,
               (unsigned long long)at);
+}
+
+void timers_want_agreement(struct manager *m, uint64_t place, uint64_t user, uint64_t at)
+{
+    store_cmd(m->service.store, NULL, NULL, "FCALL sb_want 1 timers:call a:%llu:%llu %llu", (unsigned long long)place,
+              (unsigned long long)user, (unsigned long long)at);
 }
 
 void timers_note_gateway(struct manager *m, const char *gateway, uint64_t place, uint64_t version)
@@ -110,11 +118,26 @@ static void run_ref(struct row *row, ref r)
         mem_free(row);
 }
 
+static void run_agreement(struct row *row)
+{
+    struct bytes rest = bytes_of(row->member + 2);
+    const char *colon = memchr(rest.p, ':', rest.n);
+    struct flow flow = {.kind = FLOW_AGREE, .in.n_targets = 1};
+    if (!colon || bytes_u64((struct bytes){rest.p, (size_t)(colon - rest.p)}, &flow.place) != OK ||
+        bytes_u64(bytes_of(colon + 1), &flow.user) != OK) {
+        settle(row, 0); // no row of ours
+        return;
+    }
+    flow.in.targets[0] = flow.user;
+    if (job_start(row->m, &flow, on_done, row) != OK)
+        mem_free(row);
+}
+
 // --- gateways that are gone ---
 
 struct swept { // a place of one
     struct row *row;
-    char place[24], score[24];
+    char place[128], score[24]; // the member as it stands
 };
 
 static void on_places(void *ctx, const struct reply *r);
@@ -148,15 +171,34 @@ static void on_place_swept(void *ctx, int result, uint64_t deadline)
         on_places_swept(p.row);
 }
 
+static int flow_of_place(struct row *row, char *member, struct flow *flow)
+{
+    *flow = (struct flow){.kind = FLOW_STEP, .in = {.kind = CALL_IN_GATEWAY_LOST, .gateway = row->member + 2}};
+    if (strncmp(member, "t:", 2) != 0)
+        return bytes_u64(bytes_of(member), &flow->place);
+    char *session = strchr(member + 2, ':'), *hold = session ? strchr(session + 1, ':') : NULL;
+    if (!hold)
+        return ERR_INVALID;
+    *session = *hold = '\0';
+    flow->kind = FLOW_LEAVE;
+    flow->in.kind = CALL_IN_LEAVE;
+    flow->in.session = session + 1;
+    flow->in.turn = UINT64_MAX; // nothing that was said under that hold came later
+    if (bytes_u64(bytes_of(member + 2), &flow->user) != OK || bytes_u64(bytes_of(hold + 1), &flow->in.hold) != OK)
+        return ERR_INVALID;
+    flow->in.user = flow->user;
+    return OK;
+}
+
 // ERR_FULL: too much is going on just now.
 static int sweep_place(struct row *row, struct bytes place, struct bytes score)
 {
-    struct flow flow = {.kind = FLOW_STEP, .in = {.kind = CALL_IN_GATEWAY_LOST, .gateway = row->member + 2}};
-    char key[KEY_MAX];
+    struct flow flow;
+    char key[KEY_MAX], member[128];
     struct swept *p = mem_alloc(sizeof *p);
     p->row = row;
     if (bytes_copy(p->place, sizeof p->place, place) != OK || bytes_copy(p->score, sizeof p->score, score) != OK ||
-        bytes_u64(place, &flow.place) != OK) {
+        bytes_copy(member, sizeof member, place) != OK || flow_of_place(row, member, &flow) != OK) {
         mem_free(p);
         store_cmd(row->m->service.store, NULL, NULL, "ZREM %s %b", places_key(key, row->member + 2), place.p, place.n);
         return OK; // no place of ours
@@ -256,6 +298,8 @@ static void run_row(struct manager *m, struct bytes member, const char *until)
     M.timers_claimed++;
     if (bytes_u64(member, &r) == OK)
         run_ref(row, r);
+    else if (strncmp(row->member, "a:", 2) == 0)
+        run_agreement(row);
     else if (strncmp(row->member, "g:", 2) == 0)
         ask_lives(m, row->member + 2, on_sweep_lives, row);
     else

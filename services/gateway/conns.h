@@ -27,6 +27,7 @@ struct live { // one session and what the shell keeps for it
     uint64_t renew_at;          // by then the store must hear of it
     struct timer moved;         // until its last gateway's commands are too old to be carried out
     struct voice_call *voice;   // its voice command under way, else NULL
+    uint64_t voice_turn;        // voice commands sent so far
     const struct world *loaded; // while its READY is being made
 };
 
@@ -74,8 +75,6 @@ void live_resume(struct live *fresh, struct live *old);      // either may be go
 void live_dispatch(struct live *l, struct dispatch *d);      // LIVE or DETACHED; it is sent when it is kept
 void live_send(struct live *l, uint64_t seq, const struct dispatch *d);
 void live_voice(struct live *l); // its voice[0] may go
-struct ending;
-void ending_answered(struct ending *e); // what the end of a session waited for
 
 // --- what of sessions is in the store (ledger_io.c) ---
 //   {s:<id>}:h   hash: owner, turn, seq (of the last dispatch kept), bytes (of the texts), user, is (a session_rec)
@@ -89,8 +88,7 @@ void ledger_opened(struct live *l); // READY and what belongs to it is sent, and
 void ledger_due(struct live *l);    // something of l->ledger has to be written
 void ledger_renew(struct live *l);  // if it is time
 void ledger_take(struct live *fresh);
-// The session is over. `voice`: a command of its is under way; ending_answered follows. NULL: nobody need be told.
-struct ending *ledger_end(struct live *l, bool tell, bool voice);
+void ledger_end(struct live *l, bool tell); // the session is over; tell: its voice state must be left
 
 // --- records listened to (fanout.c) ---
 
@@ -102,6 +100,8 @@ void fanout_recover(struct gateway *g, const char *why); // something may have b
 const char *fanout_not_ready(const struct gateway *g);   // NULL: nothing is owed
 void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild);
 void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version);
+void fanout_seat(struct gateway *g, uint64_t place, uint64_t user,
+                 uint64_t epoch); // and, if it is a call, who sits in it
 // For one that was told of it up to `version`, by whomever: what came since is in the log.
 void fanout_follow(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version);
 void fanout_settled(struct gateway *g, uint64_t session); // what has no snapshot by now is left

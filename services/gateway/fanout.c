@@ -13,12 +13,12 @@ struct fanout {
     struct arena arena; // of one entry read from a log
     struct keys queue;  // refs whose logs are to be read, from `head` on
     uint32_t head, reading;
-    bool recovering; // after a loss: not ready until the queue is empty
+    uint64_t last_reading;
+    bool recovering;         // after a loss: not ready until the queue is empty
+    struct loop_flush flush; // of the queue
     struct timer retry;
     struct keys to; // of one event
 };
-
-static void pump(struct fanout *f);
 
 // --- listening ---
 
@@ -36,7 +36,7 @@ static void want_read(struct fanout *f, struct sub *sub)
     }
     sub->reading = true;
     keys_add(&f->queue, sub->ref);
-    pump(f);
+    loop_flush(f->g->svc.loop, &f->flush);
 }
 
 void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild)
@@ -49,17 +49,28 @@ void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild)
 
 void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version)
 {
+    struct sub *sub = subs_get(&g->fanout->subs, r);
+    if (sub)
+        sub->seats_known = true; // fanout_seat tells of them
     if (subs_settle(&g->fanout->subs, session, r, version))
-        want_read(g->fanout, subs_get(&g->fanout->subs, r));
+        want_read(g->fanout, sub);
+}
+
+void fanout_seat(struct gateway *g, uint64_t place, uint64_t user, uint64_t epoch)
+{
+    struct sub *sub = subs_get(&g->fanout->subs, ref_place(place));
+    if (sub)
+        subs_seat(sub, user, epoch, false);
 }
 
 void fanout_follow(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version)
 {
     struct fanout *f = g->fanout;
-    bool first = subs_get(&f->subs, r) == NULL;
+    struct sub *sub = subs_get(&f->subs, r);
+    bool heard = sub && sub->known; // by somebody here, so that all that came since has been seen
     fanout_join(g, session, r, guild);
     bool read = subs_settle(&f->subs, session, r, version);
-    if (first || read)
+    if (!heard || read)
         want_read(f, subs_get(&f->subs, r));
 }
 
@@ -112,6 +123,7 @@ static void listen(struct fanout *f, uint64_t session, const struct event *e)
     if (!l || !(guild ? session_sees_guild(&l->s, e->place) : session_sees_private(&l->s)))
         return;
     note(l, r);
+    subs_wait(&f->subs, session, r);
     fanout_follow(f->g, session, r, guild, e->place_version);
 }
 
@@ -125,10 +137,14 @@ static void deliver(struct fanout *f, const struct sub *sub, const struct event 
         struct live *l = live_get(f->g, f->to.v[i]);
         if (!l || !session_wants(&l->s, intents))
             continue;
+        note(l, sub->ref);
+        if (e->sitter && subs_outdated(&f->subs, l->s.key, sub->ref, e->sitter, e->epoch))
+            continue;
+        if (subs_knows(&f->subs, l->s.key, e->place_op, ref_place(e->place), e->place_version))
+            continue;
         if (!d)
             d = dispatch_new(e->name, e->body);
         live_dispatch(l, d);
-        note(l, sub->ref);
     }
     dispatch_drop(d);
 }
@@ -139,6 +155,8 @@ static void instruct(struct fanout *f, ref r, const struct event *e)
         struct live *l = live_get(f->g, f->to.v[i]);
         if (l)
             note(l, r);
+        if (subs_knows(&f->subs, f->to.v[i], e->place_op, ref_place(e->place), e->place_version))
+            continue;
         if (e->place_op == 1)
             listen(f, f->to.v[i], e);
         else
@@ -146,11 +164,13 @@ static void instruct(struct fanout *f, ref r, const struct event *e)
     }
 }
 
-static void take_event(struct fanout *f, const struct sub *sub, uint64_t version, const struct event *e)
+static void take_event(struct fanout *f, struct sub *sub, uint64_t version, const struct event *e)
 {
     const struct live *named = e->to == 2 ? live_named(f->g, e->session) : NULL;
     f->to.n = 0;
     subs_address(&f->subs, sub->ref, version, e->to, e->user, named ? named->s.key : 0, &f->to);
+    if (e->sitter)
+        subs_seat(sub, e->sitter, e->epoch, e->left);
     if (e->name.n)
         deliver(f, sub, e);
     instruct(f, sub->ref, e);
@@ -199,6 +219,7 @@ void fanout_event(void *ctx, const struct msg *m)
 struct reading {
     struct fanout *f;
     ref ref;
+    uint64_t nth;
     uint64_t after; // the version that it begins behind
 };
 
@@ -250,33 +271,79 @@ static void on_log(void *ctx, const struct reply *r)
     struct reading reading = *(struct reading *)ctx;
     struct fanout *f = reading.f;
     mem_free(ctx);
+    struct sub *sub = subs_get(&f->subs, reading.ref);
     f->reading--;
+    loop_flush(f->g->svc.loop, &f->flush);
+    if (!sub || sub->nth_reading != reading.nth)
+        return;
     if (reply_ok(r))
         take_log(f, reading.ref, reading.after, r);
-    struct sub *sub = subs_get(&f->subs, reading.ref);
-    if (sub && reply_ok(r)) {
+    sub = subs_get(&f->subs, reading.ref);
+    if (!sub || sub->nth_reading != reading.nth)
+        return;
+    sub->nth_reading = 0;
+    if (reply_ok(r)) {
         bool more = reply_n(r) == READ_ENTRIES;
         if (!more)
             more = subs_read_done(sub);
         sub->reading = false;
         if (more)
             want_read(f, sub);
-    } else if (sub) { // once Redis is there again everything is read anew
+    } else { // once Redis is there again everything is read anew
         sub->reading = sub->again = false;
         if (store_up(f->g->svc.store) && !timer_armed(&f->retry))
             loop_arm(f->g->svc.loop, &f->retry, RETRY_MS);
     }
-    pump(f);
+}
+
+// --- who sits where, as far as nobody here has been told: before any log is read, as replies come in order ---
+
+struct seating {
+    struct fanout *f;
+    ref ref;
+};
+
+static void on_seats(void *ctx, const struct reply *r)
+{
+    struct seating seating = *(struct seating *)ctx;
+    struct fanout *f = seating.f;
+    struct sub *sub = subs_get(&f->subs, seating.ref);
+    struct call_rec call;
+    mem_free(ctx);
+    if (sub)
+        sub->seats_known = reply_ok(r);
+    if (!sub || reply_kind(r) != REPLY_TEXT || UNPACK(&f->arena, call_rec, reply_text(r), &call) != OK)
+        call.members.n = 0;
+    for (uint32_t i = 0; i < call.members.n; i++)
+        subs_seat(sub, call.members.v[i].user, call.members.v[i].epoch, false);
+    arena_reset(&f->arena);
+}
+
+static void ask_seats(struct fanout *f, struct sub *sub)
+{
+    char key[RECORD_KEY_MAX];
+    if (sub->seats_known || sub->guild || ref_is_user(sub->ref))
+        return;
+    struct seating *s = mem_alloc(sizeof *s);
+    *s = (struct seating){f, sub->ref};
+    sub->seats_known = true;
+    store_cmd(f->g->svc.store, on_seats, s, "HGET %s call", record_key(key, sub->ref, "s"));
 }
 
 static void pump(struct fanout *f)
 {
+    for (uint32_t i = f->head; i < f->queue.n; i++) {
+        struct sub *sub = subs_get(&f->subs, f->queue.v[i]);
+        if (sub)
+            ask_seats(f, sub);
+    }
     while (f->reading < READS_AT_ONCE && f->head < f->queue.n) {
         struct sub *sub = subs_get(&f->subs, f->queue.v[f->head++]);
         if (!sub || !sub->reading)
             continue;
         struct reading *r = mem_alloc(sizeof *r);
-        *r = (struct reading){f, sub->ref, subs_read(sub)};
+        *r = (struct reading){f, sub->ref, ++f->last_reading, subs_read(sub)};
+        sub->nth_reading = r->nth;
         f->reading++;
         if (f->recovering)
             mark(f->g, "SADD", sub->ref); // whoever thought us dead has forgotten us
@@ -287,6 +354,11 @@ static void pump(struct fanout *f)
         if (f->reading == 0 && !timer_armed(&f->retry))
             f->recovering = false;
     }
+}
+
+static void on_flush(struct loop_flush *flush)
+{
+    pump(container_of(flush, struct fanout, flush));
 }
 
 void fanout_recover(struct gateway *g, const char *why)
@@ -334,12 +406,14 @@ void fanout_start(struct gateway *g)
     g->fanout = mem_alloc(sizeof *g->fanout);
     g->fanout->g = g;
     g->fanout->retry.fire = on_retry;
+    g->fanout->flush.fn = on_flush;
 }
 
 void fanout_free(struct gateway *g)
 {
     struct fanout *f = g->fanout;
     loop_cancel(g->svc.loop, &f->retry);
+    loop_unflush(g->svc.loop, &f->flush);
     subs_fini(&f->subs);
     keys_fini(&f->queue);
     keys_fini(&f->to);

@@ -234,17 +234,35 @@ void ledger_renew(struct live *l)
 
 // --- commands about a session, told until they are heard ---
 
+// Until the call manager knows who holds the session now, a row where it looks when gateways die (its timers.c) says
+// so.
+static void note_taken(const struct gateway *g, uint64_t user, const char *session, uint64_t hold)
+{
+    store_cmd(g->svc.store, NULL, NULL, "SADD gateways:known %s", g->svc.instance);
+    store_cmd(g->svc.store, NULL, NULL, "ZADD gateway:%s:places 0 t:%llu:%s:%llu", g->svc.instance,
+              (unsigned long long)user, session, (unsigned long long)hold);
+}
+
+static void unnote_taken(const struct gateway *g, uint64_t user, const char *session, uint64_t hold)
+{
+    store_cmd(g->svc.store, NULL, NULL, "ZREM gateway:%s:places t:%llu:%s:%llu", g->svc.instance,
+              (unsigned long long)user, session, (unsigned long long)hold);
+}
+
 static void tell_moved(struct holding *w, uint64_t id);
 
 struct moved {
     struct holding *w;
-    uint64_t id;
+    uint64_t id, user;
+    char session[33];
 };
 
 static void on_moved_told(void *ctx, const struct answer *a)
 {
     struct moved m = *(struct moved *)ctx;
     mem_free(ctx);
+    if (a && !m.w->g->conns->stopping)
+        unnote_taken(m.w->g, m.user, m.session, m.w->hold);
     if (a || m.w->g->conns->stopping || !still_held(m.w))
         mem_free(m.w);
     else
@@ -254,11 +272,14 @@ static void on_moved_told(void *ctx, const struct answer *a)
 static void tell_moved(struct holding *w, uint64_t id)
 {
     const struct gateway *g = w->g;
-    const struct session *s = &still_held(w)->s;
+    const struct live *l = still_held(w);
+    const struct session *s = &l->s;
     struct moved *m = mem_alloc(sizeof *m);
-    struct session_moved moved = {.user = s->user, .session = bytes_of(s->id), .gateway = bytes_of(g->svc.instance)};
+    struct session_moved moved = {
+        .user = s->user, .session = bytes_of(s->id), .gateway = bytes_of(g->svc.instance), .hold = l->ledger.hold};
     const struct msg msg = {&schema_session_moved, &moved};
-    *m = (struct moved){w, id ? id : bus_new_id(g->svc.bus)};
+    *m = (struct moved){.w = w, .id = id ? id : bus_new_id(g->svc.bus), .user = s->user};
+    memcpy(m->session, s->id, sizeof m->session);
     bus_command(g->svc.bus, BUS_CALL_MANAGER, s->user, m->id, &msg, TELL_MS, on_moved_told, m);
 }
 
@@ -274,11 +295,11 @@ struct ending { // of a session that is here no more
     uint64_t user, hold, id;
     char session[33];
     bool tell;
-    uint32_t waits; // for the store, and for its last voice command
     struct timer retry;
 };
 
 static void end_in_store(struct ending *e);
+static void tell_end(struct ending *e);
 
 static void ending_free(struct ending *e)
 {
@@ -289,25 +310,24 @@ static void ending_free(struct ending *e)
 static void on_end_told(void *ctx, const struct answer *a)
 {
     struct ending *e = ctx;
-    e->waits--;
-    if (a || e->g->conns->stopping)
+    if (a && !e->g->conns->stopping)
+        unnote_taken(e->g, e->user, e->session, e->hold);
+    if (a)
         ending_free(e);
     else
-        ending_answered(e); // again under its old id, lest it be carried out twice
+        tell_end(e); // again under its old id, lest it be carried out twice
 }
 
-void ending_answered(struct ending *e)
+// A voice update of its that is still under way is not waited for: that could be so late that it takes the seat from
+// the user's next session. The call manager knows from now on that this one is over, and lets none of its joins stay.
+static void tell_end(struct ending *e)
 {
     struct session_end end = {.user = e->user, .session = bytes_of(e->session)};
     const struct msg m = {&schema_session_end, &end};
-    if (e->waits > 0 && --e->waits > 0)
-        return;
-    if (!e->tell || e->g->conns->stopping) {
+    if (!e->tell || e->g->conns->stopping)
         ending_free(e);
-        return;
-    }
-    e->waits = 1;
-    bus_command(e->g->svc.bus, BUS_CALL_MANAGER, e->user, e->id, &m, TELL_MS, on_end_told, e);
+    else
+        bus_command(e->g->svc.bus, BUS_CALL_MANAGER, e->user, e->id, &m, TELL_MS, on_end_told, e);
 }
 
 static void on_end_retry(struct timer *t, uint64_t now)
@@ -324,7 +344,7 @@ static void on_ended(void *ctx, const struct reply *r)
         return;
     }
     e->tell = e->tell && reply_int(r) == 1;
-    ending_answered(e);
+    tell_end(e);
 }
 
 static void end_in_store(struct ending *e)
@@ -334,24 +354,20 @@ static void end_in_store(struct ending *e)
     call(e->g, "sb_session_end", e->session, countof(args), args, on_ended, e);
 }
 
-static struct ending *begin_end(struct gateway *g, const char *session, uint64_t user, uint64_t hold, bool tell)
+static void begin_end(struct gateway *g, const char *session, uint64_t user, uint64_t hold, bool tell)
 {
     struct ending *e = mem_alloc(sizeof *e);
-    *e = (struct ending){.g = g, .user = user, .hold = hold, .id = bus_new_id(g->svc.bus), .tell = tell, .waits = 1};
+    *e = (struct ending){.g = g, .user = user, .hold = hold, .id = bus_new_id(g->svc.bus), .tell = tell};
     e->retry.fire = on_end_retry;
     memcpy(e->session, session, sizeof e->session);
     g->conns->ending++;
     end_in_store(e);
-    return e;
 }
 
-struct ending *ledger_end(struct live *l, bool tell, bool voice)
+void ledger_end(struct live *l, bool tell)
 {
-    if (!l->ledger.hold || l->g->conns->stopping) // a stopping gateway's sessions are resumed elsewhere
-        return NULL;
-    struct ending *e = begin_end(l->g, l->s.id, l->s.user, l->ledger.hold, tell);
-    e->waits += voice;
-    return voice ? e : NULL;
+    if (l->ledger.hold && !l->g->conns->stopping) // a stopping gateway's sessions are resumed elsewhere
+        begin_end(l->g, l->s.id, l->s.user, l->ledger.hold, tell);
 }
 
 // --- taking over ---
@@ -472,6 +488,7 @@ void ledger_take(struct live *fresh)
     snprintf(user, sizeof user, "%llu", (unsigned long long)fresh->s.user);
     const struct bytes args[] = {owner(now, g, t->hold), t->held ? owner(before, g, t->held) : BYTES(""),
                                  bytes_of(user)};
+    note_taken(g, t->user, t->id, t->hold);
     call(g, "sb_session_take", t->id, countof(args), args, on_taken, t);
 }
 

@@ -159,7 +159,7 @@ static void start(struct gateway *g)
 
 int main(int argc, char **argv)
 {
-    static struct gateway g;
+    struct gateway g = {0};
     const struct config_row rows[] = {
         {"SB_BIND", CONFIG_TEXT, &g.cfg.bind, "127.0.0.1", 1, 255, "address for clients: HTTP and websocket"},
         {"SB_PORT", CONFIG_UINT, &g.cfg.port, "8080", 0, 65535, "its port; 0: any free one"},

@@ -1,6 +1,7 @@
 // session_io: carries out what session cores decide: reads worlds, tells READY, passes voice on, replays, ends.
 #include "conns.h"
 #include "ready.h"
+#include "view.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -12,7 +13,6 @@
 struct voice_call {
     struct gateway *g;
     uint64_t key, user;
-    struct ending *ending; // the session is over: its end is told when this has been answered
 };
 
 static void arm(struct live *l);
@@ -259,7 +259,7 @@ static void follow_ready(struct live *l, const struct ready *r, struct arena *a)
     }
     for (uint32_t i = 0; ready_has_calls(&l->s) && i < w->n_channels; i++)
         if (w->channels[i].call)
-            follow(l, BYTES("CALL_CREATE"), present_call_create(a, w->channels[i].channel.id, w->channels[i].call));
+            follow(l, BYTES("CALL_CREATE"), view_call(a, w, i));
 }
 
 static void settle(struct live *l, const struct world *w)
@@ -267,8 +267,12 @@ static void settle(struct live *l, const struct world *w)
     struct gateway *g = l->g;
     uint64_t key = l->s.key;
     fanout_settle(g, key, ref_user(w->user.id), w->version);
-    for (uint32_t i = 0; i < w->n_channels; i++)
+    for (uint32_t i = 0; i < w->n_channels; i++) {
+        const struct call_rec *call = w->channels[i].call;
         fanout_settle(g, key, ref_place(w->channels[i].channel.id), w->channels[i].version);
+        for (uint32_t k = 0; call && k < call->members.n; k++)
+            fanout_seat(g, w->channels[i].channel.id, call->members.v[k].user, call->members.v[k].epoch);
+    }
     for (uint32_t i = 0; i < w->n_guilds; i++)
         fanout_settle(g, key, ref_place(w->guilds[i].guild.id), w->guilds[i].version);
     fanout_settled(g, key);
@@ -309,8 +313,6 @@ static void on_voice_answered(void *ctx, const struct answer *a)
     mem_free(ctx);
     if (!a)
         LOG(WARN, EV("voice.unanswered"), KU("session", c.key), KU("user", c.user));
-    if (c.ending)
-        ending_answered(c.ending);
     if (!present)
         return;
     l->voice = NULL;
@@ -336,6 +338,8 @@ void live_voice(struct live *l)
         .self_video = v->self_video,
         .flags = v->flags,
         .regions = {v->n_regions, regions},
+        .hold = l->ledger.hold,
+        .turn = ++l->voice_turn,
     };
     struct voice_call *c = mem_alloc(sizeof *c);
     *c = (struct voice_call){.g = g, .key = l->s.key, .user = l->s.user};
@@ -354,6 +358,21 @@ struct asking {
 };
 #define CALL_TRIES 5u
 
+// The call without those who have left it for another one, as far as this session has been or will be told.
+static struct call_rec current_call(const struct asking *ask, struct arena *a, const struct call_rec *c)
+{
+    struct call_rec now = *c;
+    struct call_member *v = arena_take(a, (c->members.n + 1) * sizeof *v);
+    now.members.n = 0;
+    for (uint32_t i = 0; i < c->members.n; i++) {
+        const struct call_member *m = &c->members.v[i];
+        if (!subs_outdated(fanout_subs(ask->g), ask->key, ref_place(ask->channel), m->user, m->epoch))
+            v[now.members.n++] = *m;
+    }
+    now.members.v = v;
+    return now;
+}
+
 static void on_call_channel(void *ctx, int err, const struct loaded_channel *c, struct user_set recipients)
 {
     struct asking ask = *(struct asking *)ctx;
@@ -371,7 +390,8 @@ static void on_call_channel(void *ctx, int err, const struct loaded_channel *c, 
     }
     mem_free(ctx);
     if (c->version >= at && c->call && ids_have(c->channel.recipients, l->s.user)) {
-        struct dispatch *d = dispatch_new(BYTES("CALL_CREATE"), present_call_create(&a, ask.channel, c->call));
+        const struct call_rec call = current_call(&ask, &a, c->call);
+        struct dispatch *d = dispatch_new(BYTES("CALL_CREATE"), present_call_create(&a, ask.channel, &call));
         live_dispatch(l, d);
         dispatch_drop(d);
     }
@@ -397,9 +417,7 @@ static void end_session(struct live *l, bool tell)
     if (l->ledger.hold)
         LOG_PEER(INFO, EV("session.ended"), KU("session", l->s.key), KU("user", l->s.user));
     fanout_exit(g, l->s.key);
-    struct ending *ending = ledger_end(l, tell, l->voice != NULL);
-    if (l->voice)
-        l->voice->ending = ending;
+    ledger_end(l, tell);
     live_free(l);
 }
 

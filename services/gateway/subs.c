@@ -105,6 +105,7 @@ static bool drop(struct subs *s, struct listener *l)
         return false;
     table_remove(&s->by_ref, sub->ref);
     mem_free(sub->v);
+    mem_free(sub->seats);
     mem_free(sub);
     return true;
 }
@@ -177,7 +178,7 @@ bool subs_settle(struct subs *s, uint64_t session, ref r, uint64_t version)
         set_state(l, LISTEN_FOLLOWS, 0);
     else
         set_state(l, LISTEN_APART, version);
-    return version < sub->applied || sub->seen > sub->applied;
+    return version != sub->applied || sub->seen > sub->applied; // it lacks something, or the others do
 }
 
 bool subs_leave(struct subs *s, uint64_t session, ref r)
@@ -321,9 +322,10 @@ void subs_advance(struct subs *s, ref r, uint64_t version)
 
 // --- logs ---
 
-uint64_t subs_read(const struct sub *sub)
+uint64_t subs_read(struct sub *sub)
 {
     uint64_t from = sub->applied;
+    sub->applied_then = sub->applied;
     for (uint32_t i = 0; i < sub->n_odd; i++)
         if (sub->v[i]->state == LISTEN_APART && sub->v[i]->at < from)
             from = sub->v[i]->at;
@@ -346,8 +348,18 @@ void subs_cut(struct sub *sub, uint64_t after, uint64_t first, struct keys *out)
     gather(sub);
 }
 
+static bool any_behind(const struct sub *sub)
+{
+    for (uint32_t i = 0; i < sub->n_odd; i++)
+        if (sub->v[i]->state == LISTEN_APART && sub->v[i]->at < sub->applied)
+            return true;
+    return false;
+}
+
 bool subs_read_done(struct sub *sub)
 {
+    if (sub->applied > sub->applied_then && any_behind(sub)) // an event came over the bus after the log was read
+        sub->again = true;
     if (!sub->again) {
         // Whatever the log does not hold does not exist, whoever spoke of it.
         sub->seen = sub->applied;
@@ -374,6 +386,70 @@ static bool sub_valid(const struct sub *sub)
             return false;
     }
     return true;
+}
+
+bool subs_knows(const struct subs *s, uint64_t session, uint64_t op, ref place, uint64_t version)
+{
+    uint64_t at;
+    if (version == 0 || !subs_position(s, session, place, &at))
+        return false;
+    return op ? at >= version : at > version;
+}
+
+void subs_wait(struct subs *s, uint64_t session, ref r)
+{
+    struct listener *l = listener_of(s, session, r);
+    if (l)
+        set_state(l, LISTEN_WAITING, 0);
+}
+
+// --- voice states ---
+
+static struct seat *seat_of(const struct sub *sub, uint64_t user)
+{
+    for (uint32_t i = 0; i < sub->n_seats; i++)
+        if (sub->seats[i].user == user)
+            return &sub->seats[i];
+    return NULL;
+}
+
+static struct seat *seat_new(struct sub *sub)
+{
+    struct seat *oldest = sub->seats;
+    if (sub->n_seats < SUBS_SEATS_MAX) {
+        if (sub->n_seats == sub->seats_cap) {
+            sub->seats_cap = sub->seats_cap ? sub->seats_cap * 2 : 2;
+            sub->seats = mem_grow(sub->seats, sub->seats_cap, sizeof *sub->seats);
+        }
+        return &sub->seats[sub->n_seats++];
+    }
+    for (uint32_t i = 1; i < sub->n_seats; i++)
+        if (sub->seats[i].epoch < oldest->epoch)
+            oldest = &sub->seats[i];
+    return oldest;
+}
+
+void subs_seat(struct sub *sub, uint64_t user, uint64_t epoch, bool left)
+{
+    struct seat *seat = seat_of(sub, user);
+    if (seat && seat->epoch > epoch)
+        return; // told again, to one that is behind
+    if (left && seat)
+        *seat = sub->seats[--sub->n_seats];
+    else if (!left)
+        *(seat ? seat : seat_new(sub)) = (struct seat){user, epoch};
+}
+
+bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user, uint64_t epoch)
+{
+    const struct holder *h = holder_of(s, session);
+    const struct listener *l;
+    for (uint32_t i = 0; h && (l = table_next(&h->refs, &i, NULL)) != NULL;) {
+        const struct seat *seat = l->sub->ref == r ? NULL : seat_of(l->sub, user);
+        if (seat && seat->epoch > epoch)
+            return true;
+    }
+    return false;
 }
 
 bool subs_valid(const struct subs *s)

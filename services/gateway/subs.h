@@ -22,15 +22,25 @@ struct listener { // one session at one record
     uint32_t index; // in sub->v
 };
 
+struct seat { // a voice state at a private channel
+    uint64_t user, epoch;
+};
+#define SUBS_SEATS_MAX 64u // of one record; of more the oldest claims are forgotten
+
 struct sub {
     ref ref;
     bool guild; // a guild, for what bots' intents say; else a private channel or a user
     bool known; // `applied` means something: a snapshot or an entry gave it
     uint64_t applied;
+    uint64_t applied_then;  // when the reading under way began: what came since may not be in it
     uint64_t seen;          // the newest version that anybody has mentioned
-    bool reading, again;    // its log is being read; and must be once more
+    bool reading, again;    // its log is being read, or about to be; and must be once more
+    uint64_t nth_reading;   // the one under way, 0: none. One of a record that was left and is listened to anew is void
     uint32_t n, cap, n_odd; // n_odd: of them do not follow
     struct listener **v;    // those that do not follow come first
+    bool seats_known;       // or being read: those that nobody here has been told of stand in the store
+    uint32_t n_seats, seats_cap;
+    struct seat *seats; // each user once
 };
 
 struct holder { // one session
@@ -87,8 +97,22 @@ void subs_address(const struct subs *s, ref r, uint64_t version, uint64_t to, ui
                   struct keys *out);
 void subs_advance(struct subs *s, ref r, uint64_t version);
 
+// --- a user's record tells of places that he came to or went from, and each place has a log of its own: an event about
+// `place` as it was at `version` (op as in `event`, proto/messages.def) is outdated for a session that listens there
+// and has been told as much. ---
+bool subs_knows(const struct subs *s, uint64_t session, uint64_t op, ref place, uint64_t version);
+// It is WAITING there once more, for a snapshot that is newer than what it has been told.
+void subs_wait(struct subs *s, uint64_t session, ref r);
+
+// --- voice states. A user has one in all private channels, but each channel has its own log: of two events about him
+// that of the older claim (the smaller epoch) may come last, and must not be told then: the client would take him out
+// of where he is. ---
+void subs_seat(struct sub *sub, uint64_t user, uint64_t epoch, bool left); // an event, or a snapshot, said so
+// He is known to sit at another record that this session listens to, by a newer claim.
+bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user, uint64_t epoch);
+
 // Reading a log. subs_read: from which version on (exclusive).
-uint64_t subs_read(const struct sub *sub);
+uint64_t subs_read(struct sub *sub);
 // The log holds nothing between `after` and `first`: who stands there has lost it and goes on from `first`. (Who stands
 // before `after` is for another reading.)
 void subs_cut(struct sub *sub, uint64_t after, uint64_t first, struct keys *out);

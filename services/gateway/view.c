@@ -163,6 +163,30 @@ void view_member_json(struct buf *out, const struct member *m, struct user_set u
     JSON(out, j_member, &j);
 }
 
+static bool sits_elsewhere(const struct world *w, const struct call_member *m)
+{
+    for (uint32_t i = 0; i < w->n_channels; i++) {
+        const struct call_rec *call = w->channels[i].call;
+        for (uint32_t k = 0; call && k < call->members.n; k++)
+            if (call->members.v[k].user == m->user && call->members.v[k].epoch > m->epoch)
+                return true;
+    }
+    return false;
+}
+
+struct bytes view_call(struct arena *a, const struct world *w, uint32_t channel)
+{
+    struct call_rec call = *w->channels[channel].call;
+    struct call_member *v = arena_take(a, (call.members.n + 1) * sizeof *v);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < call.members.n; i++)
+        if (!sits_elsewhere(w, &call.members.v[i]))
+            v[n++] = call.members.v[i];
+    call.members.n = n;
+    call.members.v = v;
+    return present_call_create(a, w->channels[channel].channel.id, &call);
+}
+
 const struct member *view_find_member(const struct loaded_guild *g, uint64_t user)
 {
     uint32_t low = 0, high = g->n_members;

@@ -20,6 +20,10 @@ void view_channels(struct buf *out, const struct loaded_guild *g, bool with_guil
 struct j_member view_member(const struct member *m, const struct j_user *user);        // user NULL: user_id instead
 void view_member_json(struct buf *out, const struct member *m, struct user_set users);
 
+// CALL_CREATE of the world's n-th channel, which has a call. Channels are read one after another: who is found in two
+// calls has left that of the older claim.
+struct bytes view_call(struct arena *a, const struct world *w, uint32_t channel);
+
 const struct member *view_find_member(const struct loaded_guild *g, uint64_t user); // NULL: not in it
 // What his roles allow, in the whole guild.
 uint64_t view_permissions(const struct loaded_guild *g, uint64_t user);

@@ -32,7 +32,7 @@ static void on_dump(void *ctx, struct buf *out)
 
 int main(int argc, char **argv)
 {
-    static struct alloc a;
+    struct alloc a = {0};
     const struct config_row rows[] = {
         {"SB_REGIONS_FILE", CONFIG_TEXT, &a.regions_file, "deploy/regions.json", 0, 4096,
          "the operator's own voice nodes by region; empty: only nodes that announce themselves"},

@@ -186,7 +186,8 @@ class House:
 
     def location(self, user):
         raw = self.redis.hget(f"{{u:{user}}}:s", "voice")
-        return unpack(raw, "location") if raw else {"place": 0, "channel": 0, "epoch": 0, "leaving": 0}
+        said = unpack(raw, "location") if raw else {}
+        return {key: said.get(key, 0) for key in ("place", "channel", "epoch", "leaving")}
 
     def recipients(self, channel):
         return set(unpack(self.redis.hget(f"{{{channel}}}:s", "chan"), "channel")["recipients"])
@@ -222,6 +223,14 @@ class House:
     def ask(self, command, *, at=None, id=None, **fields):
         """The error of a command's answer, 0 when there is none."""
         return self.gateway.command(KIND, command, instance=at and self.instance(at), id=id, **fields)["err"]
+
+    def hold_session(self, session, gateway, hold=0):
+        """As a gateway does when it has a session."""
+        self.redis.hset(f"{{s:{session}}}:h", "owner", f"{gateway} {hold:016x}")
+
+    def end_session(self, session):
+        """As a gateway does before it tells of the end."""
+        self.redis.hset(f"{{s:{session}}}:h", mapping={"owner": f"{self.gateway.instance} {0:016x}", "over": 1})
 
     def voice(self, user, channel=0, session=None, gateway=None):
         """The fields of an op 4."""

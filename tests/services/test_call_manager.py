@@ -292,6 +292,7 @@ def test_the_end_of_a_session_is_a_leave(house):
     assert house.join(ada, channel) == 0
     assert house.ask("session_end", user=ada, session="another") == 0
     assert list(house.seats(channel)) == [ada]
+    house.end_session(f"session-{ada}")
     assert house.ask("session_end", user=ada, session=f"session-{ada}") == 0
     assert house.told(channel)[-3:] == END and house.location(ada)["place"] == 0
     assert house.join(ada, channel) == 0                                    # it was on its way for too long
@@ -303,10 +304,57 @@ def test_a_session_that_ends_while_its_join_is_under_way_leaves_nothing_behind(h
         ada, ben = house.users(2)
         channel, names = house.channel(ada, ben), ("one", "two")
         join = house.send_to("one", "voice_update", **house.voice(ada, channel))
+        house.end_session(f"session-{ada}")
         end = house.send_to(names[i % 2], "session_end", user=ada, session=f"session-{ada}")
         assert [house.gateway.wait_answer(id)["err"] for id in (join, end)] == [0, 0]
         assert house.call(channel) is None
         assert [inside for _, inside in house.states(channel)] in ([], [True, False])
+
+
+def test_what_a_gateway_said_of_a_session_that_it_has_lost_comes_too_late(house):
+    """Nor does what the same gateway said when it held it before."""
+    ada, ben = house.users(2)
+    channel, session = house.channel(ada, ben), "session-held"
+    house.hold_session(session, "another")
+    assert house.join(ada, channel, session=session) == 0 and house.call(channel) is None
+    house.hold_session(session, house.gateway.instance, 7)
+    assert house.join(ada, channel, session=session, hold=6) == 0 and house.call(channel) is None
+    assert house.join(ada, channel, session=session, hold=7) == 0 and list(house.seats(channel)) == [ada]
+    house.hold_session(session, "another")
+    assert house.leave(ada, session=session, hold=7) == 0 and list(house.seats(channel)) == [ada]
+    assert house.ask("session_moved", user=ada, session=session, gateway=house.gateway.instance, hold=7) == 0
+    assert house.seats(channel)[ada]["gateway"] == house.gateway.instance
+
+
+def test_a_copy_of_a_command_that_lay_somewhere_does_not_undo_what_was_said_since(house):
+    ada, ben = house.users(2)
+    channel = house.channel(ada, ben)
+    early = new_id()
+    assert house.leave(ada, at="one", id=early, hold=7, turn=1) == 0            # of nothing, and nothing is kept of it
+    assert house.join(ada, channel, at="one", hold=7, turn=2) == 0
+    assert house.leave(ada, at="two", id=early, hold=7, turn=1) == 0
+    assert list(house.seats(channel)) == [ada]
+
+
+def test_who_was_added_learns_of_it_though_the_manager_died_in_between(house):
+    """Nobody repeats the command; a row of the timers knows of it."""
+    ada, ben, cleo = house.users(3)
+    channel = house.channel(ada, ben, group=True)
+    house.redis.zadd("timers:call", {f"a:{channel}:{cleo}": now_ms()})
+    chan = pack("channel", id=channel, type=3, owner=ada, recipients=[ada, ben, cleo])
+    house.redis.hset(f"{{{channel}}}:s", mapping={"chan": chan, f"in:{cleo}": 1})
+    poll(lambda: house.lists(cleo, channel), "the channel in her record")
+    poll(lambda: house.redis.zscore("timers:call", f"a:{channel}:{cleo}") is None, "the row to go")
+
+
+def test_who_was_removed_and_added_again_before_he_was_told_is_told_both(house):
+    ada, ben = house.users(2)
+    channel = house.channel(ada, ben, group=True)
+    house.redis.hset(f"{{{channel}}}:s", f"in:{ben}", 5)                        # his record lists it from before that
+    house.redis.zadd("timers:call", {f"a:{channel}:{ben}": now_ms()})
+    poll(lambda: house.redis.hget(f"{{u:{ben}}}:ch", channel), "a new welcome")
+    told = [event["name"] for event in unpack(house.redis.xrange(f"{{u:{ben}}}:log")[-1][1][b"e"], "place_event")["events"]]
+    assert told == ["CHANNEL_DELETE", "CHANNEL_CREATE"]
 
 
 # -- voice servers -----------------------------------------------------------------------------

@@ -259,6 +259,8 @@ class Client:
         self.waiting = new_id()
         self.over = self.random.random() < 0.08
         channel = self.random.choice([0, *self.channels])
+        if self.over:
+            self.house.end_session(self.session)
         self.command = ("session_end", {"user": self.user, "session": self.session}) if self.over else (
             "voice_update", self.house.voice(self.user, channel, self.session) | {
                 "self_mute": self.random.random() < 0.5})

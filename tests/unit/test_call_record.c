@@ -23,7 +23,7 @@ static void step(struct arena *a, struct call_place *p, struct call_in in)
     static struct call_fxs fxs;
     struct call_place before = *p;
     CHECK_EQ(call_step(p, &in, &rules, 1000, &fxs), OK);
-    call_write(a, &chan, &before, p, &fxs, 0, users, &out);
+    call_write(a, &chan, &before, p, &fxs, 9, 0, users, &out);
 }
 
 static struct call_in join(uint64_t user, const char *session)
@@ -162,7 +162,7 @@ TEST(who_is_removed_stops_listening_in_the_same_entry)
     static struct call_fxs fxs;
     struct call_in in = {.kind = CALL_IN_REMOVE, .user = 11, .n_targets = 1, .targets = {22}};
     CHECK_EQ(call_step(&p, &in, &rules, 1000, &fxs), OK);
-    call_write(&a, &group, &before, &p, &fxs, 0, users, &out);
+    call_write(&a, &group, &before, &p, &fxs, 9, 0, users, &out);
     CHECK_STR(names(&a), "CHANNEL_RECIPIENT_REMOVE ");
     CHECK_EQ(out.events[1].to, 1);
     CHECK_EQ(out.events[1].user, 22);
@@ -170,6 +170,40 @@ TEST(who_is_removed_stops_listening_in_the_same_entry)
     struct channel now;
     CHECK_EQ(UNPACK(&a, channel, change("chan"), &now), OK);
     CHECK_EQ(now.recipients.n, 1);
+    before = p;
+    in = (struct call_in){.kind = CALL_IN_ADD, .user = 11, .n_targets = 1, .targets = {22}};
+    CHECK_EQ(call_step(&p, &in, &rules, 1000, &fxs), OK);
+    call_write(&a, &group, &before, &p, &fxs, 9, 0, users, &out);
+    CHECK_TRUE(bytes_is(change("in:22"), "9")); // when he came
+    arena_fini(&a);
+}
+
+TEST(a_farewell_says_of_which_version_it_is)
+{
+    struct arena a = {0};
+    call_farewell(&a, &chan, 22, 7, 0, users, &out);
+    CHECK_STR(names(&a), "CHANNEL_DELETE");
+    CHECK_EQ(out.events[0].place_op, 2);
+    CHECK_EQ(out.events[0].place, 900);
+    CHECK_EQ(out.events[0].place_version, 7);
+    arena_fini(&a);
+}
+
+TEST(a_voice_states_event_says_whose_and_of_which_claim_it_is)
+{
+    struct arena a = {0};
+    struct call_place p = empty(&a);
+    struct call_in in = join(11, "s-ada");
+    in.epoch = 3;
+    step(&a, &p, in);
+    const struct event *e = &out.events[2];
+    CHECK_TRUE(bytes_is(e->name, "VOICE_STATE_UPDATE"));
+    CHECK_EQ(e->sitter, 11);
+    CHECK_EQ(e->epoch, 3);
+    CHECK_TRUE(!e->left);
+    step(&a, &p, (struct call_in){.kind = CALL_IN_LEAVE, .user = 11, .session = "s-ada"});
+    CHECK_EQ(out.events[0].epoch, 3);
+    CHECK_TRUE(out.events[0].left);
     arena_fini(&a);
 }
 
@@ -178,15 +212,19 @@ TEST(who_is_added_learns_of_the_channel_and_of_the_call_that_runs_there)
     struct arena a = {0};
     struct call_place p = empty(&a);
     step(&a, &p, join(11, "s-ada"));
-    call_welcome(&a, &chan, &p, 22, 7, 0, users, &out);
+    call_welcome(&a, &chan, &p, 22, 7, false, 0, users, &out);
     CHECK_STR(names(&a), "CHANNEL_CREATE CALL_CREATE");
     CHECK_EQ(out.events[0].place_op, 1);
     CHECK_EQ(out.events[0].place_version, 7);
     json_t *call = json_loadb(out.events[1].body.p, out.events[1].body.n, 0, NULL);
     CHECK_EQ(json_array_size(json_object_get(call, "voice_states")), 1);
     json_decref(call);
+    CHECK_EQ(out.events[1].place_version, 7);
+    CHECK_TRUE(bytes_is(out.changes[0].b, "7"));
+    call_welcome(&a, &chan, &p, 22, 7, true, 0, users, &out); // what he still has is of before he was removed
+    CHECK_STR(names(&a), "CHANNEL_DELETE CHANNEL_CREATE CALL_CREATE");
     p.unavailable = true; // everybody was told that there is none at present
-    call_welcome(&a, &chan, &p, 22, 7, 0, users, &out);
+    call_welcome(&a, &chan, &p, 22, 7, false, 0, users, &out);
     CHECK_STR(names(&a), "CHANNEL_CREATE");
     arena_fini(&a);
 }

@@ -282,7 +282,13 @@ TEST(a_session_that_ended_between_the_claim_and_the_seat_does_not_keep_it)
     CHECK_DONE(went(&f, OK), OK);
     f = flow_of(FLOW_JOIN); // it was over before
     flow_start(&f);
-    CHECK_DONE(flow_next(&f, &over), ERR_STATE);
+    CHECK_EQ(flow_next(&f, &over).what, FLOW_MAY_JOIN);
+    struct flow sitting = f;
+    CHECK_DONE(went(&f, OK), ERR_STATE);
+    s = sits(&sitting); // and had sat down, when nobody could undo it
+    CHECK_STEP(s, FLOW_PLACE, HOME, 0);
+    CHECK_STR(s.in.session, "s");
+    CHECK_DONE(went(&sitting, OK), OK);
 }
 
 TEST(settling_after_a_rival_is_left_to_whoever_moved_him_since)
@@ -346,14 +352,71 @@ TEST(leaving_in_the_middle_of_a_move_leaves_both_places)
     CHECK_EQ(s.location.leaving, 0);
 }
 
-TEST(the_end_of_a_session_is_noted_before_anybody_looks_where_it_is)
+TEST(who_has_lost_a_session_to_another_gateway_does_not_speak_for_it_any_more)
 {
-    struct flow f = flow_of(FLOW_OVER);
-    CHECK_STEP(flow_start(&f), FLOW_MARK_OVER, ADA, 0);
-    struct flow broken = f;
+    const struct flow_result elsewhere = {
+        .err = OK, .elsewhere = true, .location = {.place = AWAY, .channel = AWAY, .epoch = 5}};
+    struct flow join = flow_of(FLOW_JOIN), leave = flow_of(FLOW_LEAVE);
+    flow_start(&join);
+    CHECK_EQ(flow_next(&join, &elsewhere).what, FLOW_MAY_JOIN);
+    struct flow sitting = join;
+    CHECK_DONE(went(&join, OK), ERR_STATE);
+    CHECK_STALE(sits(&sitting), HOME, 5); // it sat down before, and could not take that back
+    flow_start(&leave);
+    CHECK_DONE(flow_next(&leave, &elsewhere), ERR_STATE);
+    struct flow moved = flow_of(FLOW_MOVED);
+    flow_start(&moved);
+    CHECK_DONE(flow_next(&moved, &elsewhere), ERR_STATE);
+}
+
+TEST(a_repeat_comes_too_late_when_the_client_has_said_something_else_since)
+{
+    const struct location later = {.place = AWAY, .channel = AWAY, .epoch = 5, .hold = 7, .turn = 3};
+    struct flow leave = flow_of(FLOW_LEAVE), join = flow_of(FLOW_JOIN), next = leave, other = leave;
+    leave.in.hold = join.in.hold = next.in.hold = 7;
+    leave.in.turn = join.in.turn = 2;
+    next.in.turn = 3;
+    flow_start(&leave);
+    CHECK_DONE(read(&leave, later), ERR_STATE);
+    flow_start(&join);
+    CHECK_EQ(read(&join, later).what, FLOW_MAY_JOIN);
+    CHECK_DONE(went(&join, OK), ERR_STATE);
+    flow_start(&next); // the last one itself, and anything of another session, are in time
+    CHECK_STEP(read(&next, later), FLOW_PLACE, AWAY, 1000);
+    flow_start(&other);
+    CHECK_STEP(read(&other, later), FLOW_PLACE, AWAY, 1000);
+}
+
+TEST(where_a_user_went_says_what_sent_him_there)
+{
+    struct flow f = flow_of(FLOW_JOIN);
+    f.in.hold = 7;
+    f.in.turn = 3;
+    flow_start(&f);
+    read(&f, (struct location){.epoch = 4});
+    struct flow_step s = went(&f, OK);
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 1001);
+    CHECK_EQ(s.location.hold, 7);
+    CHECK_EQ(s.location.turn, 3);
+    s = went(&f, OK);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
+    CHECK_EQ(s.agree, ADA); // should nobody be there to look whether it may stay
+}
+
+TEST(a_place_and_a_user_are_made_to_agree)
+{
+    struct flow f = flow_of(FLOW_AGREE);
+    f.in.targets[0] = ADA;
+    CHECK_STEP(flow_start(&f), FLOW_LOOK, ADA, 0);
+    struct flow gone = f, broken = f;
     CHECK_DONE(went(&broken, ERR_IO), ERR_IO);
-    CHECK_STEP(went(&f, OK), FLOW_READ_USER, ADA, 0);
-    CHECK_STEP(read(&f, (struct location){.place = HOME, .epoch = 5}), FLOW_PLACE, HOME, 1000);
+    CHECK_STEP(flow_next(&gone, &(struct flow_result){.err = OK, .listed = true}), FLOW_FAREWELL, ADA, 0);
+    CHECK_STEP(flow_next(&f, &(struct flow_result){.err = OK, .recipient = true}), FLOW_WELCOME, ADA, 0);
+    CHECK_STEP(went(&f, OK), FLOW_LOOK, ADA, 0);
+    CHECK_STEP(flow_next(&f, &(struct flow_result){.err = OK, .recipient = true, .listed = true}), FLOW_READ_USER, ADA,
+               0);
+    CHECK_STALE(read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6}), HOME, 6);
+    CHECK_DONE(went(&f, ERR_STATE), OK);
 }
 
 TEST(a_session_on_another_gateway_is_noted_where_its_user_is)

@@ -145,7 +145,7 @@ TEST(one_with_a_newer_snapshot_waits_for_the_others)
 {
     begin();
     listen(A, PLACE, 1);
-    CHECK_TRUE(!listen(B, PLACE, 3)); // the bus still owes us 2 and 3
+    CHECK_TRUE(listen(B, PLACE, 3)); // the bus still owes us 2 and 3
     for (uint64_t v = 2; v <= 3; v++) {
         CHECK_EQ(subs_entry(&subs, PLACE, v), SUBS_APPLY);
         CHECK_EQ(all(PLACE, v), 1);
@@ -190,6 +190,27 @@ TEST(while_one_catches_up_the_others_go_ahead)
         CHECK_EQ(all(PLACE, v), 2);
         advance(PLACE, v);
     }
+    CHECK_EQ(all(PLACE, 7), 12);
+    done();
+}
+
+TEST(what_comes_over_the_bus_while_one_catches_up_is_not_lost_to_him)
+{
+    begin();
+    listen(A, PLACE, 5);
+    CHECK_TRUE(listen(B, PLACE, 4));
+    CHECK_EQ(subs_read(subs_get(&subs, PLACE)), 4); // the log has 5 alone
+    CHECK_EQ(subs_entry(&subs, PLACE, 6), SUBS_APPLY);
+    CHECK_EQ(all(PLACE, 6), 1);
+    advance(PLACE, 6);
+    CHECK_EQ(subs_entry(&subs, PLACE, 5), SUBS_CATCH);
+    advance(PLACE, 5);
+    CHECK_TRUE(subs_read_done(subs_get(&subs, PLACE)));
+    CHECK_EQ(subs_read(subs_get(&subs, PLACE)), 5);
+    CHECK_EQ(subs_entry(&subs, PLACE, 6), SUBS_CATCH);
+    CHECK_EQ(all(PLACE, 6), 2);
+    advance(PLACE, 6);
+    CHECK_TRUE(!subs_read_done(subs_get(&subs, PLACE)));
     CHECK_EQ(all(PLACE, 7), 12);
     done();
 }
@@ -259,6 +280,57 @@ TEST(a_version_that_the_log_does_not_know_is_forgotten)
     CHECK_EQ(subs_entry(&subs, PLACE, 7), SUBS_GAP);
     CHECK_TRUE(subs_read_done(sub)); // asked for while the other reading went on
     CHECK_EQ(sub->seen, 7);
+    done();
+}
+
+TEST(a_voice_state_of_an_older_claim_is_outdated_where_a_newer_one_is_heard)
+{
+    begin();
+    listen(A, PLACE, 1);
+    listen(A, OTHER, 1);
+    listen(B, PLACE, 1);
+    subs_seat(subs_get(&subs, PLACE), 77, 4, false);
+    CHECK_TRUE(!subs_outdated(&subs, A, PLACE, 77, 4)); // he sits here
+    subs_seat(subs_get(&subs, OTHER), 77, 5, false);
+    CHECK_TRUE(subs_outdated(&subs, A, PLACE, 77, 4));  // that he left, too
+    CHECK_TRUE(!subs_outdated(&subs, B, PLACE, 77, 4)); // B does not hear of the other
+    CHECK_TRUE(!subs_outdated(&subs, A, OTHER, 77, 5));
+    subs_seat(subs_get(&subs, OTHER), 77, 3, true); // old news, told to one that is behind
+    CHECK_TRUE(subs_outdated(&subs, A, PLACE, 77, 4));
+    subs_seat(subs_get(&subs, OTHER), 77, 5, true);
+    CHECK_TRUE(!subs_outdated(&subs, A, PLACE, 77, 4));
+    for (uint64_t user = 1; user <= 2 * SUBS_SEATS_MAX; user++)
+        subs_seat(subs_get(&subs, PLACE), user, user, false);
+    CHECK_EQ(subs_get(&subs, PLACE)->n_seats, SUBS_SEATS_MAX);
+    CHECK_TRUE(subs_outdated(&subs, A, OTHER, 2 * SUBS_SEATS_MAX, 1)); // the newest are kept
+    done();
+}
+
+TEST(what_a_users_record_says_of_a_place_is_outdated_for_who_has_been_told_as_much)
+{
+    begin();
+    CHECK_TRUE(!subs_knows(&subs, A, 1, PLACE, 5)); // it does not listen there
+    listen(A, PLACE, 5);
+    CHECK_TRUE(subs_knows(&subs, A, 1, PLACE, 5));
+    CHECK_TRUE(subs_knows(&subs, A, 2, PLACE, 4));
+    CHECK_TRUE(!subs_knows(&subs, A, 0, PLACE, 5)); // what goes with being told to listen
+    CHECK_TRUE(!subs_knows(&subs, A, 1, PLACE, 6));
+    CHECK_TRUE(!subs_knows(&subs, A, 2, PLACE, 0)); // says nothing of a version
+    done();
+}
+
+TEST(who_is_told_anew_of_a_place_goes_on_from_there)
+{
+    begin();
+    listen(A, PLACE, 5);
+    listen(B, PLACE, 5);
+    subs_wait(&subs, A, PLACE);
+    CHECK_TRUE(subs_settle(&subs, A, PLACE, 7)); // B lacks what A has been told
+    CHECK_EQ(all(PLACE, 6), 2);
+    advance(PLACE, 6);
+    CHECK_EQ(all(PLACE, 7), 2);
+    advance(PLACE, 7);
+    CHECK_EQ(all(PLACE, 8), 12);
     done();
 }
 
