@@ -1,0 +1,769 @@
+// client: what the people of the simulated world hold in their hands. Each is one client session: it connects to any
+// gateway, identifies or resumes, does things at random, and keeps a picture of its calls by the events that it is
+// given, as client libraries do. Every dispatch must be the next one; at rest the picture must be the truth.
+#include "world.h"
+#include "call.h"
+#include "message.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AUTO_CALLS "4096" // capability: calls that run are told after READY
+#define SEATS_MAX 16u
+
+struct state { // a voice state, as an event told it
+    uint64_t user;
+    char session[33];
+    bool mute, deaf, video;
+};
+struct channel_view {
+    bool there; // the client knows it
+    uint32_t n_recipients;
+    uint64_t recipients[16]; // himself not among them
+    uint64_t last_message;
+    uint64_t call; // 0: none that it knows
+    uint32_t n_rings, n_states;
+    uint64_t rings[16];
+    struct state states[SEATS_MAX];
+    // The newest call message.
+    uint64_t message;
+    bool ended;
+    uint32_t n_participants;
+    uint64_t participants[64];
+};
+
+enum client_state { CLIENT_OFF, CLIENT_CONNECTING, CLIENT_RESUMING, CLIENT_LIVE };
+struct client {
+    uint64_t user;
+    const char *token;
+    enum client_state state;
+    uint64_t conn;
+    char session[33]; // empty: none to resume
+    uint64_t seq;
+    uint64_t lost_at; // us: its socket went, while it has none
+    uint64_t away_ms; // how long it had none, the last time
+    bool settled;     // has been given something that is kept, so that it can be resumed
+    bool done;        // never comes back
+    uint64_t server;  // place of the last VOICE_SERVER_UPDATE with an endpoint, 0: none, or it was taken away
+    bool acked;       // that op 4 has taken effect
+    bool stray;       // an op 4 of an earlier session of his may still take effect: two sessions are in no order
+    uint64_t wants;   // place of its last op 4; 0: it left, or has never sent one
+    uint32_t n_acked; // up to this one it knows that they have taken effect, or never will
+    uint32_t
+        n_said; // op 4s, in all its sessions; the last three bits are its flags, so that its event is known by them
+    struct channel_view view[PLACES_MAX];
+};
+
+static struct client clients[CLIENTS_MAX];
+static uint32_t n_clients;
+static uint64_t dispatches, deeds, resumes;
+static uint64_t seat_session_of[USERS_MAX]; // index of the client + 1 that holds an acknowledged seat
+static uint64_t seat_place_of[USERS_MAX];
+
+// --- JSON ---
+
+static uint64_t id_of(const json_t *j)
+{
+    const char *text = json_string_value(j);
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static uint64_t id_in(const json_t *d, const char *key)
+{
+    return id_of(json_object_get(d, key));
+}
+
+static const char *text_in(const json_t *d, const char *key)
+{
+    const char *text = json_string_value(json_object_get(d, key));
+    return text ? text : "";
+}
+
+static uint32_t ids_in(const json_t *list, const char *key, uint64_t *out, uint32_t max)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < json_array_size(list) && n < max; i++) {
+        const json_t *one = json_array_get(list, i);
+        out[n++] = key ? id_in(one, key) : id_of(one);
+    }
+    return n;
+}
+
+// --- the picture ---
+
+static uint32_t nth(const struct client *c)
+{
+    return (uint32_t)(c - clients);
+}
+
+static struct channel_view *view_of(struct client *c, uint64_t place)
+{
+    uint32_t i = place_index(place);
+    return i < people.n_places ? &c->view[i] : NULL;
+}
+
+static struct state *state_of(struct channel_view *v, uint64_t user)
+{
+    for (uint32_t i = 0; i < v->n_states; i++)
+        if (v->states[i].user == user)
+            return &v->states[i];
+    return NULL;
+}
+
+static void drop_state(struct channel_view *v, uint64_t user)
+{
+    struct state *s = state_of(v, user);
+    if (s)
+        *s = v->states[--v->n_states];
+}
+
+static void put_state(struct channel_view *v, const json_t *d)
+{
+    uint64_t user = id_in(d, "user_id");
+    struct state *s = state_of(v, user);
+    if (!s) {
+        CHECK(v->n_states < SEATS_MAX);
+        s = &v->states[v->n_states++];
+    }
+    *s = (struct state){.user = user,
+                        .mute = json_is_true(json_object_get(d, "self_mute")),
+                        .deaf = json_is_true(json_object_get(d, "self_deaf")),
+                        .video = json_is_true(json_object_get(d, "self_video"))};
+    snprintf(s->session, sizeof s->session, "%s", text_in(d, "session_id"));
+}
+
+static void see_channel(struct client *c, const json_t *d)
+{
+    struct channel_view *v = view_of(c, id_in(d, "id"));
+    if (!v)
+        return;
+    if (!v->there)
+        *v = (struct channel_view){.there = true};
+    v->n_recipients = ids_in(json_object_get(d, "recipients"), "id", v->recipients, countof(v->recipients));
+    v->last_message = id_in(d, "last_message_id");
+}
+
+static void see_ready(struct client *c, const json_t *d)
+{
+    const json_t *channels = json_object_get(d, "private_channels");
+    memset(c->view, 0, sizeof c->view);
+    snprintf(c->session, sizeof c->session, "%s", text_in(d, "session_id"));
+    for (size_t i = 0; i < json_array_size(channels); i++)
+        see_channel(c, json_array_get(channels, i));
+    c->server = c->wants = 0;
+    c->settled = false;
+    c->state = CLIENT_LIVE;
+}
+
+static void see_call(struct client *c, const json_t *d, bool create)
+{
+    struct channel_view *v = view_of(c, id_in(d, "channel_id"));
+    if (!v || !v->there) {
+        world_fail("client %u is told of a call where it is not: %" PRIu64, nth(c), id_in(d, "channel_id"));
+        return;
+    }
+    v->n_rings = ids_in(json_object_get(d, "ringing"), NULL, v->rings, countof(v->rings));
+    if (create) {
+        const json_t *states = json_object_get(d, "voice_states");
+        v->n_states = 0;
+        for (size_t i = 0; i < json_array_size(states); i++)
+            put_state(v, json_array_get(states, i));
+        v->call = id_in(d, "message_id");
+    } else if (v->call != id_in(d, "message_id")) {
+        world_fail("client %u: CALL_UPDATE of call %" PRIu64 ", it knows %" PRIu64, nth(c), id_in(d, "message_id"),
+                   v->call);
+    }
+}
+
+static void see_call_end(struct client *c, const json_t *d)
+{
+    struct channel_view *v = view_of(c, id_in(d, "channel_id"));
+    if (!v)
+        return;
+    v->call = 0;
+    v->n_rings = v->n_states = 0;
+}
+
+// Another session of his has said something about his voice state that may still be on its way.
+static bool another_speaks(const struct client *c)
+{
+    for (uint32_t i = 0; i < n_clients; i++)
+        if (clients[i].user == c->user && (clients[i].stray || (&clients[i] != c && clients[i].n_said > 0)))
+            return true;
+    return false;
+}
+
+static void see_voice(struct client *c, const json_t *d)
+{
+    uint64_t place = id_in(d, "channel_id"), user = id_in(d, "user_id");
+    // A user has one voice state outside of guilds, whichever channel the client thought it in.
+    for (uint32_t p = 0; p < people.n_places; p++)
+        if (people.places[p] != place)
+            drop_state(&c->view[p], user);
+    struct channel_view *v = place ? view_of(c, place) : NULL;
+    if (v && !v->there)
+        world_fail("client %u is told of a voice state where it is not: %" PRIu64, nth(c), place);
+    else if (v)
+        put_state(v, d);
+    const struct state *own = v && user == c->user ? state_of(v, user) : NULL;
+    if (own && strcmp(own->session, c->session) == 0 && c->wants == place &&
+        (own->mute | own->deaf << 1 | own->video << 2) == (int)(c->n_said & 7)) {
+        c->acked = true;
+        c->n_acked = c->n_said;
+    }
+    if (own && c->acked && !another_speaks(c)) {
+        seat_session_of[user_index(user)] = nth(c) + 1;
+        seat_place_of[user_index(user)] = place;
+    }
+}
+
+static void see_message(struct client *c, const json_t *d, bool create)
+{
+    struct channel_view *v = view_of(c, id_in(d, "channel_id"));
+    uint64_t id = id_in(d, "id");
+    const json_t *call = json_object_get(d, "call");
+    if (!v || !v->there) {
+        world_fail("client %u is given a message of a channel where it is not", nth(c));
+        return;
+    }
+    if (create && id <= v->last_message)
+        world_fail("client %u: message %" PRIu64 " comes after %" PRIu64, nth(c), id, v->last_message);
+    if (create)
+        v->last_message = id;
+    if (!call || (!create && v->message != id && v->message != 0))
+        return;
+    v->message = id;
+    v->ended = json_is_string(json_object_get(call, "ended_timestamp"));
+    v->n_participants = ids_in(json_object_get(call, "participants"), NULL, v->participants, countof(v->participants));
+}
+
+static void see_recipient(struct client *c, const json_t *d, bool added)
+{
+    struct channel_view *v = view_of(c, id_in(d, "channel_id"));
+    uint64_t user = id_in(json_object_get(d, "user"), "id");
+    if (!v || !v->there)
+        return;
+    for (uint32_t i = 0; i < v->n_recipients; i++)
+        if (v->recipients[i] == user)
+            v->recipients[i--] = v->recipients[--v->n_recipients];
+    if (added)
+        v->recipients[v->n_recipients++] = user;
+}
+
+static void see_channel_gone(struct client *c, const json_t *d)
+{
+    struct channel_view *v = view_of(c, id_in(d, "id"));
+    if (v)
+        *v = (struct channel_view){0};
+    if (seat_place_of[user_index(c->user)] == id_in(d, "id"))
+        seat_session_of[user_index(c->user)] = 0;
+}
+
+static void see_server(struct client *c, const json_t *d)
+{
+    c->server = json_is_string(json_object_get(d, "endpoint")) ? id_in(d, "channel_id") : 0;
+}
+
+// Who was away for about as long as the voice states of a lost gateway are kept may have lost his.
+static void see_resumed(struct client *c)
+{
+    uint32_t u = user_index(c->user);
+    if ((c->away_ms + 200 > RESUME_WINDOW_MS) && seat_session_of[u] == nth(c) + 1)
+        seat_session_of[u] = 0;
+    c->state = CLIENT_LIVE;
+}
+
+static void see(struct client *c, const char *t, const json_t *d)
+{
+    dispatches++;
+    if (strcmp(t, "READY") == 0)
+        see_ready(c, d);
+    else if (strcmp(t, "CALL_CREATE") == 0)
+        see_call(c, d, true);
+    else if (strcmp(t, "CALL_UPDATE") == 0)
+        see_call(c, d, false);
+    else if (strcmp(t, "CALL_DELETE") == 0)
+        see_call_end(c, d);
+    else if (strcmp(t, "VOICE_STATE_UPDATE") == 0)
+        see_voice(c, d);
+    else if (strcmp(t, "VOICE_SERVER_UPDATE") == 0)
+        see_server(c, d);
+    else if (strcmp(t, "MESSAGE_CREATE") == 0)
+        see_message(c, d, true);
+    else if (strcmp(t, "MESSAGE_UPDATE") == 0)
+        see_message(c, d, false);
+    else if (strcmp(t, "CHANNEL_CREATE") == 0 || strcmp(t, "CHANNEL_UPDATE") == 0)
+        see_channel(c, d);
+    else if (strcmp(t, "CHANNEL_DELETE") == 0)
+        see_channel_gone(c, d);
+    else if (strcmp(t, "CHANNEL_RECIPIENT_ADD") == 0)
+        see_recipient(c, d, true);
+    else if (strcmp(t, "CHANNEL_RECIPIENT_REMOVE") == 0)
+        see_recipient(c, d, false);
+    else if (strcmp(t, "RESUMED") == 0)
+        see_resumed(c);
+    if (strncmp(t, "READY", 5) != 0 && strcmp(t, "CALL_CREATE") != 0)
+        c->settled = true;
+}
+
+// --- the socket ---
+
+static void forget_session(struct client *c)
+{
+    uint32_t u = user_index(c->user);
+    c->stray |= c->wants && !c->acked;
+    c->session[0] = '\0';
+    c->seq = 0;
+    c->wants = 0;
+    if (seat_session_of[u] == nth(c) + 1)
+        seat_session_of[u] = 0;
+}
+
+static void lost(struct client *c, uint16_t code)
+{
+    world_tell("client %u: socket gone, %u", nth(c), code);
+    c->conn = 0;
+    if (c->state == CLIENT_LIVE || !c->lost_at)
+        c->lost_at = sim_us() ? sim_us() : 1;
+    c->state = CLIENT_OFF;
+    if (code == 4004 || code == 4007 || code == 4009)
+        forget_session(c);
+}
+
+static void say(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void say(struct client *c, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    world_tell("client %u: %s", nth(c), text);
+    sim_web_say(c->conn, (struct bytes){text, (size_t)n});
+}
+
+// A session may be refused only when its time was over, or when nothing of it was ever kept.
+static void invalid(struct client *c)
+{
+    uint64_t away_ms = c->lost_at ? (sim_us() - c->lost_at) / 1000 : 0;
+    if (c->state == CLIENT_RESUMING && c->settled && away_ms + 100 < RESUME_WINDOW_MS)
+        world_fail("client %u: session %s is refused after %" PRIu64 " ms", nth(c), c->session, away_ms);
+    forget_session(c);
+    sim_web_leave(c->conn, 1000);
+    lost(c, 1000);
+}
+
+static void hello(struct client *c)
+{
+    if (c->session[0]) {
+        c->state = CLIENT_RESUMING;
+        resumes++;
+        say(c, "{\"op\":6,\"d\":{\"token\":\"%s\",\"session_id\":\"%s\",\"seq\":%" PRIu64 "}}", c->token, c->session,
+            c->seq);
+    } else {
+        say(c, "{\"op\":2,\"d\":{\"token\":\"%s\",\"capabilities\":" AUTO_CALLS ",\"properties\":{}}}", c->token);
+    }
+}
+
+static void dispatch(struct client *c, uint64_t seq, const char *t, const json_t *d)
+{
+    bool resumed = strcmp(t, "RESUMED") == 0, ready = strcmp(t, "READY") == 0;
+    if (ready && seq != 1)
+        world_fail("client %u: READY has number %" PRIu64, nth(c), seq);
+    else if (!ready && seq != c->seq + 1 && !(resumed && seq == c->seq))
+        world_fail("client %u: %s has number %" PRIu64 " after %" PRIu64, nth(c), t, seq, c->seq);
+    c->seq = seq;
+    if (c->lost_at)
+        c->away_ms = (sim_us() - c->lost_at) / 1000;
+    c->lost_at = 0;
+    see(c, t, d);
+}
+
+static void on_text(void *ctx, uint64_t conn, struct bytes text)
+{
+    struct client *c = ctx;
+    json_t *j = json_loadb(text.p, text.n, 0, NULL);
+    if (conn != c->conn) {
+        json_decref(j);
+        return;
+    }
+    const json_t *d = json_object_get(j, "d");
+    world_tell("client %u <- %.*s", nth(c), (int)(text.n < 300 ? text.n : 300), text.p);
+    switch (json_integer_value(json_object_get(j, "op"))) {
+    case 0:
+        dispatch(c, (uint64_t)json_integer_value(json_object_get(j, "s")), text_in(j, "t"), d);
+        break;
+    case 7:
+        sim_web_leave(conn, 4900);
+        lost(c, 4900);
+        break;
+    case 9:
+        invalid(c);
+        break;
+    case 10:
+        hello(c);
+        break;
+    default:
+        break;
+    }
+    json_decref(j);
+}
+
+static void on_gone(void *ctx, uint64_t conn, uint16_t code)
+{
+    struct client *c = ctx;
+    if (conn == c->conn)
+        lost(c, code);
+}
+
+static struct instance *any_gateway(void)
+{
+    uint64_t from = sim_below(n_instances);
+    for (uint32_t k = 0; k < n_instances; k++) {
+        struct instance *i = &instances[(from + k) % n_instances];
+        if (strncmp(i->name, "gateway", 7) == 0 && (i->state == INSTANCE_UP || i->state == INSTANCE_STOPPED))
+            return i;
+    }
+    return NULL;
+}
+
+static void connect_to_any(struct client *c)
+{
+    struct instance *i = any_gateway();
+    if (!i)
+        return;
+    world_tell("client %u: connects to %s", nth(c), i->name);
+    c->state = CLIENT_CONNECTING;
+    c->conn = sim_web_open(i, "v=9&encoding=json", on_text, on_gone, c);
+}
+
+// --- deeds ---
+
+static void voice(struct client *c, uint64_t place)
+{
+    uint32_t u = user_index(c->user);
+    char channel[32] = "null";
+    if (place)
+        snprintf(channel, sizeof channel, "\"%" PRIu64 "\"", place);
+    seat_session_of[u] = 0;
+    c->wants = place;
+    c->acked = false;
+    c->n_said++;
+    c->stray |= c->n_said - c->n_acked > 7; // their flags do not tell them apart any more
+    say(c, "{\"op\":4,\"d\":{\"guild_id\":null,\"channel_id\":%s,\"self_mute\":%s,\"self_deaf\":%s,\"self_video\":%s}}",
+        channel, c->n_said & 1 ? "true" : "false", c->n_said & 2 ? "true" : "false", c->n_said & 4 ? "true" : "false");
+}
+
+static uint64_t place_of(const struct client *c)
+{
+    uint64_t from = sim_below(people.n_places);
+    for (uint32_t k = 0; k < people.n_places; k++) {
+        uint32_t p = (uint32_t)((from + k) % people.n_places);
+        if (c->view[p].there)
+            return people.places[p];
+    }
+    return 0;
+}
+
+struct wish { // a REST request that promises something
+    uint64_t place, target, asked_at;
+    uint64_t call; // that ran then
+};
+#define WISHES_MAX 4096u
+static struct wish wishes[WISHES_MAX];
+static uint32_t last_wish;
+
+static void on_done(void *ctx, uint64_t id, int status, struct bytes body)
+{
+    (void)ctx;
+    (void)id;
+    world_tell("answer %d %.*s", status, (int)(body.n < 200 ? body.n : 200), body.p ? body.p : "");
+    if (status >= 500 && status != 503 && status != 504 && status != 502)
+        world_fail("a request is answered with %d", status);
+}
+
+// An acknowledged ring was rung, unless he sat there anyway (or the call that it was meant for is over).
+static void on_ring(void *ctx, uint64_t id, int status, struct bytes body)
+{
+    const struct wish *w = &wishes[id % WISHES_MAX];
+    uint32_t p = place_index(w->place);
+    on_done(ctx, id, status, body);
+    if (status == 204 && w->call != 0 && w->call == truth_place(p)->id &&
+        call_is_recipient(truth_place(p), w->target) && truth_rung_at(p, w->target) < w->asked_at &&
+        truth_seated_at(p, w->target) < w->asked_at)
+        world_fail("%" PRIu64 " was to be rung in %" PRIu64 ", and was not", w->target, w->place);
+}
+
+static void ask(const struct client *c, const char *method, const char *body, sim_reply_fn fn, uint64_t id,
+                const char *fmt, ...) PRINTF_LIKE(6, 7);
+static void ask(const struct client *c, const char *method, const char *body, sim_reply_fn fn, uint64_t id,
+                const char *fmt, ...)
+{
+    char path[256];
+    struct instance *i = any_gateway();
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(path, sizeof path, fmt, args);
+    va_end(args);
+    world_tell("client %u: %s %s %s", nth(c), method, path, body);
+    if (i)
+        sim_web_ask(i, false, method, path, c->token, bytes_of(body), fn, NULL, id);
+}
+
+static void ring(const struct client *c, uint64_t place)
+{
+    char body[96];
+    const struct channel_view *v = &c->view[place_index(place)];
+    if (!v->n_recipients)
+        return;
+    uint64_t target = v->recipients[sim_below(v->n_recipients)];
+    wishes[++last_wish % WISHES_MAX] = (struct wish){place, target, sim_us(), truth_place(place_index(place))->id};
+    snprintf(body, sizeof body, "{\"recipients\":[\"%" PRIu64 "\"]}", target);
+    ask(c, "POST", body, on_ring, last_wish, "/api/v9/channels/%" PRIu64 "/call/ring", place);
+}
+
+static void group_change(const struct client *c, uint64_t place)
+{
+    uint64_t target = people.users[sim_below(people.n_users)];
+    ask(c, sim_chance(6000) ? "PUT" : "DELETE", "", on_done, 0, "/api/v9/channels/%" PRIu64 "/recipients/%" PRIu64,
+        place, target);
+}
+
+static void region(const struct client *c, uint64_t place)
+{
+    ask(c, "PATCH", sim_chance(5000) ? "{\"region\":\"local\"}" : "{\"region\":\"nowhere\"}", on_done, 0,
+        "/api/v9/channels/%" PRIu64 "/call", place);
+}
+
+static void message(const struct client *c, uint64_t place)
+{
+    ask(c, "POST", "{\"content\":\"hello\"}", on_done, 0, "/api/v9/channels/%" PRIu64 "/messages", place);
+}
+
+static void leave_for(struct client *c, uint16_t code)
+{
+    world_tell("client %u: leaves with %u", nth(c), code);
+    sim_web_leave(c->conn, code);
+    if (code == 1000)
+        forget_session(c);
+    lost(c, code);
+}
+
+static void act_live(struct client *c)
+{
+    uint64_t dice = sim_below(100), place = place_of(c);
+    if (!place)
+        return;
+    if (dice < 30) {
+        voice(c, place);
+    } else if (dice < 42) {
+        voice(c, c->wants ? c->wants : place);
+    } else if (dice < 54) {
+        voice(c, 0);
+    } else if (dice < 68) {
+        ring(c, place);
+    } else if (dice < 74) {
+        ask(c, "POST", "{}", on_done, 0, "/api/v9/channels/%" PRIu64 "/call/stop-ringing", place);
+    } else if (dice < 79) {
+        group_change(c, place);
+    } else if (dice < 82) {
+        region(c, place);
+    } else if (dice < 88) {
+        message(c, place);
+    } else if (dice < 95) {
+        leave_for(c, 1006);
+    } else if (dice < 97) {
+        sim_web_slow(c->conn);
+    } else {
+        leave_for(c, 1000);
+    }
+}
+
+void clients_act(void)
+{
+    struct client *c = &clients[sim_below(n_clients)];
+    deeds++;
+    switch (c->state) {
+    case CLIENT_OFF:
+        if (sim_chance(7000)) // else it stays away for a while, perhaps for too long
+            connect_to_any(c);
+        break;
+    case CLIENT_CONNECTING:
+    case CLIENT_RESUMING:
+        if (sim_chance(1000))
+            leave_for(c, 1006);
+        break;
+    case CLIENT_LIVE:
+        act_live(c);
+        break;
+    }
+}
+
+void clients_calm(void)
+{
+    for (uint32_t i = 0; i < n_clients; i++)
+        if (clients[i].state == CLIENT_OFF && !clients[i].done)
+            connect_to_any(&clients[i]);
+}
+
+bool clients_there(void)
+{
+    for (uint32_t i = 0; i < n_clients; i++)
+        if (clients[i].state != CLIENT_LIVE && !clients[i].done)
+            return false;
+    return true;
+}
+
+// --- at rest ---
+
+static bool same_ids(const uint64_t *a, uint32_t n, const uint64_t *b, uint32_t m)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        bool found = false;
+        for (uint32_t k = 0; k < m; k++)
+            found |= a[i] == b[k];
+        if (!found)
+            return false;
+    }
+    return n == m;
+}
+
+static void compare_states(const struct client *c, struct channel_view *v, const struct call_place *p)
+{
+    if (v->n_states != p->n_seats)
+        world_fail("client %u sees %u in call %" PRIu64 ", there are %u", nth(c), v->n_states, p->id, p->n_seats);
+    for (uint32_t i = 0; i < p->n_seats; i++) {
+        const struct call_seat *seat = &p->seats[i];
+        const struct state *s = state_of(v, seat->user);
+        if (!s)
+            world_fail("client %u does not see %" PRIu64 " in call %" PRIu64, nth(c), seat->user, p->id);
+        else if (strcmp(s->session, seat->session) != 0 || s->mute != seat->self_mute || s->deaf != seat->self_deaf ||
+                 s->video != seat->self_video)
+            world_fail("client %u sees another voice state of %" PRIu64 " than he has", nth(c), seat->user);
+        if (seat->user == c->user && strcmp(seat->session, c->session) == 0 && c->server != p->channel)
+            world_fail("client %u sits in %" PRIu64 " and has no voice server there", nth(c), p->channel);
+    }
+}
+
+static void compare_message(const struct client *c, const struct channel_view *v, const struct call_place *p)
+{
+    struct arena a = {0};
+    struct message_rec m;
+    if (v->message && !truth_message(&a, p->channel, v->message, &m))
+        world_fail("client %u knows call message %" PRIu64 ", which does not exist", nth(c), v->message);
+    else if (v->message && (!same_ids(v->participants, v->n_participants, m.participants.v, m.participants.n) ||
+                            v->ended != (m.ended_at != 0)))
+        world_fail("client %u sees another call message %" PRIu64 " than there is", nth(c), v->message);
+    else if (v->message && (m.ended_at == 0) != (p->id == v->message))
+        world_fail("call message %" PRIu64 " says that the call %s", v->message, m.ended_at ? "ended" : "runs");
+    arena_fini(&a);
+}
+
+static void compare_place(const struct client *c, struct channel_view *v, uint32_t place)
+{
+    const struct call_place *p = truth_place(place);
+    uint64_t others[CALL_MEMBERS_MAX], rings[CALL_MEMBERS_MAX];
+    uint32_t n = 0;
+    if (v->there != call_is_recipient(p, c->user)) {
+        world_fail("client %u %s channel %" PRIu64, nth(c), v->there ? "still has" : "lacks", people.places[place]);
+        return;
+    }
+    if (!v->there)
+        return;
+    for (uint32_t i = 0; i < p->n_recipients; i++)
+        if (p->recipients[i] != c->user)
+            others[n++] = p->recipients[i];
+    if (!same_ids(v->recipients, v->n_recipients, others, n))
+        world_fail("client %u sees other recipients of %" PRIu64, nth(c), p->channel);
+    if (v->last_message != truth_last_message(place))
+        world_fail("client %u: newest message of %" PRIu64 " is %" PRIu64 ", not %" PRIu64, nth(c), p->channel,
+                   truth_last_message(place), v->last_message);
+    if (v->call != (p->unavailable ? 0 : p->id)) {
+        world_fail("client %u sees call %" PRIu64 " in %" PRIu64 ", there is %" PRIu64, nth(c), v->call, p->channel,
+                   p->id);
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_rings; i++)
+        rings[i] = p->rings[i].user;
+    if (v->call && !same_ids(v->rings, v->n_rings, rings, p->n_rings))
+        world_fail("client %u sees others rung in call %" PRIu64, nth(c), p->id);
+    if (v->call)
+        compare_states(c, v, p);
+    compare_message(c, v, p);
+}
+
+// Whose seat was acknowledged, and who did nothing about it and kept his session, still sits there.
+static void compare_seat(uint32_t u)
+{
+    if (!seat_session_of[u])
+        return;
+    const struct client *c = &clients[seat_session_of[u] - 1];
+    if (c->state != CLIENT_LIVE || !c->wants)
+        return;
+    const struct call_place *p = truth_place(place_index(seat_place_of[u]));
+    if (call_is_recipient(p, c->user) && !call_sits(p, c->user, c->session))
+        world_fail("client %u was seated in %" PRIu64 ", and is not there any more", nth(c), p->channel);
+}
+
+// Every session that anybody still has is a client's here: whoever sits by another one is a phantom.
+static void compare_sessions(uint32_t place)
+{
+    const struct call_place *p = truth_place(place);
+    for (uint32_t i = 0; i < p->n_seats; i++) {
+        bool had = false;
+        for (uint32_t k = 0; k < n_clients; k++)
+            had |= strcmp(clients[k].session, p->seats[i].session) == 0;
+        if (!had)
+            world_fail("%" PRIu64 " sits in %" PRIu64 " by a session that nobody has", p->seats[i].user, p->channel);
+    }
+}
+
+void clients_compare(void)
+{
+    for (uint32_t p = 0; p < people.n_places; p++)
+        compare_sessions(p);
+    for (uint32_t i = 0; i < n_clients; i++)
+        for (uint32_t p = 0; clients[i].state == CLIENT_LIVE && p < people.n_places; p++)
+            compare_place(&clients[i], &clients[i].view[p], p);
+    for (uint32_t u = 0; u < people.n_users; u++)
+        compare_seat(u);
+}
+
+// --- life ---
+
+uint64_t clients_dispatches(void)
+{
+    return dispatches;
+}
+
+uint64_t clients_deeds(void)
+{
+    return deeds;
+}
+
+uint64_t clients_resumes(void)
+{
+    return resumes;
+}
+
+void clients_begin(void)
+{
+    memset(clients, 0, sizeof clients);
+    memset(seat_session_of, 0, sizeof seat_session_of);
+    n_clients = people.n_users + (uint32_t)sim_below(CLIENTS_MAX - people.n_users + 1);
+    for (uint32_t i = 0; i < n_clients; i++) {
+        clients[i].user = people.users[i % people.n_users];
+        clients[i].token = people.tokens[i % people.n_users];
+    }
+}
+
+void clients_end(void)
+{
+    for (uint32_t i = 0; i < n_clients; i++)
+        if (clients[i].conn)
+            sim_web_leave(clients[i].conn, 1006);
+    n_clients = 0;
+}
