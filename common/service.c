@@ -200,6 +200,7 @@ static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up
 void service_start(struct service *s, const struct config_row *own, size_t n, int argc, char **argv)
 {
     struct config_row rows[ROWS_MAX];
+    memory_settings();
     size_t n_rows = all_rows(&s->cfg, own, n, rows);
     if (config_load(rows, n_rows, argc, argv) != OK)
         exit(2);
@@ -211,6 +212,7 @@ void service_start(struct service *s, const struct config_row *own, size_t n, in
     log_init(level_of(s->cfg.log_level), bus_kind_name(s->kind), s->instance);
     config_log(rows, n_rows);
     s->loop = loop_new();
+    memory_watch(&s->memory, s->loop);
     const struct store_cfg store = {
         .url = s->cfg.redis_url, .on_up = on_store_up, .on_down = on_store_down, .ctx = s, .pending_max = 100000};
     s->store = store_new(s->loop, store);
@@ -266,6 +268,7 @@ static void end(struct service *s)
 {
     loop_cancel(s->loop, &s->check);
     loop_cancel(s->loop, &s->patience);
+    memory_unwatch(&s->memory);
     store_free(s->store);
     s->store = NULL;
     loop_end(s->loop);

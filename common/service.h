@@ -5,6 +5,7 @@
 #include "config.h"
 #include "lease.h"
 #include "log.h"
+#include "memory.h"
 #include "metrics.h"
 #include "web.h"
 
@@ -40,6 +41,7 @@ struct service {
     void (*on_fini)(void *ctx); // frees what the service owns; loop, store and bus still exist
     void (*on_end)(void *ctx);  // the loop has ended: web_free belongs here
     // service.c's own.
+    struct memory memory;
     struct timer check, patience;
     enum { SERVICE_RUNS, SERVICE_DRAINS, SERVICE_CLOSES } phase;
 };
