@@ -138,6 +138,7 @@ static void start_health(struct service *s)
                                 .body_max = 1024,
                                 .frame_max = 1024,
                                 .queue_max = 1 << 20,
+                                .held_max = 4 << 20,
                                 .connections_max = 64,
                                 .request_ms = 5000,
                                 .on_request = on_health,

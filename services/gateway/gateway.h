@@ -15,6 +15,7 @@ struct gateway_cfg {
     uint64_t heartbeat_ms, resume_window_ms;
     uint64_t replay_events, replay_bytes; // per session
     uint64_t send_queue_bytes;            // per connection
+    uint64_t client_bytes;                // held for all of them
     uint64_t connections_max, sessions_per_user;
     uint64_t loads_max;        // worlds read from Redis at once; further identifies wait their turn
     uint64_t rest_pending_max; // HTTP requests without an answer yet, on each port

@@ -9,6 +9,7 @@
 #define ADMIN_BODY_MAX (2u * 1024 * 1024) // a world document
 #define FRAME_MAX (15u * 1024)            // https://docs.discord.food/gateway/using-gateway, "Sending Events"
 #define ADMIN_CONNECTIONS 64u
+#define ADMIN_HELD (64u * 1024 * 1024)
 #define REQUEST_MS 15000u
 
 void gateway_url(const struct gateway *g, struct buf *out, struct bytes host)
@@ -109,6 +110,7 @@ static void listen_to_clients(struct gateway *g)
         .body_max = BODY_MAX,
         .frame_max = FRAME_MAX,
         .queue_max = g->cfg.send_queue_bytes,
+        .held_max = g->cfg.client_bytes,
         .connections_max = g->cfg.connections_max,
         .request_ms = REQUEST_MS,
         .on_request = rest_request,
@@ -124,7 +126,8 @@ static void listen_to_clients(struct gateway *g)
         .port = g->cfg.admin_port,
         .body_max = ADMIN_BODY_MAX,
         .frame_max = FRAME_MAX,
-        .queue_max = g->cfg.send_queue_bytes,
+        .queue_max = ADMIN_HELD,
+        .held_max = ADMIN_HELD,
         .connections_max = ADMIN_CONNECTIONS,
         .request_ms = REQUEST_MS,
         .on_request = admin_request,
@@ -145,6 +148,8 @@ static void start(struct gateway *g)
     // A resumed client is sent its whole replay at once.
     if (g->cfg.send_queue_bytes < 2 * g->cfg.replay_bytes)
         refuse("SB_SEND_QUEUE_BYTES (--send-queue-bytes)", "must be at least twice SB_REPLAY_BYTES");
+    if (g->cfg.client_bytes < g->cfg.send_queue_bytes)
+        refuse("SB_CLIENT_BYTES (--client-bytes)", "must be at least SB_SEND_QUEUE_BYTES");
     loads_start(g);
     conns_start(g);
     fanout_start(g);
@@ -178,6 +183,8 @@ int main(int argc, char **argv)
         {"SB_REPLAY_BYTES", CONFIG_UINT, &g.cfg.replay_bytes, "4194304", 1024, 1u << 30, "and their size in all"},
         {"SB_SEND_QUEUE_BYTES", CONFIG_UINT, &g.cfg.send_queue_bytes, "16777216", 65536, 1u << 31,
          "what may wait for a slow client; more closes it, resumable"},
+        {"SB_CLIENT_BYTES", CONFIG_UINT, &g.cfg.client_bytes, "268435456", 1u << 20, 1ull << 40,
+         "what may wait for and from all clients together; more closes those that hold most, resumable"},
         {"SB_CONNECTIONS_MAX", CONFIG_UINT, &g.cfg.connections_max, "20000", 1, 1000000, "client sockets at a time"},
         {"SB_SESSIONS_PER_USER", CONFIG_UINT, &g.cfg.sessions_per_user, "50", 1, 100000, "sessions of one user here"},
         {"SB_LOADS_MAX", CONFIG_UINT, &g.cfg.loads_max, "16", 1, 10000,
