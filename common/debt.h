@@ -14,3 +14,9 @@ static inline uint64_t debts_keep(uint64_t bound)
 {
     return bound - bound / 4;
 }
+// When texts are shared, what all owe is more than what is there: what may be left of `owed` so that of what is there
+// about `keep` is.
+static inline uint64_t debts_part(uint64_t owed, uint64_t there, uint64_t keep)
+{
+    return there ? (uint64_t)((double)owed / (double)there * (double)keep) : owed;
+}

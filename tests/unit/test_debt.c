@@ -57,4 +57,11 @@ TEST(nobody_who_goes_owes_less_than_one_who_stays_and_the_rest_keeps_the_bound)
     }
 }
 
+TEST(of_what_is_shared_as_large_a_part_goes_as_the_bound_is_passed_by)
+{
+    CHECK_EQ(debts_part(1000, 1000, 750), 750);
+    CHECK_EQ(debts_part(1ull << 50, 1ull << 30, 1ull << 29), 1ull << 49);
+    CHECK_EQ(debts_part(5, 0, 10), 5);
+}
+
 MAIN
