@@ -174,11 +174,8 @@ static void hold_or_read(struct conn *c)
     conn_hold(c, lws_partial_buffered(c->wsi) || (asked && c->in.n >= PIPELINE_MAX));
 }
 
-static void conn_flush(struct conn *c)
+static void write_and_go_on(struct conn *c)
 {
-    ws_tell_slow(c);
-    if (c->state == CONN_LINGER)
-        return;
     if (!write_out(c)) {
         conn_abort(c);
         return;
@@ -188,6 +185,15 @@ static void conn_flush(struct conn *c)
     else if (c->state == CONN_ANSWERING)
         conn_time(c, c->web->cfg.request_ms); // it is read, if slowly
     hold_or_read(c);
+}
+
+static void conn_flush(struct conn *c)
+{
+    ws_tell_slow(c);
+    if (c->state == CONN_LINGER)
+        return;
+    write_and_go_on(c);
+    conn_count(c);
 }
 
 // All of them hold more than they may: those for whom most is held go.
@@ -225,7 +231,6 @@ static void on_flush(struct loop_flush *f)
             continue;
         c->dirty = false;
         conn_flush(c);
-        conn_count(c);
     }
     mem_free(ids);
 }

@@ -888,6 +888,28 @@ TEST(who_reads_too_slowly_is_closed)
     rig_free(t);
 }
 
+TEST(what_a_slow_peer_has_read_at_last_is_not_counted_any_more)
+{
+    static char data[50000];
+    struct rig *t = rig_new();
+    uint64_t held = M.memory_clients_bytes;
+    struct peer p = websocket_to(t);
+    struct frame f = {0};
+    uint32_t sent = 0, read = 0;
+    peer_window(&p, 200000);
+    while (M.memory_clients_bytes < held + 150000 && sent < 1000) {
+        web_send(t->web, t->conn, (struct bytes){data, sizeof data}, true);
+        sent++;
+        turn(t->loop);
+    }
+    CHECK_TRUE(M.memory_clients_bytes >= held + 150000);
+    peer_window(&p, 4000000);
+    UNTIL(t->loop, (read += peer_frame(&p, read, &f), read == sent && M.memory_clients_bytes == held));
+    CHECK_EQ(t->slow, 0);
+    peer_free(&p);
+    rig_free(t);
+}
+
 TEST(when_all_together_hold_too_much_those_who_hold_most_go_and_nobody_else)
 {
     enum { SLOW = 7 };
