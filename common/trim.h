@@ -9,7 +9,7 @@ struct trim {                  // zero-initialise
 };
 
 #define TRIM_EVERY_MS 2000u // at most: it takes a moment of the loop, and a busy process would fetch it again
-#define TRIM_MIN (512u * 1024u)
+#define TRIM_MIN (128u * 1024u)
 
 // Sizes in bytes; unused: free, and in malloc's hands. True: give it back now, and tell trim_done.
 MUST_USE bool trim_due(struct trim *t, uint64_t resident, uint64_t unused, uint64_t now);

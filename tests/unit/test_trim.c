@@ -18,10 +18,10 @@ TEST(what_was_given_back_is_not_given_back_again_though_malloc_still_counts_it)
     struct trim t = {0};
     CHECK_TRUE(!trim_due(&t, 10 * MIB, 0, 5000));
     CHECK_TRUE(trim_due(&t, 100 * MIB, 90 * MIB, 6000));
-    trim_done(&t, 11 * MIB, 90 * MIB, 6000);
-    CHECK_TRUE(!trim_due(&t, 11 * MIB, 90 * MIB, 60000));
-    CHECK_TRUE(!trim_due(&t, 11 * MIB + TRIM_MIN - 1, 90 * MIB, 61000));
-    CHECK_TRUE(trim_due(&t, 11 * MIB + TRIM_MIN, 90 * MIB, 62000));
+    trim_done(&t, 4 * MIB, 90 * MIB, 6000);
+    CHECK_TRUE(!trim_due(&t, 4 * MIB, 90 * MIB, 60000));
+    CHECK_TRUE(!trim_due(&t, 4 * MIB + TRIM_MIN - 1, 90 * MIB, 61000));
+    CHECK_TRUE(trim_due(&t, 4 * MIB + TRIM_MIN, 90 * MIB, 62000));
 }
 
 TEST(a_large_process_does_not_stop_for_small_change)
