@@ -42,6 +42,7 @@ struct conns {
     struct buf text;    // of one READY, of one compressed message
     struct buf squeezed;
     struct keys writes;               // sessions that have something to be written …
+    struct keys bulk;                 // … and those that have much: they wait for the others
     struct loop_flush flush;          // … this turn
     uint64_t under_way;               // bytes of writes that the store has not answered
     uint64_t pending;                 // events that sessions wait for the store with

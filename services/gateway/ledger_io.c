@@ -13,7 +13,9 @@
 #define RETRY_MS 250u
 #define TELL_MS 10000u // a command that is not answered by then is sent again
 #define MOVED_MS (TELL_MS + 1000u)
-#define UNDER_WAY_MAX (4u * 1024u * 1024u) // bytes of writes that the store has not answered; more wait their turn
+#define UNDER_WAY_MAX (4u * 1024u * 1024u) // bytes of writes that the store has not answered; more wait their turn …
+#define MUCH (64u * 1024u)                 // … and a session that has more than this to be written begins only
+#define MUCH_UNDER_WAY_MAX (1024u * 1024u) // when less is under way: so nobody waits long behind those who lag
 #define EVENT_COST 16u                     // what a session needs for an event whose text it shares with others
 
 struct session_keys {
@@ -86,7 +88,7 @@ void ledger_due(struct live *l)
     if (l->queued)
         return;
     l->queued = true;
-    keys_add(&c->writes, l->s.key);
+    keys_add(l->ledger.pending.bytes > MUCH ? &c->bulk : &c->writes, l->s.key);
     loop_flush(l->g->svc.loop, &c->flush);
 }
 
@@ -120,7 +122,7 @@ static void on_written(void *ctx, const struct reply *r)
     struct conns *c = w.g->conns;
     mem_free(ctx);
     c->under_way -= w.bytes;
-    if (c->writes.n > 0)
+    if (c->writes.n > 0 || c->bulk.n > 0)
         loop_flush(w.g->svc.loop, &c->flush);
     if (!l || (l->ledger.aside && reply_int(r) != 0))
         return;
@@ -228,23 +230,30 @@ static void bound_pending(struct gateway *g)
     while (there > g->cfg.event_bytes && shed_pending(g, there) > 0);
 }
 
-static void on_flush(struct loop_flush *f)
+static void write_some(struct conns *c, struct keys *q, uint64_t most, uint64_t much)
 {
-    struct conns *c = container_of(f, struct conns, flush);
-    struct gateway *g = c->g;
     uint32_t at = 0;
-    bound_pending(g);
-    while (at < c->writes.n && c->under_way < UNDER_WAY_MAX) {
-        struct live *l = live_get(g, c->writes.v[at++]);
+    while (at < q->n && c->under_way < most) {
+        struct live *l = live_get(c->g, q->v[at++]);
         if (!l || !l->queued)
             continue;
         l->queued = false;
-        if (l->ledger.pending.bytes > g->cfg.send_queue_bytes)
+        if (l->ledger.pending.bytes > c->g->cfg.send_queue_bytes)
             live_set_aside(l);
+        else if (l->ledger.pending.bytes > much) // it has become that since it was queued
+            ledger_due(l);
         else if (ledger_begin(&l->ledger))
             write_session(l);
     }
-    keys_shift(&c->writes, at);
+    keys_shift(q, at);
+}
+
+static void on_flush(struct loop_flush *f)
+{
+    struct conns *c = container_of(f, struct conns, flush);
+    bound_pending(c->g);
+    write_some(c, &c->writes, UNDER_WAY_MAX, MUCH);
+    write_some(c, &c->bulk, MUCH_UNDER_WAY_MAX, UINT64_MAX);
 }
 
 static void on_retry(struct timer *t, uint64_t now)
@@ -598,5 +607,6 @@ void ledger_stop(struct gateway *g)
         mem_free(t);
     }
     keys_fini(&c->writes);
+    keys_fini(&c->bulk);
     arena_fini(&c->written);
 }
