@@ -104,6 +104,7 @@ void ledger_opened(struct live *l); // READY is sent, and not kept: a client tha
 void ledger_due(struct live *l);    // something of l->ledger has to be written
 void ledger_renew(struct live *l);  // if it is time
 void ledger_stored(struct live *l, uint64_t bytes); // so much is there of it from now on
+void ledger_forget(struct live *l);                 // what pends for it is about to go
 void ledger_take(struct live *fresh);
 // The session is over. `voice`: a command of its is under way; ending_answered follows. NULL: nobody need be told.
 struct ending *ledger_end(struct live *l, bool tell, bool voice);

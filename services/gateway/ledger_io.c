@@ -100,6 +100,14 @@ void ledger_stored(struct live *l, uint64_t bytes)
     l->stored = bytes;
 }
 
+void ledger_forget(struct live *l)
+{
+    struct conns *c = l->g->conns;
+    c->pending -= l->ledger.pending.n;
+    if (l->ledger.pending.n > 0)
+        loop_flush(l->g->svc.loop, &c->flush); // logs may wait for that
+}
+
 static void send_kept(struct live *l)
 {
     uint32_t before = l->ledger.pending.n;
@@ -254,6 +262,7 @@ static void on_flush(struct loop_flush *f)
     bound_pending(c->g);
     write_some(c, &c->writes, UNDER_WAY_MAX, MUCH);
     write_some(c, &c->bulk, MUCH_UNDER_WAY_MAX, UINT64_MAX);
+    fanout_go_on(c->g);
 }
 
 static void on_retry(struct timer *t, uint64_t now)

@@ -154,7 +154,7 @@ static void live_free(struct live *l)
 {
     struct conns *c = l->g->conns;
     unleave(l);
-    c->pending -= l->ledger.pending.n;
+    ledger_forget(l);
     ledger_stored(l, 0);
     table_remove(&c->sessions, l->s.key);
     loop_cancel(l->g->svc.loop, &l->timer);
@@ -213,7 +213,7 @@ void live_set_aside(struct live *l)
     LOG_PEER(WARN, EV("session.aside"), KU("session", l->s.key), KU("user", l->s.user),
              KU("bytes", l->ledger.pending.bytes));
     M.sessions_aside++;
-    l->g->conns->pending -= l->ledger.pending.n;
+    ledger_forget(l);
     ledger_set_aside(&l->ledger);
     fanout_exit(l->g, l->s.key);
     live_step(l, &(struct session_in){.kind = SESSION_IN_BEHIND});
