@@ -96,7 +96,7 @@ void ending_answered(struct ending *e); // what the end of a session waited for
 //   {s:<id>}:h   hash: owner, turn, seq (of the last dispatch kept), bytes (of the texts), user, is (a session_rec)
 //   {s:<id>}:p   hash: record → version it has been told of; g before that of a guild
 //   {s:<id>}:r   list: texts of the last dispatches, the newest one's number is seq
-// They are renewed while their gateway lives, and expire a day after it, or after the resume window.
+// They are renewed while their gateway lives, and expire an hour after it, or after the resume window.
 
 void ledger_start(struct gateway *g);
 void ledger_stop(struct gateway *g);
