@@ -5,7 +5,7 @@ Resident size is what the kernel says (VmRSS), so the services must be an ordina
 was freed, and its shadow of it. (With SB_BUILD naming a sanitized build sizes are printed and not judged; leaks are found
 at the end.) "Where it was" is measured when as many sessions, or a twentieth of the readers and of the refused, have come
 and gone: that fetches pages of code and fills what a process keeps. A first ten thousand sessions leave a gateway of 8 MiB
-one MiB larger for good: what malloc's per-thread cache holds is scattered over a heap that was large, and each piece keeps
+two MiB larger for good: what malloc's per-thread cache holds is scattered over a heap that was large, and each piece keeps
 its page; it is printed (`cold`). Whatever comes after that has to leave it within a tenth of where it was, and resident
 size may at no moment pass the sum of the bounds that are configured (README, "Memory").
 
