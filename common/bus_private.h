@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #define BUS_BATCH_MAX (256u * 1024u)        // a fuller batch is sent at once
+#define BUS_BATCH_KEPT (16u * 1024u)        // of its memory, between two turns
 #define BUS_UNSENT_MAX (4u * 1024u * 1024u) // held for a link that is not up yet; more is lost, visibly
 #define BUS_QUEUE 8192                      // messages in nng's own queues, its maximum
 

@@ -36,6 +36,8 @@ static size_t all_rows(struct service_cfg *c, const struct config_row *own, size
          "address that other services dial; empty: the one above, or this host's own when that is 0.0.0.0"},
         {"SB_BUS_LEASE_MS", CONFIG_UINT, &c->lease_ms, "1500", 300, 60000,
          "a service that is silent for so long counts as gone, in ms"},
+        {"SB_BUS_ANSWER_BYTES", CONFIG_UINT, &c->answer_bytes, "67108864", 1u << 20, 1ull << 40,
+         "answers of the last 30 s, kept for who asks again; beyond that the oldest go"},
         {"SB_HEALTH_BIND", CONFIG_TEXT, &c->health_bind, "127.0.0.1", 1, 255,
          "address of /healthz, /readyz and /metrics"},
         {"SB_HEALTH_PORT", CONFIG_UINT, &c->health_port, "0", 0, 65535, "their port; 0: any free one"},
@@ -138,6 +140,7 @@ static void start_health(struct service *s)
                                 .body_max = 1024,
                                 .frame_max = 1024,
                                 .queue_max = 1 << 20,
+                                .held_max = 4 << 20,
                                 .connections_max = 64,
                                 .request_ms = 5000,
                                 .on_request = on_health,
@@ -200,6 +203,7 @@ static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up
 void service_start(struct service *s, const struct config_row *own, size_t n, int argc, char **argv)
 {
     struct config_row rows[ROWS_MAX];
+    memory_settings();
     size_t n_rows = all_rows(&s->cfg, own, n, rows);
     if (config_load(rows, n_rows, argc, argv) != OK)
         exit(2);
@@ -211,6 +215,7 @@ void service_start(struct service *s, const struct config_row *own, size_t n, in
     log_init(level_of(s->cfg.log_level), bus_kind_name(s->kind), s->instance);
     config_log(rows, n_rows);
     s->loop = loop_new();
+    memory_watch(&s->memory, s->loop);
     const struct store_cfg store = {
         .url = s->cfg.redis_url, .on_up = on_store_up, .on_down = on_store_down, .ctx = s, .pending_max = 100000};
     s->store = store_new(s->loop, store);
@@ -219,6 +224,7 @@ void service_start(struct service *s, const struct config_row *own, size_t n, in
                                 .bind = s->cfg.bus_bind,
                                 .host = bus_host(&s->cfg, s->bus_host),
                                 .lease_ms = s->cfg.lease_ms,
+                                .answers_max = s->cfg.answer_bytes,
                                 .on_command = on_command,
                                 .on_event = on_event,
                                 .on_loss = on_loss,
@@ -266,6 +272,7 @@ static void end(struct service *s)
 {
     loop_cancel(s->loop, &s->check);
     loop_cancel(s->loop, &s->patience);
+    memory_unwatch(&s->memory);
     store_free(s->store);
     s->store = NULL;
     loop_end(s->loop);

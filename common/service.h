@@ -5,12 +5,13 @@
 #include "config.h"
 #include "lease.h"
 #include "log.h"
+#include "memory.h"
 #include "metrics.h"
 #include "web.h"
 
 struct service_cfg { // the settings that all services share
     const char *redis_url, *instance, *bus_bind, *bus_host, *health_bind, *ports_file, *log_level;
-    uint64_t health_port, lease_ms;
+    uint64_t health_port, lease_ms, answer_bytes;
 };
 
 struct service {
@@ -40,6 +41,7 @@ struct service {
     void (*on_fini)(void *ctx); // frees what the service owns; loop, store and bus still exist
     void (*on_end)(void *ctx);  // the loop has ended: web_free belongs here
     // service.c's own.
+    struct memory memory;
     struct timer check, patience;
     enum { SERVICE_RUNS, SERVICE_DRAINS, SERVICE_CLOSES } phase;
 };

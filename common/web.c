@@ -77,6 +77,8 @@ static void conn_free(struct conn *c)
 {
     table_remove(&c->web->conns, c->id);
     loop_cancel(c->web->loop, &c->timer);
+    c->web->held -= c->counted;
+    M.memory_clients_bytes -= c->counted;
     ws_reader_fini(&c->ws.reader);
     buf_fini(&c->http.raw);
     buf_fini(&c->http.body);
@@ -115,6 +117,16 @@ uint64_t conn_queued(const struct conn *c)
     return c->out.n - c->out_at + (lws_partial_buffered(c->wsi) ? c->handed : 0);
 }
 
+void conn_count(struct conn *c)
+{
+    uint64_t now = c->in.cap + c->out.cap + c->http.raw.cap + c->http.body.cap + c->ws.reader.parts.cap;
+    if (c->wsi && lws_partial_buffered(c->wsi))
+        now += c->handed;
+    c->web->held += now - c->counted;
+    M.memory_clients_bytes += now - c->counted;
+    c->counted = now;
+}
+
 // What the socket does not take at once libwebsockets keeps, and says WRITEABLE when that has gone.
 static bool write_out(struct conn *c)
 {
@@ -126,7 +138,7 @@ static bool write_out(struct conn *c)
     }
     if (c->out_at == c->out.n) {
         buf_fini(&c->out);
-        c->out_at = 0;
+        c->out_at = c->ws.edge = 0;
     }
     return true;
 }
@@ -162,11 +174,8 @@ static void hold_or_read(struct conn *c)
     conn_hold(c, lws_partial_buffered(c->wsi) || (asked && c->in.n >= PIPELINE_MAX));
 }
 
-static void conn_flush(struct conn *c)
+static void write_and_go_on(struct conn *c)
 {
-    ws_tell_slow(c);
-    if (c->state == CONN_LINGER)
-        return;
     if (!write_out(c)) {
         conn_abort(c);
         return;
@@ -178,9 +187,40 @@ static void conn_flush(struct conn *c)
     hold_or_read(c);
 }
 
+static void conn_flush(struct conn *c)
+{
+    ws_tell_slow(c);
+    if (c->state == CONN_LINGER)
+        return;
+    write_and_go_on(c);
+    conn_count(c);
+}
+
+// All of them hold more than they may: those for whom most is held go.
+static void shed(struct web *w)
+{
+    struct debt *v = mem_grow(NULL, w->conns.n, sizeof *v);
+    struct conn *c;
+    uint32_t n = 0;
+    for (uint32_t i = 0; (c = table_next(&w->conns, &i, NULL)) != NULL;)
+        v[n++] = (struct debt){c->id, c->counted};
+    n = debts_over(v, n, debts_keep(w->cfg.held_max));
+    for (uint32_t i = 0; i < n && (c = table_get(&w->conns, v[i].id)) != NULL; i++) {
+        LOG_PEER(WARN, EV("web.shed"), KU("conn", c->id), KS("peer", c->address), KU("bytes", c->counted));
+        M.clients_shed++;
+        if (c->state == CONN_OPEN)
+            ws_slow(c);
+        else
+            conn_abort(c);
+    }
+    mem_free(v);
+}
+
 static void on_flush(struct loop_flush *f)
 {
     struct web *w = container_of(f, struct web, flush);
+    if (w->held > w->cfg.held_max)
+        shed(w);
     uint64_t *ids = w->dirty;
     uint32_t n = w->n_dirty;
     w->dirty = NULL; // what the callbacks queue is for the next round
@@ -229,6 +269,9 @@ static void received(struct conn *c, const char *p, size_t n)
     buf_add(&c->in, p, n);
     understand(c);
     hold_or_read(c);
+    conn_count(c);
+    if (c->web->held > c->web->cfg.held_max)
+        loop_flush(c->web->loop, &c->web->flush);
 }
 
 // --- libwebsockets' side ---
@@ -455,6 +498,7 @@ struct web *web_new(struct loop *l, struct web_cfg cfg)
     w->listener = -1;
     w->flush.fn = on_flush;
     w->accept_again.fire = on_accept_again;
+    CHECK(cfg.held_max >= cfg.queue_max && cfg.held_max >= cfg.body_max);
     if (!start_listening(w)) {
         mem_free(w);
         return NULL;

@@ -1,7 +1,8 @@
 // web: HTTP and websockets on one port. Sockets and TLS are libwebsockets' (known to web*.c alone), heads and frames
 // are read by http_head and ws_frame. Shell: it frames, bounds and times out; what a request means is its user's
 // business. Connections and requests are named by ids: a late answer to one that is gone does nothing. Bounds that a
-// peer meets here: header size, body size, frame size, time to finish a request or an upgrade, send queue in bytes.
+// peer meets here: header size, body size, frame size, time to finish a request or an upgrade, send queue in bytes, and
+// what all peers together make us hold: when that is passed, those for whom most is held are closed (debt.h).
 // permessage-deflate is never negotiated (some client libraries offer it and cannot read it).
 #pragma once
 #include "bytes.h"
@@ -23,6 +24,7 @@ struct web_cfg {
     const char *bind;
     uint64_t port;                                            // 0: any free
     uint64_t body_max, frame_max, queue_max, connections_max; // bytes, bytes, bytes, count
+    uint64_t held_max;                                        // bytes that are held for all connections together
     uint64_t request_ms;                                      // from accept to a whole request or upgrade
     const char *certificate, *key;                            // files, or NULL for plain
     // HTTP: must be answered by web_reply, at once or later. Slices live until it returns.
@@ -34,7 +36,8 @@ struct web_cfg {
     void (*on_too_large)(void *ctx, uint64_t conn); // a message over frame_max; the rest of it is swallowed
     // code: the peer's close code, 1006 when the connection was lost without one. Called once per on_open.
     void (*on_close)(void *ctx, uint64_t conn, uint16_t code);
-    // The queue was full: the message is not sent, on_close follows. Decided here so that memory stays bounded.
+    // It reads too slowly: what of the queue has not begun to leave is thrown away, and on_close follows. Its queue was
+    // full, or all queues together were and it owes most. Decided here so that memory stays bounded.
     void (*on_slow)(void *ctx, uint64_t conn);
     void *ctx;
 };

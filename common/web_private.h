@@ -7,6 +7,7 @@
 #include <libwebsockets.h>
 #undef ERR_STATE
 #include "web.h"
+#include "debt.h"
 #include "http_head.h"
 #include "log.h"
 #include "metrics.h"
@@ -38,6 +39,7 @@ struct conn {
     struct buf out;     // is to go
     size_t out_at;      // …and has gone so far
     size_t handed;      // size of the last write: while libwebsockets holds a part of it, it counts as queued
+    uint64_t counted;   // of web.held
     struct {            // HTTP
         struct buf raw; // the head; `head` points into it
         struct http_head head;
@@ -51,7 +53,8 @@ struct conn {
     struct { // websocket
         struct ws_reader reader;
         bool told;     // on_open was called, on_close was not
-        bool slow;     // its queue was full
+        bool slow;     // it is to be closed for that
+        size_t edge;   // of `out`: where a frame begins, before or behind out_at
         uint16_t code; // for on_close
     } ws;
 };
@@ -70,6 +73,7 @@ struct web {
     uint64_t next_id;
     struct table conns;    // id → conn: the owner
     struct table requests; // id → conn
+    uint64_t held;         // bytes that are held for connections
     struct loop_flush flush;
     uint64_t *dirty; // ids of connections with something to write or to tell
     uint32_t n_dirty, dirty_cap;
@@ -86,6 +90,7 @@ void conn_time(struct conn *c, uint64_t ms); // conn_abort unless something happ
 void conn_finish(struct conn *c);            // what is queued goes out, then the connection ends
 void conn_hold(struct conn *c, bool held);   // stop reading, or go on
 uint64_t conn_queued(const struct conn *c);
+void conn_count(struct conn *c); // what is held for it has changed
 
 // Each takes what it understands off the front of c->in. False: the connection is no longer theirs to read.
 bool http_input(struct conn *c);
@@ -93,5 +98,6 @@ bool ws_input(struct conn *c);
 void http_written(struct conn *c); // all of the answer has left
 void http_gone(struct conn *c);
 void ws_open(struct conn *c, struct bytes path);
+void ws_slow(struct conn *c); // it is told in the next flush
 void ws_tell_slow(struct conn *c);
 void ws_gone(struct conn *c);

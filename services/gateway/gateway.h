@@ -15,6 +15,12 @@ struct gateway_cfg {
     uint64_t heartbeat_ms, resume_window_ms;
     uint64_t replay_events, replay_bytes; // per session
     uint64_t send_queue_bytes;            // per connection
+    uint64_t client_bytes;                // held for all of them
+    uint64_t event_bytes;                 // of events that wait for the store
+    uint64_t replay_all_bytes;            // in the store, for all sessions
+    uint64_t sessions_max;
+    uint64_t deflate_bytes;      // what all compressed connections may cost
+    uint64_t rest_pending_bytes; // of bodies of HTTP requests without an answer yet
     uint64_t connections_max, sessions_per_user;
     uint64_t loads_max;        // worlds read from Redis at once; further identifies wait their turn
     uint64_t rest_pending_max; // HTTP requests without an answer yet, on each port

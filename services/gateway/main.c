@@ -9,6 +9,7 @@
 #define ADMIN_BODY_MAX (2u * 1024 * 1024) // a world document
 #define FRAME_MAX (15u * 1024)            // https://docs.discord.food/gateway/using-gateway, "Sending Events"
 #define ADMIN_CONNECTIONS 64u
+#define ADMIN_HELD (64u * 1024 * 1024)
 #define REQUEST_MS 15000u
 
 void gateway_url(const struct gateway *g, struct buf *out, struct bytes host)
@@ -109,6 +110,7 @@ static void listen_to_clients(struct gateway *g)
         .body_max = BODY_MAX,
         .frame_max = FRAME_MAX,
         .queue_max = g->cfg.send_queue_bytes,
+        .held_max = g->cfg.client_bytes,
         .connections_max = g->cfg.connections_max,
         .request_ms = REQUEST_MS,
         .on_request = rest_request,
@@ -124,7 +126,8 @@ static void listen_to_clients(struct gateway *g)
         .port = g->cfg.admin_port,
         .body_max = ADMIN_BODY_MAX,
         .frame_max = FRAME_MAX,
-        .queue_max = g->cfg.send_queue_bytes,
+        .queue_max = ADMIN_HELD,
+        .held_max = ADMIN_HELD,
         .connections_max = ADMIN_CONNECTIONS,
         .request_ms = REQUEST_MS,
         .on_request = admin_request,
@@ -145,6 +148,8 @@ static void start(struct gateway *g)
     // A resumed client is sent its whole replay at once.
     if (g->cfg.send_queue_bytes < 2 * g->cfg.replay_bytes)
         refuse("SB_SEND_QUEUE_BYTES (--send-queue-bytes)", "must be at least twice SB_REPLAY_BYTES");
+    if (g->cfg.client_bytes < g->cfg.send_queue_bytes)
+        refuse("SB_CLIENT_BYTES (--client-bytes)", "must be at least SB_SEND_QUEUE_BYTES");
     loads_start(g);
     conns_start(g);
     fanout_start(g);
@@ -178,16 +183,28 @@ int main(int argc, char **argv)
         {"SB_REPLAY_BYTES", CONFIG_UINT, &g.cfg.replay_bytes, "4194304", 1024, 1u << 30, "and their size in all"},
         {"SB_SEND_QUEUE_BYTES", CONFIG_UINT, &g.cfg.send_queue_bytes, "16777216", 65536, 1u << 31,
          "what may wait for a slow client; more closes it, resumable"},
+        {"SB_CLIENT_BYTES", CONFIG_UINT, &g.cfg.client_bytes, "268435456", 1u << 20, 1ull << 40,
+         "what may wait for and from all clients together; more closes those that hold most, resumable"},
+        {"SB_REPLAY_ALL_BYTES", CONFIG_UINT, &g.cfg.replay_all_bytes, "1073741824", 1u << 20, 1ull << 44,
+         "and of all sessions of a gateway in Redis; beyond half of it those that have most there lose the oldest"},
+        {"SB_EVENT_BYTES", CONFIG_UINT, &g.cfg.event_bytes, "67108864", 1u << 22, 1ull << 40,
+         "events that are not in Redis yet; beyond that those that most waits for are detached, and resume from Redis"},
         {"SB_CONNECTIONS_MAX", CONFIG_UINT, &g.cfg.connections_max, "20000", 1, 1000000, "client sockets at a time"},
         {"SB_SESSIONS_PER_USER", CONFIG_UINT, &g.cfg.sessions_per_user, "50", 1, 100000, "sessions of one user here"},
+        {"SB_SESSIONS_MAX", CONFIG_UINT, &g.cfg.sessions_max, "40000", 1, 10000000,
+         "sessions here, with and without a socket; beyond that the one that was left first ends, or nobody logs in"},
         {"SB_LOADS_MAX", CONFIG_UINT, &g.cfg.loads_max, "16", 1, 10000,
-         "clients whose READY is read from Redis at a time; others wait"},
+         "clients whose READY, or whose session to resume, is read from Redis at a time; others wait"},
         {"SB_REST_PENDING_MAX", CONFIG_UINT, &g.cfg.rest_pending_max, "2048", 1, 1000000,
          "HTTP requests that wait for an answer at a time; more are refused"},
+        {"SB_REST_PENDING_BYTES", CONFIG_UINT, &g.cfg.rest_pending_bytes, "67108864", 1u << 20, 1ull << 40,
+         "and the size of their bodies in all"},
         {"SB_COMMAND_MS", CONFIG_UINT, &g.cfg.command_ms, "5000", 100, 60000,
          "how long an HTTP request waits for the service that it is for, in ms"},
         {"SB_DEFLATE_BITS", CONFIG_UINT, &g.cfg.deflate_bits, "15", 9, 15,
          "window of compress=zlib-stream: 15 costs 256 KiB per such client, each less about half"},
+        {"SB_DEFLATE_BYTES", CONFIG_UINT, &g.cfg.deflate_bytes, "268435456", 0, 1ull << 40,
+         "what all such clients may cost; beyond that a further one's stream is not compressed"},
     };
     g.svc = (struct service){
         .kind = BUS_GATEWAY,

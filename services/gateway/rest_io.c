@@ -14,12 +14,14 @@ struct request {
 
 struct rest {
     struct table requests; // id → request; owns
+    uint64_t bytes;        // of their bodies
 };
 
 static void go(struct request *q);
 
 static void request_free(struct request *q)
 {
+    q->g->rest->bytes -= q->r.body.n;
     arena_fini(&q->arena);
     mem_free(q);
 }
@@ -113,6 +115,7 @@ static void take(struct request *q, const struct web_request *r)
         .body = arena_copy(&q->arena, r->body),
         .url = arena_copy(&q->arena, buf_bytes(&url)),
     };
+    q->g->rest->bytes += q->r.body.n;
     if (gateway_auth(q->g, r->authorization, &q->r.user) != OK)
         q->r.user = 0;
     buf_fini(&url);
@@ -122,7 +125,8 @@ void rest_request(void *ctx, const struct web_request *r)
 {
     struct gateway *g = ctx;
     struct request *q = mem_alloc(sizeof *q);
-    bool full = g->rest->requests.n >= g->cfg.rest_pending_max;
+    bool full =
+        g->rest->requests.n >= g->cfg.rest_pending_max || g->rest->bytes + r->body.n > g->cfg.rest_pending_bytes;
     q->g = g;
     q->id = r->id;
     table_put(&g->rest->requests, q->id, q);

@@ -20,7 +20,9 @@ int session_past_valid(const struct session_past *p)
 {
     const struct session_rec *c = &p->rec;
     bool shard_ok = c->shards > 0 && c->shards <= SHARDS_MAX && c->shard < c->shards;
-    return shard_ok && p->seq > 0 && p->texts.n < p->seq ? OK : ERR_INVALID; // READY is never among them
+    return shard_ok && p->held.first > 1 && p->held.first <= p->held.last + 1
+               ? OK
+               : ERR_INVALID; // READY is never among them
 }
 
 void session_revive(struct session *s, const struct session_past *p, const struct session_rules *r, uint64_t now)
@@ -37,14 +39,8 @@ void session_revive(struct session *s, const struct session_past *p, const struc
     s->sharded = c->sharded;
     s->shard = (uint32_t)c->shard;
     s->shards = (uint32_t)c->shards;
-    s->seq = s->kept = p->seq;
+    s->seq = s->kept = p->held.last;
     s->voiced = true;
-    replay_init(&s->replay, r->replay_events, r->replay_bytes, p->seq - p->texts.n + 1);
-    for (uint32_t i = 0; i < p->texts.n; i++) {
-        struct dispatch *d = dispatch_copy(p->texts.v[i]);
-        replay_push(&s->replay, d);
-        dispatch_drop(d);
-    }
     s->state = SESSION_DETACHED;
     s->expires_at = now + r->resume_window_ms;
     CHECK_ID(session_valid(s), s->key);

@@ -77,6 +77,7 @@ static void desk_open(struct room *r, struct desk *d, enum bus_kind kind, const 
     d->store = store_new(r->loop, (struct store_cfg){.url = r->server.url, .pending_max = 10000});
     d->bus = bus_new(r->loop, d->store,
                      (struct bus_cfg){.kind = kind,
+                                      .answers_max = 1 << 20,
                                       .instance = instance,
                                       .bind = "127.0.0.1",
                                       .host = "127.0.0.1",
