@@ -320,9 +320,17 @@ static void on_dump(void *ctx)
     buf_fini(&out);
 }
 
+static void on_reload(void *ctx)
+{
+    struct service *s = ctx;
+    if (s->on_reload)
+        s->on_reload(s->ctx);
+}
+
 int service_run(struct service *s)
 {
     write_ports(s);
+    loop_on_reload(s->loop, on_reload, s);
     LOG(INFO, EV("service.started"), KU("health_port", web_port(s->health)), KU("public_port", s->public_port),
         KU("admin_port", s->admin_port));
     loop_run(s->loop, on_stop, on_dump, s);

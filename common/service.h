@@ -34,6 +34,7 @@ struct service {
     void (*on_down)(void *ctx);
     const char *(*not_ready)(void *ctx); // NULL: ready; otherwise why not
     void (*on_dump)(void *ctx, struct buf *out);
+    void (*on_reload)(void *ctx); // HUP: read again what may be read again
     // Stop in two steps: refuse new work and close clients; then, when nothing is pending (or after 3 s), fini.
     void (*on_stop)(void *ctx);
     bool (*idle)(void *ctx);

@@ -6,6 +6,7 @@
 #pragma once
 #include "bytes.h"
 #include "loop.h"
+#include "tls.h"
 
 struct web;
 
@@ -24,7 +25,7 @@ struct web_cfg {
     uint64_t port;                                            // 0: any free
     uint64_t body_max, frame_max, queue_max, connections_max; // bytes, bytes, bytes, count
     uint64_t request_ms;                                      // from accept to a whole request or upgrade
-    const char *certificate, *key;                            // files, or NULL for plain
+    struct tls *tls;                                          // outlives the web; NULL: plain
     // HTTP: must be answered by web_reply, at once or later. Slices live until it returns.
     void (*on_request)(void *ctx, const struct web_request *r);
     void (*on_gone)(void *ctx, uint64_t request); // the peer left before the answer; may be NULL

@@ -16,9 +16,9 @@ void gateway_url(const struct gateway *g, struct buf *out, struct bytes host)
     if (g->cfg.public_url[0])
         buf_str(out, g->cfg.public_url);
     else if (host.n)
-        buf_printf(out, "ws://%.*s", BYTES_FMT(host));
+        buf_printf(out, "%s://%.*s", g->certificate ? "wss" : "ws", BYTES_FMT(host));
     else
-        buf_printf(out, "ws://%s:%u", g->cfg.bind, (unsigned)g->svc.public_port);
+        buf_printf(out, "%s://%s:%u", g->certificate ? "wss" : "ws", g->cfg.bind, (unsigned)g->svc.public_port);
 }
 
 // --- callbacks ---
@@ -57,6 +57,11 @@ static void on_dump(void *ctx, struct buf *out)
     fanout_dump(ctx, out);
 }
 
+static void on_reload(void *ctx)
+{
+    certificate_reload(ctx);
+}
+
 static void on_stop(void *ctx)
 {
     struct gateway *g = ctx;
@@ -85,6 +90,7 @@ static void on_end(void *ctx)
     struct gateway *g = ctx;
     web_free(g->web);
     web_free(g->admin_web);
+    certificate_free(g);
     rest_stop(g);
     admin_stop(g);
     conns_free(g);
@@ -111,6 +117,7 @@ static void listen_to_clients(struct gateway *g)
         .queue_max = g->cfg.send_queue_bytes,
         .connections_max = g->cfg.connections_max,
         .request_ms = REQUEST_MS,
+        .tls = certificate_tls(g),
         .on_request = rest_request,
         .on_open = conns_open,
         .on_message = conns_message,
@@ -154,6 +161,7 @@ static void start(struct gateway *g)
     bus_watch(g->svc.bus, BUS_CALL_MANAGER);
     bus_watch(g->svc.bus, BUS_REGION_ALLOCATOR);
     bus_watch(g->svc.bus, BUS_MESSAGE);
+    certificate_start(g);
     listen_to_clients(g);
 }
 
@@ -170,6 +178,10 @@ int main(int argc, char **argv)
          "signs client tokens; the same for all gateways"},
         {"SB_PUBLIC_URL", CONFIG_TEXT, &g.cfg.public_url, "", 0, 512,
          "websocket URL that clients are told, e.g. wss://gateway.example; empty: made from the Host header"},
+        {"SB_TLS_CERTIFICATE", CONFIG_TEXT, &g.cfg.tls_certificate, "", 0, 4096,
+         "PEM file with the certificate chain of the address for clients; empty: no TLS"},
+        {"SB_TLS_KEY", CONFIG_TEXT, &g.cfg.tls_key, "", 0, 4096,
+         "PEM file with its private key; SIGHUP reads both again, connections stay"},
         {"SB_HEARTBEAT_MS", CONFIG_UINT, &g.cfg.heartbeat_ms, "41250", 100, 600000, "heartbeat interval of clients"},
         {"SB_RESUME_WINDOW_MS", CONFIG_UINT, &g.cfg.resume_window_ms, "120000", 100, 3600000,
          "how long a session whose socket is gone may be resumed, in ms"},
@@ -198,6 +210,7 @@ int main(int argc, char **argv)
         .on_up = on_up,
         .not_ready = not_ready,
         .on_dump = on_dump,
+        .on_reload = on_reload,
         .on_stop = on_stop,
         .idle = idle,
         .on_fini = on_fini,
