@@ -80,6 +80,7 @@ static void conn_free(struct conn *c)
     ws_reader_fini(&c->ws.reader);
     buf_fini(&c->http.raw);
     buf_fini(&c->http.body);
+    buf_fini(&c->http.headers);
     buf_fini(&c->in);
     buf_fini(&c->out);
     mem_free(c);

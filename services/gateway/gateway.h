@@ -11,6 +11,7 @@ struct gateway_cfg {
     const char *admin_token;               // of the admin API, >= 16 bytes
     const char *token_secret;              // signs client tokens, >= TOKEN_SECRET_MIN bytes
     const char *public_url;                // ws://host:port or wss://…, what clients are told; "": see gateway_url
+    const char *origins;                   // web pages that may speak to the public port: see origin.h
     const char *tls_certificate, *tls_key; // files of the public port; both or neither
     uint64_t port, admin_port;             // 0: any free
     uint64_t heartbeat_ms, resume_window_ms;

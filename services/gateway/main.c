@@ -1,5 +1,6 @@
 // switchboard-gateway: between clients and the owners of state. Settings, and the order of starting and stopping.
 #include "conns.h"
+#include "origin.h"
 #include "token.h"
 
 #include <stdio.h>
@@ -107,6 +108,30 @@ static _Noreturn void refuse(const char *what, const char *why)
     exit(2);
 }
 
+static int on_head(void *ctx, const struct http_head *h, struct buf *headers)
+{
+    const struct gateway *g = ctx;
+    const struct origin_rules rules = {bytes_of(g->cfg.origins), bytes_of(g->cfg.public_url)};
+    return origin_admit(&rules, h, headers);
+}
+
+static int on_admin_head(void *ctx, const struct http_head *h, struct buf *headers)
+{
+    const struct gateway *g = ctx;
+    (void)headers;
+    return origin_admit_admin(bytes_of(g->cfg.admin_bind), h);
+}
+
+static void check_origins(const struct gateway *g)
+{
+    struct bytes bad;
+    if (origin_check_setting(bytes_of(g->cfg.origins), &bad) == OK)
+        return;
+    fprintf(stderr, "SB_ORIGINS (--origins): \"%.*s\" is neither * nor an origin such as https://chat.example.\n",
+            BYTES_FMT(bad));
+    exit(2);
+}
+
 static void listen_to_clients(struct gateway *g)
 {
     const struct web_cfg public = {
@@ -118,6 +143,7 @@ static void listen_to_clients(struct gateway *g)
         .connections_max = g->cfg.connections_max,
         .request_ms = REQUEST_MS,
         .tls = certificate_tls(g),
+        .on_head = on_head,
         .on_request = rest_request,
         .on_open = conns_open,
         .on_message = conns_message,
@@ -134,6 +160,7 @@ static void listen_to_clients(struct gateway *g)
         .queue_max = g->cfg.send_queue_bytes,
         .connections_max = ADMIN_CONNECTIONS,
         .request_ms = REQUEST_MS,
+        .on_head = on_admin_head,
         .on_request = admin_request,
         .ctx = g,
     };
@@ -152,6 +179,7 @@ static void start(struct gateway *g)
     // A resumed client is sent its whole replay at once.
     if (g->cfg.send_queue_bytes < 2 * g->cfg.replay_bytes)
         refuse("SB_SEND_QUEUE_BYTES (--send-queue-bytes)", "must be at least twice SB_REPLAY_BYTES");
+    check_origins(g);
     loads_start(g);
     conns_start(g);
     fanout_start(g);
@@ -178,6 +206,8 @@ int main(int argc, char **argv)
          "signs client tokens; the same for all gateways"},
         {"SB_PUBLIC_URL", CONFIG_TEXT, &g.cfg.public_url, "", 0, 512,
          "websocket URL that clients are told, e.g. wss://gateway.example; empty: made from the Host header"},
+        {"SB_ORIGINS", CONFIG_TEXT, &g.cfg.origins, "", 0, 4096,
+         "web pages that may use the API, e.g. https://chat.example; * is all; who is no web page always may"},
         {"SB_TLS_CERTIFICATE", CONFIG_TEXT, &g.cfg.tls_certificate, "", 0, 4096,
          "PEM file with the certificate chain of the address for clients; empty: no TLS"},
         {"SB_TLS_KEY", CONFIG_TEXT, &g.cfg.tls_key, "", 0, 4096,

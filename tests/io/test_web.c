@@ -17,6 +17,9 @@ struct rig {
     struct loop *loop;
     struct web *web;
     enum answering answering;
+    bool marks;      // on_head adds a line to each answer …
+    int head_status; // … and answers this
+    uint32_t heads;
     // HTTP: the last request
     uint32_t requests, gone;
     uint64_t request;
@@ -37,6 +40,15 @@ static void keep(char *out, size_t size, struct bytes b)
 {
     if (bytes_copy(out, size, b) != OK)
         out[0] = 0;
+}
+
+static int on_head(void *ctx, const struct http_head *h, struct buf *headers)
+{
+    struct rig *t = ctx;
+    t->heads++;
+    if (t->marks)
+        buf_printf(headers, "X-Seen: %.*s\r\n", BYTES_FMT(h->method));
+    return t->head_status;
 }
 
 static void on_request(void *ctx, const struct web_request *r)
@@ -112,6 +124,7 @@ static struct web_cfg config(struct rig *t)
                             .queue_max = QUEUE_MAX,
                             .connections_max = 8,
                             .request_ms = REQUEST_MS,
+                            .on_head = on_head,
                             .on_request = on_request,
                             .on_gone = on_gone,
                             .on_open = on_open,
@@ -598,6 +611,41 @@ TEST(connections_are_bounded_and_refused_on_request)
     UNTIL(t->loop, peer_eof(&p[0]));
     for (size_t i = 0; i < 8; i++)
         peer_free(&p[i]);
+    rig_free(t);
+}
+
+TEST(a_head_can_be_answered_before_anything_of_it_is_carried_out)
+{
+    struct rig *t = rig_new();
+    struct peer p = peer_to(t), q = peer_to(t), r = peer_to(t), s = peer_to(t);
+    t->marks = true;
+    peer_text(&p, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    UNTIL(t->loop, peer_has(&p, "{\"ok\":true}"));
+    CHECK_TRUE(peer_has(&p, "X-Seen: GET\r\n"));
+    peer_text(&p, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 6000\r\n\r\n");
+    UNTIL(t->loop, peer_has(&p, "HTTP/1.1 413 "));
+    CHECK_TRUE(peer_has(&p, "X-Seen: POST\r\n"));
+    t->head_status = 403;
+    t->requests = 0;
+    peer_text(&q, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}");
+    UNTIL(t->loop, peer_eof(&q));
+    CHECK_TRUE(peer_has(&q, "HTTP/1.1 403 Forbidden\r\n") &&
+               peer_has(&q, "{\"message\":\"403: Forbidden\",\"code\":0}"));
+    peer_text(&r, "GET /?v=9 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    UNTIL(t->loop, peer_eof(&r));
+    CHECK_TRUE(peer_has(&r, "HTTP/1.1 403 Forbidden\r\n"));
+    t->head_status = 204;
+    peer_text(&s, "OPTIONS /a HTTP/1.1\r\nHost: h\r\n\r\nOPTIONS /b HTTP/1.1\r\nHost: h\r\n\r\n"); // goes on
+    UNTIL(t->loop, peer_count(&s, "HTTP/1.1 204 No Content\r\n") == 2);
+    CHECK_EQ(peer_count(&s, "X-Seen: OPTIONS\r\n"), 2);
+    CHECK_EQ(peer_count(&s, "Content-Length"), 0);
+    CHECK_EQ(t->heads, 6);
+    CHECK_EQ(t->requests + t->opened, 0);
+    peer_free(&p);
+    peer_free(&q);
+    peer_free(&r);
+    peer_free(&s);
     rig_free(t);
 }
 

@@ -48,6 +48,8 @@ REFUSED = [
     ({"SB_ADMIN_TOKEN": "x" * 15}, "SB_ADMIN_TOKEN (--admin-token) must have at least 16 characters, not 15."),
     ({"SB_TOKEN_SECRET": ""}, "SB_TOKEN_SECRET (--token-secret) must be set (signs client tokens; the same for all gateways)."),
     ({"SB_TOKEN_SECRET": "x" * 31}, "SB_TOKEN_SECRET (--token-secret) must have at least 32 characters, not 31."),
+    ({"SB_ORIGINS": "https://chat.example chat.example"},
+     'SB_ORIGINS (--origins): "chat.example" is neither * nor an origin such as https://chat.example.'),
     ({"SB_TLS_CERTIFICATE": "/none.pem"}, "SB_TLS_CERTIFICATE, SB_TLS_KEY: one of them is set, and the other is needed too."),
     ({"SB_TLS_KEY": "/none.pem"}, "SB_TLS_CERTIFICATE, SB_TLS_KEY: one of them is set, and the other is needed too."),
     ({"SB_TLS_CERTIFICATE": "/none.pem", "SB_TLS_KEY": "/none.pem"},
