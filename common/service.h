@@ -6,6 +6,7 @@
 #include "lease.h"
 #include "log.h"
 #include "metrics.h"
+#include "own_address.h"
 #include "web.h"
 
 struct service_cfg { // the settings that all services share
@@ -16,7 +17,7 @@ struct service_cfg { // the settings that all services share
 struct service {
     enum bus_kind kind;
     struct service_cfg cfg;
-    char instance[48], bus_host[64];
+    char instance[48], bus_host[OWN_ADDRESS_MAX], near_redis[OWN_ADDRESS_MAX];
     struct loop *loop;
     struct store *store;
     struct bus *bus;
@@ -47,4 +48,7 @@ struct service {
 
 // Loads config (shared rows and the service's own), starts log, loop, store, bus, health. Exits with 2 on bad config.
 void service_start(struct service *s, const struct config_row *rows, size_t n, int argc, char **argv);
+// The address that a setting means: @redis is the one from which this host reaches Redis, anything else itself. Exits
+// with 2 when there is no such way. The text lives as long as the service.
+const char *service_bind(struct service *s, const char *setting, const char *configured);
 int service_run(struct service *s); // until stopped; the exit status

@@ -134,6 +134,7 @@ static void check_origins(const struct gateway *g)
 
 static void listen_to_clients(struct gateway *g)
 {
+    g->cfg.admin_bind = service_bind(&g->svc, "SB_ADMIN_BIND (--admin-bind)", g->cfg.admin_bind);
     const struct web_cfg public = {
         .bind = g->cfg.bind,
         .port = g->cfg.port,
@@ -199,7 +200,8 @@ int main(int argc, char **argv)
     const struct config_row rows[] = {
         {"SB_BIND", CONFIG_TEXT, &g.cfg.bind, "127.0.0.1", 1, 255, "address for clients: HTTP and websocket"},
         {"SB_PORT", CONFIG_UINT, &g.cfg.port, "8080", 0, 65535, "its port; 0: any free one"},
-        {"SB_ADMIN_BIND", CONFIG_TEXT, &g.cfg.admin_bind, "127.0.0.1", 1, 255, "address of the admin API"},
+        {"SB_ADMIN_BIND", CONFIG_TEXT, &g.cfg.admin_bind, "127.0.0.1", 1, 255,
+         "address of the admin API; @redis as for SB_BUS_BIND"},
         {"SB_ADMIN_PORT", CONFIG_UINT, &g.cfg.admin_port, "8081", 0, 65535, "its port; 0: any free one"},
         {"SB_ADMIN_TOKEN", CONFIG_SECRET, &g.cfg.admin_token, NULL, 16, 256, "what callers of the admin API must know"},
         {"SB_TOKEN_SECRET", CONFIG_SECRET, &g.cfg.token_secret, NULL, TOKEN_SECRET_MIN, 256,
