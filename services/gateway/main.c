@@ -108,18 +108,25 @@ static _Noreturn void refuse(const char *what, const char *why)
     exit(2);
 }
 
+static int told(const char *port, int status, const struct http_head *h)
+{
+    if (status == 403)
+        LOG_PEER(INFO, EV("origin.refused"), KS("port", port), KB("origin", h->origin), KB("host", h->host));
+    return status;
+}
+
 static int on_head(void *ctx, const struct http_head *h, struct buf *headers)
 {
     const struct gateway *g = ctx;
     const struct origin_rules rules = {bytes_of(g->cfg.origins), bytes_of(g->cfg.public_url)};
-    return origin_admit(&rules, h, headers);
+    return told("public", origin_admit(&rules, h, headers), h);
 }
 
 static int on_admin_head(void *ctx, const struct http_head *h, struct buf *headers)
 {
     const struct gateway *g = ctx;
     (void)headers;
-    return origin_admit_admin(bytes_of(g->cfg.admin_bind), h);
+    return told("admin", origin_admit_admin(bytes_of(g->cfg.admin_bind), h), h);
 }
 
 static void check_origins(const struct gateway *g)

@@ -52,6 +52,8 @@ async def test_other_pages_are_refused(world, origin):
         assert status == 403 and b"403: Forbidden" in body
         assert not [name for name in headers if name.startswith("Access-Control")]
     assert await upgrade(world, Origin=origin) == 403
+    if origin == OTHER:                 # so many lines a second and no more
+        assert f"event=origin.refused port=public origin={origin}" in world.system.services["gateway"].log.read_text()
 
 
 async def test_who_is_no_page_is_let_in_under_any_name(world):
