@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #define REQUEST_MS 400u
+#define PATIENT_MS 20000u // where a busy machine may take long to ask
 #define BODY_MAX 5000u
 #define FRAME_MAX 70000u
 #define QUEUE_MAX (256u * 1024u)
@@ -135,13 +136,20 @@ static struct web_cfg config(struct rig *t)
                             .ctx = t};
 }
 
-static struct rig *rig_new(void)
+static struct rig *rig_with(uint64_t request_ms)
 {
     struct rig *t = mem_alloc(sizeof *t);
+    struct web_cfg cfg = config(t);
+    cfg.request_ms = request_ms;
     t->loop = loop_new();
-    t->web = web_new(t->loop, config(t));
+    t->web = web_new(t->loop, cfg);
     CHECK(t->web != NULL);
     return t;
+}
+
+static struct rig *rig_new(void)
+{
+    return rig_with(REQUEST_MS);
 }
 
 static void rig_free(struct rig *t)
@@ -517,7 +525,7 @@ TEST(what_is_not_http_is_refused_and_hung_up_on)
                                        "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde",
                                        "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
                                        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"};
-    struct rig *t = rig_new();
+    struct rig *t = rig_with(PATIENT_MS);
     for (size_t i = 0; i < countof(rows); i++) {
         struct peer p = peer_to(t);
         peer_text(&p, rows[i]);
@@ -551,7 +559,7 @@ TEST(methods_and_upgrades_that_are_unknown_are_the_users_business)
 // A peer that asks on without reading must cost neither memory nor turns of the loop.
 TEST(who_asks_on_without_reading_is_left_waiting)
 {
-    struct rig *t = rig_new();
+    struct rig *t = rig_with(PATIENT_MS);
     struct peer p = peer_to(t);
     struct buf body = {0}, asks = {0};
     peer_window(&p, 200000);
