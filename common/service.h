@@ -7,6 +7,7 @@
 #include "log.h"
 #include "memory.h"
 #include "metrics.h"
+#include "own_address.h"
 #include "web.h"
 
 struct service_cfg { // the settings that all services share
@@ -17,7 +18,7 @@ struct service_cfg { // the settings that all services share
 struct service {
     enum bus_kind kind;
     struct service_cfg cfg;
-    char instance[48], bus_host[64];
+    char instance[48], bus_host[OWN_ADDRESS_MAX], near_redis[OWN_ADDRESS_MAX];
     struct loop *loop;
     struct store *store;
     struct bus *bus;
@@ -35,6 +36,7 @@ struct service {
     void (*on_down)(void *ctx);
     const char *(*not_ready)(void *ctx); // NULL: ready; otherwise why not
     void (*on_dump)(void *ctx, struct buf *out);
+    void (*on_reload)(void *ctx); // HUP: read again what may be read again
     // Stop in two steps: refuse new work and close clients; then, when nothing is pending (or after 3 s), fini.
     void (*on_stop)(void *ctx);
     bool (*idle)(void *ctx);
@@ -48,4 +50,7 @@ struct service {
 
 // Loads config (shared rows and the service's own), starts log, loop, store, bus, health. Exits with 2 on bad config.
 void service_start(struct service *s, const struct config_row *rows, size_t n, int argc, char **argv);
+// The address that a setting means: @redis is the one from which this host reaches Redis, anything else itself. Exits
+// with 2 when there is no such way. The text lives as long as the service.
+const char *service_bind(struct service *s, const char *setting, const char *configured);
 int service_run(struct service *s); // until stopped; the exit status

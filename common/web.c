@@ -82,6 +82,7 @@ static void conn_free(struct conn *c)
     ws_reader_fini(&c->ws.reader);
     buf_fini(&c->http.raw);
     buf_fini(&c->http.body);
+    buf_fini(&c->http.headers);
     buf_fini(&c->in);
     buf_fini(&c->out);
     mem_free(c);
@@ -154,6 +155,8 @@ static void all_written(struct conn *c)
         break;
     case CONN_LAST:
         c->state = CONN_LINGER;
+        if (c->web->cfg.tls)
+            SSL_shutdown(lws_get_ssl(c->wsi)); // "that was all": without it a peer must think that he was cut off
         shutdown(lws_get_socket_fd(c->wsi), SHUT_WR);
         break;
     case CONN_HEAD:
@@ -264,6 +267,7 @@ static void understand(struct conn *c)
 
 static void received(struct conn *c, const char *p, size_t n)
 {
+    lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0); // of a TLS handshake, which it does not end by itself; ours runs
     if (c->state == CONN_LAST || c->state == CONN_LINGER)
         return;
     buf_add(&c->in, p, n);
@@ -278,10 +282,12 @@ static void received(struct conn *c, const char *p, size_t n)
 
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
 {
-    (void)user;
     struct web *w = lws_context_user(lws_get_context(wsi));
     struct conn *c;
     switch ((int)reason) {
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        tls_serve(w->cfg.tls, user);
+        return 0;
     case LWS_CALLBACK_RAW_ADOPT:
     case LWS_CALLBACK_RAW_RX:
     case LWS_CALLBACK_RAW_WRITEABLE:
@@ -368,10 +374,8 @@ static bool start_lws(struct web *w)
         .timeout_secs = (unsigned)((w->cfg.request_ms + 999) / 1000), // of a TLS handshake
         .vhost_name = "switchboard",
     };
-    if (w->cfg.certificate) {
-        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-        info.ssl_cert_filepath = w->cfg.certificate;
-        info.ssl_private_key_filepath = w->cfg.key;
+    if (w->cfg.tls) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
         info.alpn = "http/1.1";
     }
     w->context = lws_create_context(&info);
@@ -504,8 +508,7 @@ struct web *web_new(struct loop *l, struct web_cfg cfg)
         return NULL;
     }
     if (!start_lws(w)) {
-        LOG(ERROR, EV("web.start"),
-            KS("why", "libwebsockets does not start: no libwebsockets-evlib-uv, or no certificate"));
+        LOG(ERROR, EV("web.start"), KS("why", "libwebsockets does not start: is libwebsockets-evlib-uv installed?"));
         close(w->listener);
         mem_free(w);
         return NULL;

@@ -6,7 +6,9 @@
 // permessage-deflate is never negotiated (some client libraries offer it and cannot read it).
 #pragma once
 #include "bytes.h"
+#include "http_head.h"
 #include "loop.h"
+#include "tls.h"
 
 struct web;
 
@@ -26,7 +28,11 @@ struct web_cfg {
     uint64_t body_max, frame_max, queue_max, connections_max; // bytes, bytes, bytes, count
     uint64_t held_max;                                        // bytes that are held for all connections together
     uint64_t request_ms;                                      // from accept to a whole request or upgrade
-    const char *certificate, *key;                            // files, or NULL for plain
+    struct tls *tls;                                          // outlives the web; NULL: plain
+    // Asked about each head, upgrades included, before anything of it is carried out: 0 to go on, else the status that
+    // answers it. What is appended to *headers ("Name: value\r\n" lines) stands in the answer, whoever gives it, but
+    // for that of an upgrade. NULL: all go on.
+    int (*on_head)(void *ctx, const struct http_head *h, struct buf *headers);
     // HTTP: must be answered by web_reply, at once or later. Slices live until it returns.
     void (*on_request)(void *ctx, const struct web_request *r);
     void (*on_gone)(void *ctx, uint64_t request); // the peer left before the answer; may be NULL

@@ -45,10 +45,11 @@ struct conn {
         struct http_head head;
         struct http_chunks chunks;
         struct buf body;
-        size_t seen;    // of `in`, looking for the end of a head
-        bool began;     // the time for this request runs
-        bool head_only; // HEAD
-        bool last;      // the connection ends with this answer
+        struct buf headers; // of the answer, by on_head
+        size_t seen;        // of `in`, looking for the end of a head
+        bool began;         // the time for this request runs
+        bool head_only;     // HEAD
+        bool last;          // the connection ends with this answer
     } http;
     struct { // websocket
         struct ws_reader reader;

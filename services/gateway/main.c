@@ -1,5 +1,6 @@
 // switchboard-gateway: between clients and the owners of state. Settings, and the order of starting and stopping.
 #include "conns.h"
+#include "origin.h"
 #include "token.h"
 
 #include <stdio.h>
@@ -17,9 +18,9 @@ void gateway_url(const struct gateway *g, struct buf *out, struct bytes host)
     if (g->cfg.public_url[0])
         buf_str(out, g->cfg.public_url);
     else if (host.n)
-        buf_printf(out, "ws://%.*s", BYTES_FMT(host));
+        buf_printf(out, "%s://%.*s", g->certificate ? "wss" : "ws", BYTES_FMT(host));
     else
-        buf_printf(out, "ws://%s:%u", g->cfg.bind, (unsigned)g->svc.public_port);
+        buf_printf(out, "%s://%s:%u", g->certificate ? "wss" : "ws", g->cfg.bind, (unsigned)g->svc.public_port);
 }
 
 // --- callbacks ---
@@ -58,6 +59,11 @@ static void on_dump(void *ctx, struct buf *out)
     fanout_dump(ctx, out);
 }
 
+static void on_reload(void *ctx)
+{
+    certificate_reload(ctx);
+}
+
 static void on_stop(void *ctx)
 {
     struct gateway *g = ctx;
@@ -86,6 +92,7 @@ static void on_end(void *ctx)
     struct gateway *g = ctx;
     web_free(g->web);
     web_free(g->admin_web);
+    certificate_free(g);
     rest_stop(g);
     admin_stop(g);
     conns_free(g);
@@ -102,8 +109,40 @@ static _Noreturn void refuse(const char *what, const char *why)
     exit(2);
 }
 
+static int told(const char *port, int status, const struct http_head *h)
+{
+    if (status == 403)
+        LOG_PEER(INFO, EV("origin.refused"), KS("port", port), KB("origin", h->origin), KB("host", h->host));
+    return status;
+}
+
+static int on_head(void *ctx, const struct http_head *h, struct buf *headers)
+{
+    const struct gateway *g = ctx;
+    const struct origin_rules rules = {bytes_of(g->cfg.origins), bytes_of(g->cfg.public_url)};
+    return told("public", origin_admit(&rules, h, headers), h);
+}
+
+static int on_admin_head(void *ctx, const struct http_head *h, struct buf *headers)
+{
+    const struct gateway *g = ctx;
+    (void)headers;
+    return told("admin", origin_admit_admin(bytes_of(g->cfg.admin_bind), h), h);
+}
+
+static void check_origins(const struct gateway *g)
+{
+    struct bytes bad;
+    if (origin_check_setting(bytes_of(g->cfg.origins), &bad) == OK)
+        return;
+    fprintf(stderr, "SB_ORIGINS (--origins): \"%.*s\" is neither * nor an origin such as https://chat.example.\n",
+            BYTES_FMT(bad));
+    exit(2);
+}
+
 static void listen_to_clients(struct gateway *g)
 {
+    g->cfg.admin_bind = service_bind(&g->svc, "SB_ADMIN_BIND (--admin-bind)", g->cfg.admin_bind);
     const struct web_cfg public = {
         .bind = g->cfg.bind,
         .port = g->cfg.port,
@@ -113,6 +152,8 @@ static void listen_to_clients(struct gateway *g)
         .held_max = g->cfg.client_bytes,
         .connections_max = g->cfg.connections_max,
         .request_ms = REQUEST_MS,
+        .tls = certificate_tls(g),
+        .on_head = on_head,
         .on_request = rest_request,
         .on_open = conns_open,
         .on_message = conns_message,
@@ -130,6 +171,7 @@ static void listen_to_clients(struct gateway *g)
         .held_max = ADMIN_HELD,
         .connections_max = ADMIN_CONNECTIONS,
         .request_ms = REQUEST_MS,
+        .on_head = on_admin_head,
         .on_request = admin_request,
         .ctx = g,
     };
@@ -150,6 +192,7 @@ static void start(struct gateway *g)
         refuse("SB_SEND_QUEUE_BYTES (--send-queue-bytes)", "must be at least twice SB_REPLAY_BYTES");
     if (g->cfg.client_bytes < g->cfg.send_queue_bytes)
         refuse("SB_CLIENT_BYTES (--client-bytes)", "must be at least SB_SEND_QUEUE_BYTES");
+    check_origins(g);
     loads_start(g);
     conns_start(g);
     fanout_start(g);
@@ -159,6 +202,7 @@ static void start(struct gateway *g)
     bus_watch(g->svc.bus, BUS_CALL_MANAGER);
     bus_watch(g->svc.bus, BUS_REGION_ALLOCATOR);
     bus_watch(g->svc.bus, BUS_MESSAGE);
+    certificate_start(g);
     listen_to_clients(g);
 }
 
@@ -168,13 +212,20 @@ int main(int argc, char **argv)
     const struct config_row rows[] = {
         {"SB_BIND", CONFIG_TEXT, &g.cfg.bind, "127.0.0.1", 1, 255, "address for clients: HTTP and websocket"},
         {"SB_PORT", CONFIG_UINT, &g.cfg.port, "8080", 0, 65535, "its port; 0: any free one"},
-        {"SB_ADMIN_BIND", CONFIG_TEXT, &g.cfg.admin_bind, "127.0.0.1", 1, 255, "address of the admin API"},
+        {"SB_ADMIN_BIND", CONFIG_TEXT, &g.cfg.admin_bind, "127.0.0.1", 1, 255,
+         "address of the admin API; @redis as for SB_BUS_BIND"},
         {"SB_ADMIN_PORT", CONFIG_UINT, &g.cfg.admin_port, "8081", 0, 65535, "its port; 0: any free one"},
         {"SB_ADMIN_TOKEN", CONFIG_SECRET, &g.cfg.admin_token, NULL, 16, 256, "what callers of the admin API must know"},
         {"SB_TOKEN_SECRET", CONFIG_SECRET, &g.cfg.token_secret, NULL, TOKEN_SECRET_MIN, 256,
          "signs client tokens; the same for all gateways"},
         {"SB_PUBLIC_URL", CONFIG_TEXT, &g.cfg.public_url, "", 0, 512,
          "websocket URL that clients are told, e.g. wss://gateway.example; empty: made from the Host header"},
+        {"SB_ORIGINS", CONFIG_TEXT, &g.cfg.origins, "", 0, 4096,
+         "web pages that may use the API, e.g. https://chat.example; * is all; who is no web page always may"},
+        {"SB_TLS_CERTIFICATE", CONFIG_TEXT, &g.cfg.tls_certificate, "", 0, 4096,
+         "PEM file with the certificate chain of the address for clients; empty: no TLS"},
+        {"SB_TLS_KEY", CONFIG_TEXT, &g.cfg.tls_key, "", 0, 4096,
+         "PEM file with its private key; SIGHUP reads both again, connections stay"},
         {"SB_HEARTBEAT_MS", CONFIG_UINT, &g.cfg.heartbeat_ms, "41250", 100, 600000, "heartbeat interval of clients"},
         {"SB_RESUME_WINDOW_MS", CONFIG_UINT, &g.cfg.resume_window_ms, "120000", 100, 3600000,
          "how long a session whose socket is gone may be resumed, in ms"},
@@ -215,6 +266,7 @@ int main(int argc, char **argv)
         .on_up = on_up,
         .not_ready = not_ready,
         .on_dump = on_dump,
+        .on_reload = on_reload,
         .on_stop = on_stop,
         .idle = idle,
         .on_fini = on_fini,

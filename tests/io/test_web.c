@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #define REQUEST_MS 400u
+#define PATIENT_MS 20000u // where a busy machine may take long to ask
 #define BODY_MAX 5000u
 #define FRAME_MAX 70000u
 #define QUEUE_MAX (256u * 1024u)
@@ -18,6 +19,9 @@ struct rig {
     struct loop *loop;
     struct web *web;
     enum answering answering;
+    bool marks;      // on_head adds a line to each answer …
+    int head_status; // … and answers this
+    uint32_t heads;
     // HTTP: the last request
     uint32_t requests, gone;
     uint64_t request;
@@ -38,6 +42,15 @@ static void keep(char *out, size_t size, struct bytes b)
 {
     if (bytes_copy(out, size, b) != OK)
         out[0] = 0;
+}
+
+static int on_head(void *ctx, const struct http_head *h, struct buf *headers)
+{
+    struct rig *t = ctx;
+    t->heads++;
+    if (t->marks)
+        buf_printf(headers, "X-Seen: %.*s\r\n", BYTES_FMT(h->method));
+    return t->head_status;
 }
 
 static void on_request(void *ctx, const struct web_request *r)
@@ -113,6 +126,7 @@ static struct web_cfg config(struct rig *t)
                             .held_max = HELD_MAX,
                             .connections_max = 8,
                             .request_ms = REQUEST_MS,
+                            .on_head = on_head,
                             .on_request = on_request,
                             .on_gone = on_gone,
                             .on_open = on_open,
@@ -123,13 +137,20 @@ static struct web_cfg config(struct rig *t)
                             .ctx = t};
 }
 
-static struct rig *rig_new(void)
+static struct rig *rig_with(uint64_t request_ms)
 {
     struct rig *t = mem_alloc(sizeof *t);
+    struct web_cfg cfg = config(t);
+    cfg.request_ms = request_ms;
     t->loop = loop_new();
-    t->web = web_new(t->loop, config(t));
+    t->web = web_new(t->loop, cfg);
     CHECK(t->web != NULL);
     return t;
+}
+
+static struct rig *rig_new(void)
+{
+    return rig_with(REQUEST_MS);
 }
 
 static void rig_free(struct rig *t)
@@ -505,7 +526,7 @@ TEST(what_is_not_http_is_refused_and_hung_up_on)
                                        "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde",
                                        "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
                                        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"};
-    struct rig *t = rig_new();
+    struct rig *t = rig_with(PATIENT_MS);
     for (size_t i = 0; i < countof(rows); i++) {
         struct peer p = peer_to(t);
         peer_text(&p, rows[i]);
@@ -539,7 +560,7 @@ TEST(methods_and_upgrades_that_are_unknown_are_the_users_business)
 // A peer that asks on without reading must cost neither memory nor turns of the loop.
 TEST(who_asks_on_without_reading_is_left_waiting)
 {
-    struct rig *t = rig_new();
+    struct rig *t = rig_with(PATIENT_MS);
     struct peer p = peer_to(t);
     struct buf body = {0}, asks = {0};
     peer_window(&p, 200000);
@@ -599,6 +620,41 @@ TEST(connections_are_bounded_and_refused_on_request)
     UNTIL(t->loop, peer_eof(&p[0]));
     for (size_t i = 0; i < 8; i++)
         peer_free(&p[i]);
+    rig_free(t);
+}
+
+TEST(a_head_can_be_answered_before_anything_of_it_is_carried_out)
+{
+    struct rig *t = rig_new();
+    struct peer p = peer_to(t), q = peer_to(t), r = peer_to(t), s = peer_to(t);
+    t->marks = true;
+    peer_text(&p, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    UNTIL(t->loop, peer_has(&p, "{\"ok\":true}"));
+    CHECK_TRUE(peer_has(&p, "X-Seen: GET\r\n"));
+    peer_text(&p, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 6000\r\n\r\n");
+    UNTIL(t->loop, peer_has(&p, "HTTP/1.1 413 "));
+    CHECK_TRUE(peer_has(&p, "X-Seen: POST\r\n"));
+    t->head_status = 403;
+    t->requests = 0;
+    peer_text(&q, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}");
+    UNTIL(t->loop, peer_eof(&q));
+    CHECK_TRUE(peer_has(&q, "HTTP/1.1 403 Forbidden\r\n") &&
+               peer_has(&q, "{\"message\":\"403: Forbidden\",\"code\":0}"));
+    peer_text(&r, "GET /?v=9 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    UNTIL(t->loop, peer_eof(&r));
+    CHECK_TRUE(peer_has(&r, "HTTP/1.1 403 Forbidden\r\n"));
+    t->head_status = 204;
+    peer_text(&s, "OPTIONS /a HTTP/1.1\r\nHost: h\r\n\r\nOPTIONS /b HTTP/1.1\r\nHost: h\r\n\r\n"); // goes on
+    UNTIL(t->loop, peer_count(&s, "HTTP/1.1 204 No Content\r\n") == 2);
+    CHECK_EQ(peer_count(&s, "X-Seen: OPTIONS\r\n"), 2);
+    CHECK_EQ(peer_count(&s, "Content-Length"), 0);
+    CHECK_EQ(t->heads, 6);
+    CHECK_EQ(t->requests + t->opened, 0);
+    peer_free(&p);
+    peer_free(&q);
+    peer_free(&r);
+    peer_free(&s);
     rig_free(t);
 }
 

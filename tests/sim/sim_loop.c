@@ -227,6 +227,13 @@ struct loop *loop_of_uv(void *uv)
     return uv;
 }
 
+void loop_on_reload(struct loop *l, void (*fn)(void *ctx), void *ctx)
+{
+    (void)l;
+    (void)fn;
+    (void)ctx;
+}
+
 void loop_run(struct loop *l, void (*on_stop)(void *ctx), void (*on_dump)(void *ctx), void *ctx)
 {
     l->on_stop = on_stop;
