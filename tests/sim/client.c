@@ -45,6 +45,7 @@ struct client {
     uint64_t seq;
     uint64_t lost_at; // us: its socket went, while it has none
     uint64_t away_ms; // how long it had none, the last time
+    bool late;        // for too long, since its last op 4
     bool settled;     // has been given something that is kept, so that it can be resumed
     bool done;        // never comes back
     uint64_t server;  // place of the last VOICE_SERVER_UPDATE with an endpoint, 0: none, or it was taken away
@@ -214,7 +215,7 @@ static void see_voice(struct client *c, const json_t *d)
         c->acked = true;
         c->n_acked = c->n_said;
     }
-    if (own && c->acked && !another_speaks(c)) {
+    if (own && c->acked && !c->late && !another_speaks(c)) {
         seat_session_of[user_index(user)] = nth(c) + 1;
         seat_place_of[user_index(user)] = place;
     }
@@ -267,11 +268,13 @@ static void see_server(struct client *c, const json_t *d)
     c->server = json_is_string(json_object_get(d, "endpoint")) ? id_in(d, "channel_id") : 0;
 }
 
-// Who was away for about as long as the voice states of a lost gateway are kept may have lost his.
+// Who was away for about as long as the voice states of a lost gateway are kept may have lost his, whatever he is told
+// of it now.
 static void see_resumed(struct client *c)
 {
     uint32_t u = user_index(c->user);
-    if ((c->away_ms + 200 > RESUME_WINDOW_MS) && seat_session_of[u] == nth(c) + 1)
+    c->late = c->late || c->away_ms + 200 > RESUME_WINDOW_MS;
+    if (c->late && seat_session_of[u] == nth(c) + 1)
         seat_session_of[u] = 0;
     c->state = CLIENT_LIVE;
 }
@@ -314,7 +317,7 @@ static void see(struct client *c, const char *t, const json_t *d)
 static void forget_session(struct client *c)
 {
     uint32_t u = user_index(c->user);
-    c->stray |= c->wants && !c->acked;
+    c->stray |= c->n_said != c->n_acked;
     c->session[0] = '\0';
     c->seq = 0;
     c->wants = 0;
@@ -450,7 +453,7 @@ static void voice(struct client *c, uint64_t place)
         snprintf(channel, sizeof channel, "\"%" PRIu64 "\"", place);
     seat_session_of[u] = 0;
     c->wants = place;
-    c->acked = false;
+    c->acked = c->late = false;
     c->n_said++;
     c->stray |= c->n_said - c->n_acked > 7; // their flags do not tell them apart any more
     say(c, "{\"op\":4,\"d\":{\"guild_id\":null,\"channel_id\":%s,\"self_mute\":%s,\"self_deaf\":%s,\"self_video\":%s}}",
