@@ -13,6 +13,7 @@
 
 #define AUTO_CALLS "4096" // capability: calls that run are told after READY
 #define SEATS_MAX 16u
+#define MESSAGES_MAX 4096u
 
 struct state { // a voice state, as an event told it
     uint64_t user;
@@ -56,6 +57,7 @@ struct client {
     uint32_t
         n_said; // op 4s, in all its sessions; the last three bits are its flags, so that its event is known by them
     struct channel_view view[PLACES_MAX];
+    bool heard[MESSAGES_MAX]; // what was said, by number
 };
 
 static struct client clients[CLIENTS_MAX];
@@ -151,6 +153,7 @@ static void see_ready(struct client *c, const json_t *d)
 {
     const json_t *channels = json_object_get(d, "private_channels");
     memset(c->view, 0, sizeof c->view);
+    memset(c->heard, 0, sizeof c->heard);
     snprintf(c->session, sizeof c->session, "%s", text_in(d, "session_id"));
     for (size_t i = 0; i < json_array_size(channels); i++)
         see_channel(c, json_array_get(channels, i));
@@ -234,6 +237,11 @@ static void see_message(struct client *c, const json_t *d, bool create)
         world_fail("client %u: message %" PRIu64 " comes after %" PRIu64, nth(c), id, v->last_message);
     if (create)
         v->last_message = id;
+    uint32_t said = (uint32_t)strtoul(text_in(d, "content"), NULL, 10);
+    if (create && said && said < MESSAGES_MAX && c->heard[said])
+        world_fail("client %u: what was said once is there twice: message %u", nth(c), said);
+    if (create && said < MESSAGES_MAX)
+        c->heard[said] = true;
     if (!call || (!create && v->message != id && v->message != 0))
         return;
     v->message = id;
@@ -541,9 +549,13 @@ static void region(const struct client *c, uint64_t place)
         "/api/v9/channels/%" PRIu64 "/call", place);
 }
 
+static uint32_t n_messages; // each says which it is
+
 static void message(const struct client *c, uint64_t place)
 {
-    ask(c, "POST", "{\"content\":\"hello\"}", on_done, 0, "/api/v9/channels/%" PRIu64 "/messages", place);
+    char body[48];
+    snprintf(body, sizeof body, "{\"content\":\"%u\"}", ++n_messages);
+    ask(c, "POST", body, on_done, 0, "/api/v9/channels/%" PRIu64 "/messages", place);
 }
 
 static void leave_for(struct client *c, uint16_t code)
@@ -756,6 +768,7 @@ void clients_begin(void)
 {
     memset(clients, 0, sizeof clients);
     memset(seat_session_of, 0, sizeof seat_session_of);
+    n_messages = 0;
     n_clients = people.n_users + (uint32_t)sim_below(CLIENTS_MAX - people.n_users + 1);
     for (uint32_t i = 0; i < n_clients; i++) {
         clients[i].user = people.users[i % people.n_users];

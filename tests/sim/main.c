@@ -1,5 +1,5 @@
-// switchboard-sim: runs seeds. `switchboard-sim [--seeds N] [--from SEED] [--events N] [--workers N] [-v|-vv]`; the
-// last line is `N passed, N failed`, and a failing seed is run again by `--from SEED --seeds 1 -v`.
+// switchboard-sim: runs seeds. `switchboard-sim [--seeds N] [--from SEED] [--events N] [--workers N] [--stop]
+// [-v|-vv]`; the last line is `N passed, N failed`, and a failing seed is run again by `--from SEED --seeds 1 -v`.
 #include "world.h"
 #include "log.h"
 #include "mains.h"
@@ -23,6 +23,7 @@ struct people people;
 static struct options {
     uint64_t seeds, from, events, workers;
     uint64_t verbose;
+    bool stop; // at the first seed that fails
 } options = {.seeds = 100, .events = 5000, .workers = 1};
 static struct {
     uint64_t seed, step, hash;
@@ -432,6 +433,8 @@ static void read_options(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         bool known = strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "-vv") == 0;
         options.verbose += known ? strlen(argv[i]) - 1 : 0;
+        if (strcmp(argv[i], "--stop") == 0)
+            known = options.stop = true;
         for (size_t k = 0; k < countof(numbers) && !known; k++)
             if (strcmp(argv[i], numbers[k].flag) == 0) {
                 *numbers[k].at = number_of(argv[i + 1], argv[i]);
@@ -462,7 +465,7 @@ static void check_repeats(uint64_t seed)
 static void run_chunk(uint64_t from, uint64_t n, uint64_t *failed)
 {
     uint64_t deeds = clients_deeds(), dispatches = clients_dispatches(), resumes = clients_resumes(), bad = 0;
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < n && !(options.stop && bad); i++) {
         (i == 0 ? check_repeats : run_seed)(from + i);
         bad += run.failed;
     }
@@ -478,7 +481,7 @@ static int work(uint64_t worker)
 {
     uint64_t failed = 0;
     make_people();
-    for (uint64_t at = worker * CHUNK; at < options.seeds; at += options.workers * CHUNK)
+    for (uint64_t at = worker * CHUNK; at < options.seeds && !(options.stop && failed); at += options.workers * CHUNK)
         run_chunk(options.from + at, options.seeds - at < CHUNK ? options.seeds - at : CHUNK, &failed);
     redis_free();
     return failed > 0;
