@@ -156,6 +156,8 @@ static int header(struct http_head *out, struct handshake *h, struct bytes name,
         out->content_type = value;
     } else if (same(name, "origin")) {
         out->origin = value;
+    } else if (same(name, "x-forwarded-for")) {
+        out->forwarded_for = value;
     } else if (same(name, "expect")) {
         out->wants_continue = same(value, "100-continue");
     } else if (same(name, "upgrade")) {

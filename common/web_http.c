@@ -151,6 +151,17 @@ static void consume(struct conn *c, size_t n)
     c->in.n -= n;
 }
 
+// Behind a balancer a connection is whose it says, request by request; a websocket is that one's for good.
+static bool forwarded(struct conn *c)
+{
+    struct bytes text;
+    struct address from;
+    if (!c->balancer || address_forwarded(c->http.head.forwarded_for, &c->web->cfg.balancers, &text, &from) != OK)
+        return true;
+    (void)!bytes_copy(c->address, sizeof c->address, text); // what was parsed as an address fits
+    return !c->http.head.websocket || conn_admit(c, from);
+}
+
 static bool upgrade(struct conn *c)
 {
     if (!c->web->cfg.on_open)
@@ -178,6 +189,13 @@ static bool understood(struct conn *c)
     c->http.last = !h->keep_alive;
     c->http.head_only = bytes_is(h->method, "HEAD");
     c->http.chunks = (struct http_chunks){0};
+    if (!forwarded(c)) {
+        M.connections_refused++;
+        LOG_PEER(WARN, EV("web.full"), KS("peer", c->address), KU("connections", c->web->cfg.per_address));
+        return refuse(c, 429,
+                      "{\"message\":\"You are being rate limited.\",\"retry_after\":5.0,\"global\":true,"
+                      "\"code\":0}");
+    }
     if (h->websocket)
         return upgrade(c);
     if (h->length > c->web->cfg.body_max)

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "table.h"
+#include "window.h"
 #include "ws_frame.h"
 #include <uv.h>
 
@@ -31,7 +32,9 @@ struct conn {
     struct lws *wsi;    // NULL until libwebsockets has taken the socket
     struct timer timer; // a request, an answer or a closing takes too long
     enum conn_state state;
-    char address[46];
+    char address[48];
+    uint64_t peer;      // whom it counts for (address_peer); 0: nobody
+    bool balancer;      // what it says of its clients' addresses is believed
     bool dirty;         // in web.dirty
     bool held;          // nothing is read from the socket
     struct buf in;      // came, and was not understood yet
@@ -44,7 +47,7 @@ struct conn {
         struct http_chunks chunks;
         struct buf body;
         size_t seen;    // of `in`, looking for the end of a head
-        bool began;     // the time for this request runs
+        bool began;     // the time for this request runs; that for the first one does from accept on
         bool head_only; // HEAD
         bool last;      // the connection ends with this answer
     } http;
@@ -53,6 +56,7 @@ struct conn {
         bool told;     // on_open was called, on_close was not
         bool slow;     // its queue was full
         uint16_t code; // for on_close
+        struct window controls;
     } ws;
 };
 
@@ -70,6 +74,7 @@ struct web {
     uint64_t next_id;
     struct table conns;    // id → conn: the owner
     struct table requests; // id → conn
+    struct table peers;    // connections of each, as a pointer
     struct loop_flush flush;
     uint64_t *dirty; // ids of connections with something to write or to tell
     uint32_t n_dirty, dirty_cap;
@@ -86,6 +91,7 @@ void conn_time(struct conn *c, uint64_t ms); // conn_abort unless something happ
 void conn_finish(struct conn *c);            // what is queued goes out, then the connection ends
 void conn_hold(struct conn *c, bool held);   // stop reading, or go on
 uint64_t conn_queued(const struct conn *c);
+bool conn_admit(struct conn *c, struct address from); // as one of that peer's. False: he has as many as he may have
 
 // Each takes what it understands off the front of c->in. False: the connection is no longer theirs to read.
 bool http_input(struct conn *c);
