@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define IDENTIFIES_MS 5000u       // https://docs.discord.com/developers/events/gateway, "Session Start Limit Object"
 #define WAITING_MAX (64u * 1024u) // of a client that resumes; four of the longest frames
 
 static struct client *client_get(const struct gateway *g, uint64_t conn)
@@ -87,8 +88,11 @@ static void identify(struct live *l, const struct op *op)
     struct session_in in = {.kind = SESSION_IN_IDENTIFY, .op = op};
     if (!op->malformed && system_auth(g, op->identify.c.token, &in.user, &in.issued_ms) != OK)
         in.user = 0;
+    uint64_t wait_ms; // the client knows it
+    bool begins = l->s.state == SESSION_HELLO && in.user;
+    in.often = begins && !rates_take(&g->conns->identifies, in.user, loop_now(g->svc.loop), &wait_ms);
     in.full = subs_sessions_of(fanout_subs(g), in.user, NULL) >= g->cfg.sessions_per_user;
-    if (in.full && l->s.state == SESSION_HELLO)
+    if (in.full && begins && !in.often)
         in.full = !live_make_room(g, in.user);
     in.away = !store_up(g->svc.store);
     live_step(l, &in);
@@ -222,9 +226,11 @@ void conns_start(struct gateway *g)
     g->conns->rules = (struct session_rules){
         .heartbeat_ms = g->cfg.heartbeat_ms,
         .resume_window_ms = g->cfg.resume_window_ms,
+        .identify_ms = g->cfg.identify_ms,
         .replay_events = (uint32_t)g->cfg.replay_events,
         .replay_bytes = g->cfg.replay_bytes,
     };
+    rates_init(&g->conns->identifies, g->cfg.identify_rate, IDENTIFIES_MS, loop_now(g->svc.loop));
     ledger_start(g);
 }
 

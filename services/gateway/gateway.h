@@ -15,7 +15,13 @@ struct gateway_cfg {
     uint64_t heartbeat_ms, resume_window_ms;
     uint64_t replay_events, replay_bytes; // per session
     uint64_t send_queue_bytes;            // per connection
-    uint64_t connections_max, sessions_per_user;
+    uint64_t connections_max, connections_per_address, sessions_per_user;
+    const char *balancers;     // networks whose X-Forwarded-For is believed
+    uint64_t request_ms;       // for a whole HTTP request or upgrade to come
+    uint64_t identify_ms;      // for an identify to come after Hello
+    uint64_t identify_rate;    // of one user in 5 s; 0: any number
+    uint64_t rest_rate;        // HTTP requests of one user in a second; 0: any number
+    uint64_t token_ms;         // how long a token is good; 0: for ever
     uint64_t loads_max;        // worlds read from Redis at once; further identifies wait their turn
     uint64_t rest_pending_max; // HTTP requests without an answer yet, on each port
     uint64_t command_ms;       // how long one waits for the service that it is for
