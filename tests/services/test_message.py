@@ -15,6 +15,7 @@ FIRST, SECOND = "message", "message-2"
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, UNKNOWN_USER = 10003, 10008, 10013
 OTHERS_MESSAGE, EMPTY, CANNOT_SEND, SYSTEM_MESSAGE, WRONG_TYPE = 50005, 50006, 50007, 50021, 50024
 RECIPIENTS, FORM, IS_DM = 50033, 50035, 50003
+CHANNELS_MAX = 12
 USER_BIT = 1 << 63
 
 
@@ -92,7 +93,8 @@ class Asker:
 def message_services():
     """Two message services and nothing else."""
     return System(instances={**ALONE, "message": 2}, world=None,
-                  env={"message": {"SB_INSTANCE": "message-one"}, SECOND: {"SB_INSTANCE": "message-two"}})
+                  env={"message": {"SB_INSTANCE": "message-one", "SB_CHANNELS_PER_USER": CHANNELS_MAX},
+                       SECOND: {"SB_INSTANCE": "message-two", "SB_CHANNELS_PER_USER": CHANNELS_MAX}})
 
 
 @pytest.fixture(scope="module")
@@ -388,6 +390,18 @@ def test_groups_are_made_and_renamed_but_dms_are_not(asker):
     assert asker.ok("channel_edit", user=b, channel=channel, set=1, name=None)["name"] is None
     assert asker.refused("channel_edit", user=b, channel=channel, set=1, name="") == FORM
     assert asker.refused("channel_edit", user=a, channel=asker.dm(a, b), set=1, name="x") == IS_DM
+
+
+def test_nobody_is_put_in_more_groups_than_he_may_be_in(asker):
+    a, b, c = asker.users(3)
+    for _ in range(CHANNELS_MAX):
+        asker.ok("channel_open", user=a, group=True)
+    assert asker.refused("channel_open", user=a, group=True) == 30011
+    assert asker.refused("channel_open", user=b, recipients=[a, c]) == 30011
+    assert asker.ok("channel_open", user=b, group=True)
+    dm = asker.dm(a, b)                         # there are as many of these as there are users
+    assert asker.dm(a, b) == dm
+    assert asker.redis.hlen(f"{{u:{a}}}:ch") == CHANNELS_MAX + 1
 
 
 # -- relationships -----------------------------------------------------------------------------
