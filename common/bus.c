@@ -88,7 +88,7 @@ static void tune(nng_socket s)
     (void)nng_setopt_int(s, NNG_OPT_RECVBUF, BUS_QUEUE);
     (void)nng_setopt_ms(s, NNG_OPT_RECONNMINT, RECONNECT_MS);
     (void)nng_setopt_ms(s, NNG_OPT_RECONNMAXT, RECONNECT_MS);
-    (void)nng_setopt_size(s, NNG_OPT_RECVMAXSZ, 16u * 1024u * 1024u);
+    (void)nng_setopt_size(s, NNG_OPT_RECVMAXSZ, BUS_MESSAGE_MAX);
 }
 
 static struct bus_socket *socket_new(struct bus *b, int (*open)(nng_socket *))
@@ -170,6 +170,10 @@ void bus_dial_commands(struct bus_peer *p)
 int bus_send(struct bus_socket *s, struct bytes head, struct bytes body)
 {
     nng_msg *m;
+    if (head.n + body.n > BUS_MESSAGE_MAX) { // the receiver would hang up, and with it lose what came before
+        M.bus_refused++;
+        return ERR_FULL;
+    }
     CHECK(nng_msg_alloc(&m, 0) == 0);
     CHECK(nng_msg_append(m, head.p, head.n) == 0 && nng_msg_append(m, body.p, body.n) == 0);
     if (nng_sendmsg(s->socket, m, NNG_FLAG_NONBLOCK) == 0)
