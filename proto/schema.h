@@ -10,7 +10,7 @@
 
 struct json_t; // jansson; only schema_from_json's callers need its header
 
-// Field kinds: C type, msgpack, JSON out. JSON in: ids as strings or integers, exact over 64 bits.
+// Field kinds: C type, msgpack, JSON out. JSON in: ids as strings or integers, exact over the 63 bits that they have.
 enum kind {
     K_id,    // uint64_t            uint   "123"
     K_nid,   // uint64_t, 0 = none  uint   "123" | null

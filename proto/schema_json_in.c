@@ -24,15 +24,20 @@ static int too_long(const struct reader *r, const struct field *f, int32_t index
     return wrong(r, f, index, "BASE_TYPE_MAX_LENGTH", arena_text(r->arena, text));
 }
 
-// A snowflake: decimal text or an integer; floats would have lost digits already.
+// A snowflake: decimal text or an integer; floats would have lost digits already. It has 63 bits: with one more it
+// would be the name of a user's record where a place is meant (record.h).
 static int read_id(const struct reader *r, const struct field *f, int32_t index, const json_t *j, uint64_t *out)
 {
+    uint64_t id;
     if (json_is_integer(j) && json_integer_value(j) >= 0) {
         *out = (uint64_t)json_integer_value(j);
         return OK;
     }
-    if (json_is_string(j) && bytes_u64((struct bytes){json_string_value(j), json_string_length(j)}, out) == OK)
+    if (json_is_string(j) && bytes_u64((struct bytes){json_string_value(j), json_string_length(j)}, &id) == OK &&
+        !(id >> 63)) {
+        *out = id;
         return OK;
+    }
     return wrong(r, f, index, "NUMBER_TYPE_COERCE", "Value is not snowflake.");
 }
 

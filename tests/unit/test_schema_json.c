@@ -69,11 +69,16 @@ TEST(ids_are_exact_as_text_and_as_integers)
     struct c_voice_state v;
     uint64_t present;
     CHECK_EQ(read(&a, &schema_c_voice_state,
-                  "{\"guild_id\":1198765432109876543,\"channel_id\":\"18446744073709551615\"}", &v, &present),
+                  "{\"guild_id\":1198765432109876543,\"channel_id\":\"9223372036854775807\"}", &v, &present),
              OK);
     CHECK_EQ(v.guild_id, 1198765432109876543);
-    CHECK_TRUE(v.channel_id == UINT64_MAX);
+    CHECK_TRUE(v.channel_id == INT64_MAX);
     CHECK_EQ(present, FIELD_BIT(c_voice_state, guild_id) | FIELD_BIT(c_voice_state, channel_id));
+    static const char *const wider[] = {"{\"channel_id\":\"9223372036854775808\"}", // a user's record, for records
+                                        "{\"channel_id\":\"18446744073709551615\"}",
+                                        "{\"channel_id\":\"18446744073709551616\"}"};
+    for (size_t i = 0; i < countof(wider); i++)
+        CHECK_EQ(read(&a, &schema_c_voice_state, wider[i], &v, &present), ERR_INVALID);
     arena_fini(&a);
     drop_last();
 }
