@@ -9,6 +9,8 @@
 
 // --- multipart (RFC 7578), as far as `payload_json` goes ---
 
+#define BOUNDARY_MAX 70u // RFC 2046, section 5.1.1
+
 // Where needle begins in hay, or SIZE_MAX.
 static size_t find(struct bytes hay, struct bytes needle)
 {
@@ -44,11 +46,12 @@ static struct bytes boundary_of(struct bytes content_type)
     return (struct bytes){b.p, n};
 }
 
-// The part that is named payload_json; none when there is no such part.
+// The part that is named payload_json; none when there is no such part. Each byte of the body may be compared with all
+// of the boundary, which therefore must not be long.
 static struct bytes payload_part(struct arena *a, struct bytes content_type, struct bytes body)
 {
     struct bytes boundary = boundary_of(content_type);
-    if (boundary.n == 0)
+    if (boundary.n == 0 || boundary.n > BOUNDARY_MAX)
         return BYTES_NONE;
     struct bytes mark = arena_printf(a, "--%.*s", BYTES_FMT(boundary));
     struct bytes end = arena_printf(a, "\r\n--%.*s", BYTES_FMT(boundary));

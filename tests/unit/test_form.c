@@ -196,4 +196,21 @@ TEST(numbers_in_a_query_have_bounds)
     arena_fini(&arena);
 }
 
+TEST(a_boundary_has_at_most_70_characters)
+{
+    for (int n = 69; n <= 71; n++) {
+        struct buf type = {0}, body = {0};
+        struct r_message m;
+        struct fault fault;
+        buf_printf(&type, "multipart/form-data; boundary=%0*d", n, 7);
+        buf_printf(&body, "--%0*d\r\nContent-Disposition: form-data; name=\"payload_json\"\r\n\r\n", n, 7);
+        buf_printf(&body, "{\"content\":\"x\"}\r\n--%0*d--\r\n", n, 7);
+        CHECK_EQ(form_body(&arena, &schema_r_message, buf_bytes(&type), buf_bytes(&body), &m, NULL, &fault), OK);
+        CHECK_EQ(m.content.n, n <= 70 ? 1 : 0);
+        buf_fini(&type);
+        buf_fini(&body);
+    }
+    arena_reset(&arena);
+}
+
 MAIN
