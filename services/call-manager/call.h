@@ -76,6 +76,7 @@ struct call_in {
     bool stays;          // JOIN: only if his session has the seat already, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
     bool everybody; // RING
+    bool full;      // ADD: he is in as many channels as anybody may be
     uint64_t flags;
     struct texts regions;
     uint64_t new_id;   // JOIN: message id of the call that this may start
