@@ -267,6 +267,8 @@ static void peer_new(struct bus *b, enum bus_kind kind, const struct bus_node *n
     p->orders_flush.fn = bus_command_flush;
     p->link_epoch = ++b->last_link_epoch;
     if (b->peers.n >= BUS_PEERS_MAX || peer_named(p, node) != OK) {
+        M.bus_peers_refused++;
+        LOG_PEER(WARN, EV("bus.peer_refused"), KB("peer", node->instance), KU("peers", b->peers.n));
         mem_free(p);
         return;
     }

@@ -27,6 +27,7 @@ struct web_cfg {
     uint64_t per_address;                                     // connections of one peer (address_peer); 0: any number
     struct networks balancers;     // not counted themselves: the websockets that they bring count for whom they name
     uint64_t request_ms;           // from accept to a whole request or upgrade
+    uint64_t keepalive_ms;         // from an answer to the next request
     const char *certificate, *key; // files, or NULL for plain
     // HTTP: must be answered by web_reply, at once or later. Slices live until it returns.
     void (*on_request)(void *ctx, const struct web_request *r);

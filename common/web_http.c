@@ -5,8 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#define HEAD_MAX 16384u     // all headers of a request
-#define KEEPALIVE_MS 60000u // between two requests
+#define HEAD_MAX 16384u // all headers of a request
 
 static const char bad_request[] = "{\"message\":\"400: Bad Request\",\"code\":0}";
 
@@ -95,6 +94,7 @@ void web_json(struct web *w, uint64_t request, int status, struct bytes body)
 // hanging up on him at once could destroy the answer on its way.
 static bool refuse(struct conn *c, int status, const char *body)
 {
+    M.requests_too_large += status == 413 || status == 431;
     c->http.last = true;
     answer(c, status, "application/json", NULL, bytes_of(body));
     return true;
@@ -108,7 +108,7 @@ void http_written(struct conn *c)
     }
     c->state = CONN_HEAD;
     c->http.began = false;
-    conn_time(c, KEEPALIVE_MS);
+    conn_time(c, c->web->cfg.keepalive_ms);
 }
 
 // --- asking ---

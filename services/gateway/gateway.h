@@ -18,6 +18,7 @@ struct gateway_cfg {
     uint64_t connections_max, connections_per_address, sessions_per_user;
     const char *balancers;     // networks whose X-Forwarded-For is believed
     uint64_t request_ms;       // for a whole HTTP request or upgrade to come
+    uint64_t keepalive_ms;     // between two requests on one connection
     uint64_t identify_ms;      // for an identify to come after Hello
     uint64_t identify_rate;    // of one user in 5 s; 0: any number
     uint64_t rest_rate;        // HTTP requests of one user in a second; 0: any number

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #define REQUEST_MS 400u
+#define KEEPALIVE_MS 1200u
 #define BODY_MAX 5000u
 #define FRAME_MAX 70000u
 #define QUEUE_MAX (256u * 1024u)
@@ -114,6 +115,7 @@ static struct web_cfg config(struct rig *t)
                             .queue_max = QUEUE_MAX,
                             .connections_max = 8,
                             .request_ms = REQUEST_MS,
+                            .keepalive_ms = KEEPALIVE_MS,
                             .on_request = on_request,
                             .on_gone = on_gone,
                             .on_open = on_open,
@@ -469,6 +471,25 @@ TEST(a_request_has_its_time_however_busily_it_comes)
         peer_free(&p);
     }
     CHECK_EQ(t->requests, 0);
+    rig_free(t);
+}
+
+TEST(an_idle_connection_is_kept_for_so_long_and_then_ended)
+{
+    struct rig *t = rig_new();
+    struct peer p = peer_to(t);
+    uint64_t timed_out = M.requests_timed_out;
+    peer_text(&p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    UNTIL(t->loop, peer_has(&p, "200 OK"));
+    uint64_t began = uv_hrtime();
+    UNTIL(t->loop, uv_hrtime() - began > 2 * REQUEST_MS * 1000000ull);
+    peer_text(&p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); // the time of a request begins with it
+    UNTIL(t->loop, peer_count(&p, "200 OK") == 2);
+    began = uv_hrtime();
+    UNTIL(t->loop, peer_eof(&p));
+    CHECK_TRUE(uv_hrtime() - began >= (KEEPALIVE_MS - 20) * 1000000ull);
+    CHECK_EQ(M.requests_timed_out, timed_out);
+    peer_free(&p);
     rig_free(t);
 }
 

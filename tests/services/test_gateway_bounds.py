@@ -1,5 +1,6 @@
 """The gateway alone, with narrow bounds: sessions that end by themselves, clients that do not read, and its own end."""
 import asyncio
+import signal
 
 import aiohttp
 import pytest
@@ -141,6 +142,24 @@ async def test_many_log_in_at_once_though_one_is_loaded_at_a_time(house, clients
     people = house.users(*[f"user{n}" for n in range(30)])
     await asyncio.gather(*[clients.login(person, compress=[None, "zlib-stream"][n % 2])
                            for n, person in enumerate(people)])
+
+
+async def test_what_a_client_says_while_it_waits_for_its_resume_is_bounded(house, clients):
+    client = await clients.login(house.user("ann"))
+    await client.abort()
+    before = house.metrics()["client_floods"]
+    house.system.redis.send_signal(signal.SIGSTOP)
+    try:
+        await client.connect()
+        await client.hello()
+        await client.send_resume()
+        for _ in range(5):                      # 64 KiB are kept
+            await client.send(3, {"pad": "x" * 14_000})
+        await client.closes_with(4008)
+    finally:
+        house.system.redis.send_signal(signal.SIGCONT)
+    assert house.metrics()["client_floods"] == before + 1
+    await until(lambda: house.ready() is None, "the gateway to have Redis again")
 
 
 async def test_on_term_clients_are_sent_elsewhere_and_the_process_ends_in_time(house, clients):
