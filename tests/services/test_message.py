@@ -1,6 +1,7 @@
 """The message service alone: real processes, a real redis-server, and a bus that the test plays by hand."""
 import json
 import secrets
+import signal
 import threading
 from collections import Counter
 
@@ -603,6 +604,21 @@ def test_a_command_outlives_a_restart_of_redis():
         assert answers[0]["err"] == 0
         assert len(asker.ok("message_list", user=a, channel=channel)) == 1
         asker.close()
+
+
+def test_one_command_too_many_is_refused_and_the_others_are_answered():
+    with bus.alone("message", SB_JOBS_MAX="3") as system:
+        with redis_client.Redis(port=system.redis_port) as redis, bus.BusPeer(redis, "gateway") as asker:
+            assert asker.command("message", "user_find", name="nobody")["err"] == 10013
+            system.redis.send_signal(signal.SIGSTOP)
+            try:
+                asked = [asker.send("message", "user_find", instance=next(iter(asker.pushes)), name="nobody")
+                         for _ in range(4)]
+                assert asker.wait_answer(asked[3])["err"] == 130000
+            finally:
+                system.redis.send_signal(signal.SIGCONT)
+            assert [asker.wait_answer(id)["err"] for id in asked[:3]] == [10013] * 3
+            assert bus.metrics_of(system, "message")["commands_refused"] == 1
 
 
 def test_a_busy_service_stops_cleanly():
