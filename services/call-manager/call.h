@@ -6,6 +6,7 @@
 #pragma once
 #include "schema.h"
 
+// https://docs.discord.com/developers/topics/opcodes-and-status-codes, "JSON": 30004
 #define CALL_MEMBERS_MAX 10u       // recipients of a group, its owner included
 #define CALL_PARTICIPANTS_MAX 100u // remembered per call; members come and go
 #define CALL_TARGETS_MAX 32u       // named by one input, whoever they are

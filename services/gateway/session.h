@@ -25,6 +25,7 @@ struct session_rules {
     uint32_t replay_events;
     uint64_t replay_bytes;
 };
+// https://docs.discord.com/developers/events/gateway, "Rate Limiting"
 #define SESSION_EVENTS 120u      // that a client may send …
 #define SESSION_EVENTS_MS 60000u // … in this time
 #define SESSION_VOICE_MAX 8u     // voice updates that wait for the one under way

@@ -4,6 +4,7 @@
 #include "present.h"
 #include "record.h"
 
+// https://docs.discord.com/developers/topics/opcodes-and-status-codes, "JSON": 30004
 #define GROUP_RECIPIENTS_MAX 10u // its owner included
 #define GROUP_NAME_MAX 100u      // characters
 
