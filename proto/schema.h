@@ -142,7 +142,7 @@ void json_time(struct buf *out, uint64_t unix_ms);  // quoted ISO 8601 with micr
 
 // What was wrong with a JSON document, for Discord's error form.
 struct fault {
-    const char *field;       // of the table; NULL: the document itself
+    const char *field;       // of the table; of an object in a list: `list.0.field`; NULL: the document itself
     int32_t index;           // in a list; -1: none
     const char *code, *text; // "BASE_TYPE_REQUIRED", "This field is required"
 };

@@ -104,6 +104,17 @@ static int read_texts(const struct reader *r, const struct field *f, const json_
     return OK;
 }
 
+// A fault in an object of a list is told with the way to it.
+static int wrong_within(const struct reader *r, const struct field *f, uint32_t i)
+{
+    if (r->fault) {
+        const char *inner = r->fault->field;
+        struct bytes path = arena_printf(r->arena, "%s.%u%s%s", f->name, i, inner ? "." : "", inner ? inner : "");
+        r->fault->field = arena_text(r->arena, path);
+    }
+    return ERR_INVALID;
+}
+
 static int read_list(const struct reader *r, const struct field *f, const json_t *j, char *at)
 {
     uint32_t n;
@@ -112,7 +123,7 @@ static int read_list(const struct reader *r, const struct field *f, const json_t
     char *v = arena_take(r->arena, n * f->sub->size);
     for (uint32_t i = 0; i < n; i++)
         if (schema_from_json(r->arena, f->sub, json_array_get(j, i), v + i * f->sub->size, NULL, r->fault) != OK)
-            return ERR_INVALID;
+            return wrong_within(r, f, i);
     struct ids shape = {n, (const uint64_t *)(const void *)v};
     memcpy(at, &shape, sizeof shape);
     return OK;

@@ -329,8 +329,11 @@ async def test_every_body(conversation, bystander, name):
     for kind, field, _ in SCHEMAS[BODIES[name]].fields:
         for value in WRONG[kind]:
             (where, code), = fault_of(await rest.send(method, path, raw=b'{"%s":%s}' % (field.encode(), value.encode())))
-            assert (where[:1] == (field,) or (kind == "list" and code == "MODEL_TYPE_CONVERT")) and code in FAULTS[kind], (
-                field, value, where, code)
+            element = code in ("MODEL_TYPE_CONVERT", "NUMBER_TYPE_COERCE") and kind in ("list", "ids")
+            assert where == ((field, "0") if element else (field,)) and code in FAULTS[kind], (field, value, where, code)
+    if name == "ack_bulk":
+        (where, code), = fault_of(await rest.send(method, path, {"read_states": [{"channel_id": "1"}, {"message_id": -1}]}))
+        assert (where, code) == (("read_states", "1", "message_id"), "NUMBER_TYPE_COERCE")
 
 
 async def test_fields_that_are_too_much(conversation, bystander):

@@ -85,7 +85,7 @@ TEST(ids_that_no_record_can_have_are_refused_wherever_they_stand)
                        BYTES("{\"read_states\":[{\"channel_id\":\"9223372036854775808\",\"message_id\":1}]}"), &bulk,
                        NULL, &fault),
              API_INVALID_FORM);
-    CHECK_STR(fault.field, "channel_id");
+    CHECK_STR(fault.field, "read_states.0.channel_id");
     CHECK_EQ(form_body(&arena, &schema_r_open_channel, BYTES_NONE, BYTES("{\"recipients\":[22,\"33\"]}"), &open, NULL,
                        &fault),
              API_OK);

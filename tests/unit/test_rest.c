@@ -571,8 +571,11 @@ TEST(read_states)
          "message 11 " ACK("900", "901", "false", "0") ACK("901", "902", "false", "0") " -> 204"},
         {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[]}", "204"},
         {ANN, "POST", "/read-states/ack-bulk", "{}", "204"},
-        {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[7]}", NO_OBJECT},
-        {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[{\"channel_id\":null}]}", NO_ID("channel_id")},
+        {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[7]}",
+         FORM_AT("read_states", "0", "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")},
+        {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[{\"channel_id\":null}]}",
+         "400 {\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{\"read_states\":{\"0\":{\"channel_id\":{"
+         "\"_errors\":[{\"code\":\"NUMBER_TYPE_COERCE\",\"message\":\"Value is not snowflake.\"}]}}}}}"},
         {DJ, "POST", "/read-states/ack-bulk", "{}", E20001},
     };
     CHECK_ROWS(rows);

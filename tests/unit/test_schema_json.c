@@ -112,7 +112,9 @@ TEST(wrong_types_are_named_by_field_and_index)
         {&schema_r_call_recipients, "{\"recipients\":[1,\"x\"]}", "recipients", "NUMBER_TYPE_COERCE", 1},
         {&schema_r_call_recipients, "{\"recipients\":5}", "recipients", "LIST_TYPE_CONVERT", -1},
         {&schema_r_message, "{\"content\":7}", "content", "STRING_TYPE_CONVERT", -1},
-        {&schema_r_ack_bulk, "{\"read_states\":[{\"channel_id\":\"1\"},3]}", NULL, "MODEL_TYPE_CONVERT", -1},
+        {&schema_r_ack_bulk, "{\"read_states\":[{\"channel_id\":\"1\"},3]}", "read_states.1", "MODEL_TYPE_CONVERT", -1},
+        {&schema_r_ack_bulk, "{\"read_states\":[{\"channel_id\":[]}]}", "read_states.0.channel_id",
+         "NUMBER_TYPE_COERCE", -1},
         {&schema_r_message, "[]", NULL, "MODEL_TYPE_CONVERT", -1},
     };
     for (size_t i = 0; i < countof(rows); i++) {
@@ -148,6 +150,12 @@ TEST(a_form_error_nests_as_discord_nests_it)
     json_t *j = json_loads(b.p, 0, NULL);
     CHECK_TRUE(j != NULL);
     json_decref(j);
+    buf_reset(&b);
+    api_form_error(&b, &(struct fault){"read_states.0.channel_id", -1, "X", "x"});
+    buf_char(&b, '\0');
+    CHECK_STR(b.p,
+              "{\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{\"read_states\":{\"0\":{\"channel_id\":{"
+              "\"_errors\":[{\"code\":\"X\",\"message\":\"x\"}]}}}}}");
     buf_fini(&b);
 }
 
