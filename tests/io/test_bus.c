@@ -383,6 +383,36 @@ TEST(what_is_for_somebody_out_of_reach_is_held_up_to_a_size_and_then_lost_visibl
     room_close(&r);
 }
 
+TEST(publishers_that_came_and_went_leave_room_for_others)
+{
+    struct room r;
+    struct desk owner, gateway;
+    struct buf b = {0};
+    char name[16];
+    nng_socket events;
+    room_open(&r);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    bare(&gateway, "events", nng_pub0_open, &events);
+    for (uint32_t i = 0; i < 1500 && gateway.events == i; i++) { // each once, and never again
+        (void)snprintf(name, sizeof name, "gone-%u", i);
+        PACK(&b, bus_head, (&(struct bus_head){bytes_of(name), 7, 1, false}));
+        PACK(&b, place_event, (&(struct place_event){.ref = 1, .version = i + 1}));
+        say(events, &b);
+        UNTIL(r.loop, gateway.events == i + 1);
+    }
+    gateway.events = 0;
+    gateway.last = 0;
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    UNTIL(r.loop, owner.ups >= 2);
+    publish(&owner, "gateway-1", 1);
+    UNTIL(r.loop, gateway.events == 1);
+    nng_close(events);
+    buf_fini(&b);
+    desk_close(&owner);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
 TEST(events_come_in_order_and_without_a_sign_of_loss)
 {
     struct room r;
