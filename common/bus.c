@@ -209,10 +209,10 @@ bool bus_has(const struct bus *b, enum bus_kind kind)
 void bus_miss(struct bus *b, struct bytes name)
 {
     static char mark;
-    uint64_t any;
-    if (b->missed.n >= BUS_PEERS_MAX && table_next(&b->missed, &(uint32_t){0}, &any))
-        table_remove(&b->missed, any); // most of them never come back
-    table_put(&b->missed, bytes_hash(name), &mark);
+    if (b->missed.n < BUS_PEERS_MAX)
+        table_put(&b->missed, bytes_hash(name), &mark);
+    else
+        b->missed_more = true;
 }
 
 // Takes its sockets out, to be closed.
@@ -273,7 +273,7 @@ static void peer_new(struct bus *b, enum bus_kind kind, const struct bus_node *n
         return;
     }
     table_put(&b->peers, p->hash, p);
-    if (table_remove(&b->missed, p->hash)) {
+    if (table_remove(&b->missed, p->hash) || b->missed_more) {
         p->seq = 1; // its first beat tells it that something was there before
         bus_dial_events(p);
     }

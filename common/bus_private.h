@@ -69,6 +69,7 @@ struct bus {
     bool look_failed;    // one of them was none
     struct table peers;  // by hash of the name
     struct table missed; // hashes of instances that something was for before they were known
+    bool missed_more;    // and of others, there were too many: whoever is new is taken for one of them
     struct table links;  // struct bus_link by hash of the publisher's name
     struct timer renew, beat;
     struct loop_flush loss;

@@ -469,6 +469,25 @@ TEST(who_was_not_known_when_something_was_for_him_is_told)
     room_close(&r);
 }
 
+TEST(so_is_he_when_there_were_many_others)
+{
+    struct room r;
+    struct desk owner, gateway;
+    char name[16];
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    for (uint32_t i = 0; i < 1500; i++) {
+        (void)snprintf(name, sizeof name, "gone-%u", i);
+        CHECK_EQ(bus_publish(owner.bus, name, BYTES("x")), ERR_MISSING);
+    }
+    CHECK_EQ(bus_publish(owner.bus, "gateway-1", BYTES("x")), ERR_MISSING);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, gateway.losses == 1);
+    desk_close(&owner);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
 TEST(commands_of_one_turn_travel_together)
 {
     struct room r;
