@@ -375,6 +375,7 @@ PROTOCOL = [
     *[(f"a close with {code}", frame(code.to_bytes(2, "big"), CLOSE), 1002)
       for code in (0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535)],
     ("a close without a code", frame(b"", CLOSE), 1005), ("a close with 1000", frame(b"\x03\xe8bye", CLOSE), 1000),
+    ("a close whose reason is no UTF-8", frame(b"\x03\xe8\xff\xfe", CLOSE), 1000),
     ("a close with 4321", frame((4321).to_bytes(2, "big"), CLOSE), 4321),
     ("a length of 2^63", frame(b"", claim=2 ** 63), 4002), ("a length of 2^64-1", frame(b"", claim=2 ** 64 - 1), 4002),
     ("15 KiB and 1 in pieces", frame(padded(KIB15 + 1)[:9000], fin=False) + frame(padded(KIB15 + 1)[9000:], 0), 4002),

@@ -191,6 +191,31 @@ async def test_records_that_do_not_decode(world, system, bystander, rogue, data)
     await asyncio.to_thread(system.check_alive)
 
 
+async def test_sessions_that_do_not_decode(world, system, bystander, rogue):
+    """Whatever stands there under the name of a session, who resumes it is told that there is none, or to come again."""
+    redis, ann = rogue.redis, world.user("ann")
+    good = {"owner": "nobody", "turn": "1", "seq": "5", "bytes": "9", "user": ann.id,
+            "is": pack("session_rec", user=int(ann.id), shards=1)}
+    rows = [{"is": data} for data in NO_ROWS]
+    rows += [{field: value} for field in ("owner", "turn", "seq", "bytes", "user")
+             for value in ("", "x", "0", "-1", "1.5", str(2 ** 53 + 2), str(2 ** 63), str(2 ** 64 - 1), str(2 ** 64))]
+    rows += [{"is": pack("session_rec", **{"user": int(ann.id), "shards": 1} | more)}
+             for more in ({"shards": 0}, {"shard": 1}, {"shards": 2 ** 64 - 1}, {"user": 0}, {"user": 2 ** 64 - 1},
+                          {"issued_ms": 2 ** 64 - 1, "intents": 2 ** 64 - 1, "capabilities": 2 ** 64 - 1})]
+    for number, row in enumerate(rows):
+        session = f"{number + 1:016x}" + 16 * "0"  # the first half is the key of the gateway's table
+        redis.hset(f"{{s:{session}}}:h", mapping=good | row)
+        redis.hset(f"{{s:{session}}}:p", mapping={"1": "x", "x": "1", "g7": str(2 ** 64), str(2 ** 64 - 1): "1"})
+        redis.rpush(f"{{s:{session}}}:r", *['"t":"X","d":{}}'] * 2)
+        client = await world.connect(ann)
+        await client.send_resume(session_id=session, seq=3)
+        outcome = await client.resumed_or_rejected()
+        assert outcome in (9, 4000, 4007, "RESUMED"), (row, outcome)
+        await client.close()
+        redis.delete(*[f"{{s:{session}}}:{suffix}" for suffix in "hpr"])
+    await asyncio.to_thread(system.check_alive)
+
+
 def test_a_registry_and_timers_that_are_none(system, bystander, rogue):
     redis = rogue.redis
     keys = []

@@ -740,18 +740,21 @@ TEST(a_session_is_revived_as_it_was_and_goes_on_with_its_numbers)
 TEST(what_no_gateway_of_ours_wrote_is_not_revived)
 {
     const struct session_rec good = {.user = USER, .shards = 2, .shard = 1};
-    struct session_rec none = good, beyond = good, many = good;
+    struct session_rec none = good, beyond = good, many = good, nobody = good, place = good;
     none.shards = 0;
     beyond.shard = 2;
     many.shards = SHARDS_MAX + 1ull;
+    nobody.user = 0;
+    place.user = 1ull << 63;
     const struct {
         struct session_past past;
         int want;
     } rows[] = {
-        {{id, good, 3, {2, texts}}, OK},          {{id, good, 1, {0, NULL}}, OK},
-        {{id, good, 0, {0, NULL}}, ERR_INVALID},  {{id, good, 2, {2, texts}}, ERR_INVALID},
-        {{id, none, 3, {2, texts}}, ERR_INVALID}, {{id, beyond, 3, {2, texts}}, ERR_INVALID},
-        {{id, many, 3, {2, texts}}, ERR_INVALID},
+        {{id, good, 3, {2, texts}}, OK},           {{id, good, 1, {0, NULL}}, OK},
+        {{id, good, 0, {0, NULL}}, ERR_INVALID},   {{id, good, 2, {2, texts}}, ERR_INVALID},
+        {{id, none, 3, {2, texts}}, ERR_INVALID},  {{id, beyond, 3, {2, texts}}, ERR_INVALID},
+        {{id, many, 3, {2, texts}}, ERR_INVALID},  {{id, nobody, 3, {2, texts}}, ERR_INVALID},
+        {{id, place, 3, {2, texts}}, ERR_INVALID}, {{id, good, UINT64_MAX, {2, texts}}, ERR_INVALID},
     };
     for (size_t i = 0; i < countof(rows); i++)
         CHECK_EQ(session_past_valid(&rows[i].past), rows[i].want);
