@@ -18,6 +18,7 @@ COMMANDS = [name for name, schema in SCHEMAS.items() if 120 <= schema.tag < 200 
 ALIVE = {"gateway": ("typing", -1), "call-manager": ("recipient_add", 50033), "region-allocator": ("regions_list", 0),
          "message": ("user_find", 10013)}
 SEED = 20240229
+PEOPLE = 8                                      # whose records are made absurd; a client has 100 connections at most
 
 
 @pytest.fixture
@@ -104,6 +105,17 @@ def absurd(kind, known, chance):
     return chance.choice([True, False])
 
 
+def absurd_row(name, known, chance):
+    """A row that decodes, with at most a few fields that are as they should be."""
+    fields = {}
+    for kind, field, row in SCHEMAS[name].fields:
+        if kind == "list":
+            fields[field] = [absurd_row(row, known, chance) for _ in range(chance.choice([0, 1, 2, 10, 32]))]
+        elif row is None:
+            fields[field] = absurd(kind, known, chance)
+    return fields
+
+
 @pytest.mark.parametrize("kind", SERVICES)
 def test_commands_that_are_well_formed_and_absurd(system, world_of_ids, bystander, rogue, kind):
     instance, = instances_of(system, kind)
@@ -188,6 +200,43 @@ async def test_records_that_do_not_decode(world, system, bystander, rogue, data)
     late = await world.connect(gone)
     await late.send(2, late.identification())
     assert await late.rejected() in (4004, 9) or data == NO_ROWS[4]
+    await asyncio.to_thread(system.check_alive)
+
+
+async def use(world, ann, channel):
+    """What people do with a channel, whatever comes of it: much of it waits in vain for as long as it may."""
+    client = await world.connect(ann)
+    await client.send(2, client.identification())
+    asked = [client.rest.send(method, f"/channels/{channel}/{path}".rstrip("/"), body) for method, path, body in (
+        ("POST", "call/ring", {}), ("POST", "messages", {"content": "x"}), ("GET", "messages", None), ("GET", "", None),
+        ("POST", "call/stop-ringing", {}), ("POST", "messages/1/ack", {}), ("PUT", "recipients/1", {}),
+        ("PATCH", "call", {"region": "rotterdam"}), ("PATCH", "", {"name": "x"}))]
+    asked += [client.rest.get("/users/@me/channels"), client.rest.get("/users/@me/guilds")]
+    for step in ({"channel_id": channel}, {"channel_id": channel, "self_mute": True}, {"channel_id": None}):
+        await client.send(4, {"guild_id": None, "self_mute": False, "self_deaf": False} | step)
+        await client.send(13, {"channel_id": channel})
+    await asyncio.gather(*asked)
+    if client.close_code is None:
+        await client.close()
+
+
+async def test_records_that_decode_and_make_no_sense(world, system, bystander, rogue):
+    chance = random.Random(SEED)
+    places = []
+    for _ in range(PEOPLE):
+        ann, bob = world.users("ann", "bob")
+        channel = chance.choice([world.dm, world.group])(ann, bob)
+        known = [int(ann.id), int(bob.id), int(channel), now_ms(), now_ms() + 500]
+        rows = [(f"{{{channel}}}:s", "chan", "channel"), (f"{{{channel}}}:s", "call", "call_rec"), (f"{{{channel}}}:s", "call", "call_rec"),
+                (f"{{u:{ann.id}}}:s", "voice", "location"), (f"{{u:{bob.id}}}:s", "user", "user"),
+                (f"{{u:{ann.id}}}:rs", channel, "read_state"), (f"{{{channel}}}:m", "7", "message_rec"),
+                (f"{{{channel}}}:a", channel, "assignment")]
+        for key, field, row in chance.sample(rows, 3):
+            rogue.redis.hset(key, field, pack(row, **absurd_row(row, known, chance)))
+        if chance.random() < 0.3:
+            rogue.redis.hset(f"{{{channel}}}:s", chance.choice(["last", "v"]), absurd("u64", known, chance))
+        places.append((ann, channel))
+    await asyncio.gather(*[use(world, ann, channel) for ann, channel in places])
     await asyncio.to_thread(system.check_alive)
 
 
