@@ -37,6 +37,7 @@ struct bus_cfg {
     const char *bind;     // address to listen on, port picked free
     const char *host;     // address that others dial
     uint64_t lease_ms;    // 1500; renewed every third of it
+    uint64_t answers_max; // bytes of answers that are kept for repeats; the oldest go first
     bus_command_fn on_command;
     bus_event_fn on_event;
     bus_loss_fn on_loss;

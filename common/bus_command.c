@@ -9,8 +9,6 @@
 #define REPEAT_MS 250u
 #define TRIES_PER_INSTANCE 2u // unanswered ones, then somebody else is asked
 #define KEPT_MS 30000u
-#define KEPT_MAX 65536u
-#define KEPT_BYTES_MAX (64u * 1024u * 1024u)
 #define BODY_MAX (4u * 1024u * 1024u)
 
 struct bus_pending {
@@ -194,7 +192,7 @@ static void forget_oldest(struct bus *b)
 {
     struct bus_kept *k = b->oldest;
     b->oldest = k->next;
-    b->kept_bytes -= k->n;
+    b->kept_bytes -= sizeof *k + k->n;
     if (!b->oldest)
         b->newest = &b->oldest;
     if (table_get(&b->kept, k->id) == k)
@@ -220,13 +218,13 @@ void bus_command_forget_old(struct bus *b)
 
 static void keep_answer(struct bus *b, uint64_t id, int64_t err, struct bytes body)
 {
-    while (b->oldest && (b->kept.n >= KEPT_MAX || b->kept_bytes + body.n > KEPT_BYTES_MAX))
+    while (b->oldest && b->kept_bytes + sizeof(struct bus_kept) + body.n > b->cfg.answers_max)
         forget_oldest(b);
     struct bus_kept *k = mem_alloc(sizeof *k + body.n);
     *k = (struct bus_kept){.id = id, .at = loop_now(b->loop), .err = err, .n = body.n};
     if (body.n > 0)
         memcpy(k + 1, body.p, body.n);
-    b->kept_bytes += body.n;
+    b->kept_bytes += sizeof *k + body.n;
     *b->newest = k;
     b->newest = &k->next;
     table_put(&b->kept, id, k);

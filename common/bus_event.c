@@ -25,6 +25,7 @@ void bus_event_flush(struct loop_flush *f)
     p->sent_at = loop_now(p->bus->loop);
     M.bus_batches_sent++;
     buf_reset(&p->batch);
+    buf_trim(&p->batch, BUS_BATCH_KEPT);
     buf_fini(&head);
 }
 

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #define BUS_BATCH_MAX (256u * 1024u)         // a fuller batch is sent at once
+#define BUS_BATCH_KEPT (16u * 1024u)         // of its memory, between two turns
 #define BUS_UNSENT_MAX (4u * 1024u * 1024u)  // held for a link that is not up yet; more is lost, visibly
 #define BUS_MESSAGE_MAX (5u * 1024u * 1024u) // of an nng message, an answer of 4 MiB included; more hangs up
 #define BUS_DEADLINE_MS 600000u              // of a command, from when it comes: the longest of ours is a minute

@@ -121,6 +121,12 @@ void buf_reset(struct buf *b)
     b->n = 0;
 }
 
+void buf_trim(struct buf *b, size_t cap)
+{
+    if (b->cap > cap)
+        buf_fini(b);
+}
+
 void buf_fini(struct buf *b)
 {
     mem_free(b->p);

@@ -32,7 +32,8 @@ void buf_str(struct buf *b, const char *text);
 void buf_char(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t v); // decimal
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void buf_reset(struct buf *b); // keeps the memory
+void buf_reset(struct buf *b);            // keeps the memory
+void buf_trim(struct buf *b, size_t cap); // keeps none when it has more
 void buf_fini(struct buf *b);
 static inline struct bytes buf_bytes(const struct buf *b)
 {

@@ -60,7 +60,7 @@ static int check_arg(const struct config_row *rows, size_t n, const char *arg)
 {
     size_t name = strcspn(arg, "="); // what follows may be a secret
     if (strncmp(arg, "--", 2) != 0) {
-        fprintf(stderr, "The argument \"%s\" is not a setting of the form --flag=value.\n", arg);
+        fprintf(stderr, "The argument \"%.*s\" is not a setting of the form --flag=value.\n", (int)name, arg);
         return ERR_INVALID;
     }
     for (size_t i = 0; i < n; i++) {

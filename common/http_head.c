@@ -155,9 +155,13 @@ static int header(struct http_head *out, struct handshake *h, struct bytes name,
     } else if (same(name, "content-type")) {
         out->content_type = value;
     } else if (same(name, "origin")) {
+        if (out->origin.p)
+            return ERR_INVALID;
         out->origin = value;
     } else if (same(name, "x-forwarded-for")) {
         out->forwarded_for = value;
+    } else if (same(name, "access-control-request-method")) {
+        out->preflight = value;
     } else if (same(name, "expect")) {
         out->wants_continue = same(value, "100-continue");
     } else if (same(name, "upgrade")) {

@@ -14,13 +14,15 @@ struct loop {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle; // active while flushes are left for the next turn, so that the loop does not sleep
-    uv_signal_t term, intr, usr1;
+    uv_signal_t term, intr, usr1, hup;
     struct wheel wheel;
     uint64_t wake_at; // when timer fires, or NEVER
     struct loop_flush *flushes, **flushes_tail, mark;
     void (*on_stop)(void *ctx);
     void (*on_dump)(void *ctx);
     void *ctx;
+    void (*on_reload)(void *ctx);
+    void *reload_ctx;
     bool stopping, ended;
 };
 
@@ -187,8 +189,9 @@ struct loop *loop_new(void)
     CHECK(uv_signal_init(&l->uv, &l->term) == 0);
     CHECK(uv_signal_init(&l->uv, &l->intr) == 0);
     CHECK(uv_signal_init(&l->uv, &l->usr1) == 0);
+    CHECK(uv_signal_init(&l->uv, &l->hup) == 0);
     l->timer.data = l->prepare.data = l->check.data = l->idle.data = l;
-    l->term.data = l->intr.data = l->usr1.data = l;
+    l->term.data = l->intr.data = l->usr1.data = l->hup.data = l;
     CHECK(uv_prepare_start(&l->prepare, on_prepare) == 0);
     CHECK(uv_check_start(&l->check, on_check) == 0);
     uv_unref((uv_handle_t *)&l->timer);
@@ -211,6 +214,11 @@ static void on_signal(uv_signal_t *s, int number)
             l->on_dump(l->ctx);
         return;
     }
+    if (number == SIGHUP) {
+        if (l->on_reload)
+            l->on_reload(l->reload_ctx);
+        return;
+    }
     if (l->stopping)
         return;
     l->stopping = true;
@@ -218,6 +226,12 @@ static void on_signal(uv_signal_t *s, int number)
         l->on_stop(l->ctx);
     else
         loop_end(l);
+}
+
+void loop_on_reload(struct loop *l, void (*fn)(void *ctx), void *ctx)
+{
+    l->on_reload = fn;
+    l->reload_ctx = ctx;
 }
 
 void loop_run(struct loop *l, void (*on_stop)(void *ctx), void (*on_dump)(void *ctx), void *ctx)
@@ -229,6 +243,7 @@ void loop_run(struct loop *l, void (*on_stop)(void *ctx), void (*on_dump)(void *
         CHECK(uv_signal_start(&l->term, on_signal, SIGTERM) == 0);
         CHECK(uv_signal_start(&l->intr, on_signal, SIGINT) == 0);
         CHECK(uv_signal_start(&l->usr1, on_signal, SIGUSR1) == 0);
+        CHECK(uv_signal_start(&l->hup, on_signal, SIGHUP) == 0);
     }
     CHECK(uv_run(&l->uv, UV_RUN_DEFAULT) == 0);
 }
@@ -243,6 +258,7 @@ void loop_end(struct loop *l)
     uv_close((uv_handle_t *)&l->term, NULL);
     uv_close((uv_handle_t *)&l->intr, NULL);
     uv_close((uv_handle_t *)&l->usr1, NULL);
+    uv_close((uv_handle_t *)&l->hup, NULL);
 }
 
 static void count_open(uv_handle_t *h, void *n)

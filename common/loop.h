@@ -22,6 +22,8 @@ struct loop_flush {
 void loop_flush(struct loop *l, struct loop_flush *f);
 void loop_unflush(struct loop *l, struct loop_flush *f); // its owner is going away
 
+// `fn` runs at each HUP, which never ends the process; NULL: nothing to read again. Before loop_run.
+void loop_on_reload(struct loop *l, void (*fn)(void *ctx), void *ctx);
 // Runs until loop_end. TERM and INT call on_stop once (the process then stops in its phases and calls loop_end);
 // USR1 calls on_dump.
 void loop_run(struct loop *l, void (*on_stop)(void *ctx), void (*on_dump)(void *ctx), void *ctx);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define DEDUPE_MS "60000"
-#define KEYS_MAX 16u         // that the changes of one commit touch
+#define KEYS_MAX 32u         // that the changes of one commit touch
 #define FIXED_ARGS (3u + 4u) // FCALL name n; hash, log, gw, dedupe
 #define COMMIT_ARGS 5u       // expected, ttl, cap, entry, answer
 #define CHANGE_ARGS 4u       // op, which key, a, b
@@ -29,6 +29,7 @@ const char record_functions[] =
     "local function change(op, key, a, b)\n"
     "  if op == 'HSET' then redis.call(op, key, a, b)\n"
     "  elseif op == 'ZADD' then redis.call(op, key, '0', a)\n"
+    "  elseif op == 'DEL' then redis.call(op, key)\n"
     "  else redis.call(op, key, a) end\n"
     "end\n"
     "redis.register_function('sb_commit', function(keys, args)\n"
@@ -146,6 +147,8 @@ static struct bytes op_name(enum change_op op)
         return BYTES("SADD");
     case CHANGE_SREM:
         return BYTES("SREM");
+    case CHANGE_DEL:
+        return BYTES("DEL");
     }
     CHECK(false);
     return BYTES_NONE;

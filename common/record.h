@@ -34,11 +34,11 @@ static inline uint64_t ref_id(ref r)
 // "{123}:s", "{u:123}:log", … ; suffix without the colon. Returns out.
 const char *record_key(char out[RECORD_KEY_MAX], ref r, const char *suffix);
 
-enum change_op { CHANGE_HSET, CHANGE_HDEL, CHANGE_ZADD, CHANGE_ZREM, CHANGE_SADD, CHANGE_SREM };
+enum change_op { CHANGE_HSET, CHANGE_HDEL, CHANGE_ZADD, CHANGE_ZREM, CHANGE_SADD, CHANGE_SREM, CHANGE_DEL };
 struct change {
     enum change_op op;
     const char *suffix; // which key of the record: "s", "mi", …
-    struct bytes a;     // field or member
+    struct bytes a;     // field or member; DEL, which takes the whole key away: none
     struct bytes b;     // HSET: value. ZADD always scores 0 (a set ordered by its text)
 };
 #define CHANGES_MAX 256u

@@ -1,9 +1,8 @@
 // service: see service.h. Stopping has three phases: drain (no new work, until idle or 3 s have passed), close (what
 // the service owns, then the bus, until Redis has heard of it or 0.5 s have passed), end.
 #include "service.h"
-#include <arpa/inet.h>
+#include "store_address.h"
 #include <errno.h>
-#include <netdb.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,13 +32,15 @@ static size_t all_rows(struct service_cfg *c, const struct config_row *own, size
         {"SB_INSTANCE", CONFIG_TEXT, &c->instance, "", 0, 47,
          "this process's unique name; empty: made up at each start"},
         {"SB_BUS_BIND", CONFIG_TEXT, &c->bus_bind, "127.0.0.1", 1, 255,
-         "address on which other services reach this one"},
+         "address on which other services reach this one; @redis: the one from which this host reaches Redis"},
         {"SB_BUS_HOST", CONFIG_TEXT, &c->bus_host, "", 0, 255,
          "address that other services dial; empty: the one above, or this host's own when that is 0.0.0.0"},
         {"SB_BUS_LEASE_MS", CONFIG_UINT, &c->lease_ms, "1500", 300, 60000,
          "a service that is silent for so long counts as gone, in ms"},
+        {"SB_BUS_ANSWER_BYTES", CONFIG_UINT, &c->answer_bytes, "67108864", 1u << 20, 1ull << 40,
+         "answers of the last 30 s, kept for who asks again; beyond that the oldest go"},
         {"SB_HEALTH_BIND", CONFIG_TEXT, &c->health_bind, "127.0.0.1", 1, 255,
-         "address of /healthz, /readyz and /metrics"},
+         "address of /healthz, /readyz and /metrics; @redis as above"},
         {"SB_HEALTH_PORT", CONFIG_UINT, &c->health_port, "0", 0, 65535, "their port; 0: any free one"},
         {"SB_PORTS_FILE", CONFIG_TEXT, &c->ports_file, "", 0, 4096,
          "file that gets the ports this process listens on, as JSON; empty: none"},
@@ -73,20 +74,26 @@ static void name_instance(struct service *s)
 }
 
 // What others dial: as configured, else what we bind, else (bound to every address) the one this host's name has.
-static const char *bus_host(const struct service_cfg *c, char out[64])
+static const char *bus_host(const struct service_cfg *c, char out[OWN_ADDRESS_MAX])
 {
-    char name[256];
-    struct addrinfo hints = {.ai_family = AF_INET}, *found = NULL;
     if (c->bus_host[0])
         return c->bus_host;
     if (strcmp(c->bus_bind, "0.0.0.0") != 0)
         return c->bus_bind;
-    if (gethostname(name, sizeof name) != 0 || getaddrinfo(name, NULL, &hints, &found) != 0 || !found)
+    if (own_address_named(out) != OK)
         refuse("SB_BUS_HOST (--bus-host)", "must be set: this host's own name has no address");
-    struct sockaddr_in address;
-    memcpy(&address, found->ai_addr, sizeof address);
-    freeaddrinfo(found);
-    return inet_ntop(AF_INET, &address.sin_addr, out, 64);
+    return out;
+}
+
+// A host with a foot in several networks has its store in the one that is not for the world.
+const char *service_bind(struct service *s, const char *setting, const char *configured)
+{
+    struct store_address redis;
+    if (strcmp(configured, "@redis") != 0)
+        return configured;
+    if (store_address_parse(&redis, s->cfg.redis_url) != OK || own_address_towards(redis.host, s->near_redis) != OK)
+        refuse(setting, "is @redis, and this host knows no way to the one that REDIS_URL names");
+    return s->near_redis;
 }
 
 // --- health ---
@@ -140,6 +147,7 @@ static void start_health(struct service *s)
                                 .body_max = 1024,
                                 .frame_max = 1024,
                                 .queue_max = 1 << 20,
+                                .held_max = 4 << 20,
                                 .connections_max = 64,
                                 .request_ms = 5000,
                                 .keepalive_ms = 60000,
@@ -203,6 +211,7 @@ static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up
 void service_start(struct service *s, const struct config_row *own, size_t n, int argc, char **argv)
 {
     struct config_row rows[ROWS_MAX];
+    memory_settings();
     size_t n_rows = all_rows(&s->cfg, own, n, rows);
     if (config_load(rows, n_rows, argc, argv) != OK)
         exit(2);
@@ -213,7 +222,10 @@ void service_start(struct service *s, const struct config_row *own, size_t n, in
     name_instance(s);
     log_init(level_of(s->cfg.log_level), bus_kind_name(s->kind), s->instance);
     config_log(rows, n_rows);
+    s->cfg.bus_bind = service_bind(s, "SB_BUS_BIND (--bus-bind)", s->cfg.bus_bind);
+    s->cfg.health_bind = service_bind(s, "SB_HEALTH_BIND (--health-bind)", s->cfg.health_bind);
     s->loop = loop_new();
+    memory_watch(&s->memory, s->loop);
     const struct store_cfg store = {.url = s->cfg.redis_url,
                                     .on_up = on_store_up,
                                     .on_down = on_store_down,
@@ -225,6 +237,7 @@ void service_start(struct service *s, const struct config_row *own, size_t n, in
                                 .bind = s->cfg.bus_bind,
                                 .host = bus_host(&s->cfg, s->bus_host),
                                 .lease_ms = s->cfg.lease_ms,
+                                .answers_max = s->cfg.answer_bytes,
                                 .on_command = on_command,
                                 .on_event = on_event,
                                 .on_loss = on_loss,
@@ -272,6 +285,7 @@ static void end(struct service *s)
 {
     loop_cancel(s->loop, &s->check);
     loop_cancel(s->loop, &s->patience);
+    memory_unwatch(&s->memory);
     store_free(s->store);
     s->store = NULL;
     loop_end(s->loop);
@@ -326,9 +340,17 @@ static void on_dump(void *ctx)
     buf_fini(&out);
 }
 
+static void on_reload(void *ctx)
+{
+    struct service *s = ctx;
+    if (s->on_reload)
+        s->on_reload(s->ctx);
+}
+
 int service_run(struct service *s)
 {
     write_ports(s);
+    loop_on_reload(s->loop, on_reload, s);
     LOG(INFO, EV("service.started"), KU("health_port", web_port(s->health)), KU("public_port", s->public_port),
         KU("admin_port", s->admin_port));
     loop_run(s->loop, on_stop, on_dump, s);

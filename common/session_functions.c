@@ -7,8 +7,10 @@
 //            left), fields. Keeps the texts first, first + 1, … that it has not got: 1, also to a copy of an earlier
 //            turn; 0: it is somebody else's, or over; -1: there is none, and fields, with which it begins, are not
 //            given
-// sb_session_take  ARGS owner, held, user. Makes it owner's: {hash, positions, texts}; 1 when it is `held`'s anyway;
-//            nil: there is none of this user
+// sb_session_take  ARGS owner, held, user, after. {first, last, texts after `after`}: it holds the texts first … last,
+// and
+//            when `after` is not among them or just before them, or is the last, no texts come. Unless it was `held`'s
+//            it is owner's from now on, and hash and positions follow. nil: there is none of this user
 // sb_session_end   ARGS owner. 1: it is over; 0: it is somebody else's
 const char session_functions[] =
     "#!lua name=switchboard_sessions\n"
@@ -51,11 +53,14 @@ const char session_functions[] =
     "  return 1\n"
     "end)\n"
     "redis.register_function('sb_session_take', function(keys, args)\n"
-    "  local h = redis.call('HMGET', keys[1], 'owner', 'user')\n"
+    "  local h = redis.call('HMGET', keys[1], 'owner', 'user', 'seq')\n"
     "  if not h[1] or h[2] ~= args[3] then return false end\n"
-    "  if h[1] == args[2] then return 1 end\n"
+    "  local n, missing, texts = redis.call('LLEN', keys[3]), tonumber(h[3]) - tonumber(args[4]), {}\n"
+    "  local first = string.format('%.0f', tonumber(h[3]) - n + 1)\n"
+    "  if missing > 0 and missing <= n then texts = redis.call('LRANGE', keys[3], -missing, -1) end\n"
+    "  if h[1] == args[2] then return {first, h[3], texts} end\n"
     "  redis.call('HSET', keys[1], 'owner', args[1], 'turn', '0')\n"
-    "  return {redis.call('HGETALL', keys[1]), redis.call('HGETALL', keys[2]), redis.call('LRANGE', keys[3], 0, -1)}\n"
+    "  return {first, h[3], texts, redis.call('HGETALL', keys[1]), redis.call('HGETALL', keys[2])}\n"
     "end)\n"
     "redis.register_function('sb_session_end', function(keys, args)\n"
     "  local owner = redis.call('HGET', keys[1], 'owner')\n"

@@ -1,5 +1,6 @@
 // table: open addressing with linear probing. A removed object leaves a dead slot behind unless its run ends there,
-// so nothing else moves and table_next stays right; dead slots go when the table is next laid out anew.
+// so nothing else moves and table_next stays right; dead slots go when the table is next laid out anew. That gives back
+// what a table had when it was fuller: at a put, or when the last object has gone.
 #include "table.h"
 
 #define CAP_MIN 16u
@@ -74,7 +75,8 @@ void table_put(struct table *t, uint64_t key, void *value)
         s->value = value;
         return;
     }
-    if (t->n + t->dead + 1 > t->cap / 4 * 3)
+    bool roomy = t->cap > CAP_MIN && t->n + 1 < t->cap / 8; // laid out anew it is a quarter full at least
+    if (t->n + t->dead + 1 > t->cap / 4 * 3 || roomy)
         rebuild(t);
     insert(t, key, value);
 }
@@ -94,6 +96,8 @@ void *table_remove(struct table *t, uint64_t key)
             t->slots[i].value = NULL;
             t->dead--;
         }
+    if (t->n == 0 && t->cap > CAP_MIN)
+        table_fini(t);
     return value;
 }
 

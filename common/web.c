@@ -103,9 +103,12 @@ static void conn_free(struct conn *c)
     table_remove(&c->web->conns, c->id);
     conn_leave(c);
     loop_cancel(c->web->loop, &c->timer);
+    c->web->held -= c->counted;
+    M.memory_clients_bytes -= c->counted;
     ws_reader_fini(&c->ws.reader);
     buf_fini(&c->http.raw);
     buf_fini(&c->http.body);
+    buf_fini(&c->http.headers);
     buf_fini(&c->in);
     buf_fini(&c->out);
     mem_free(c);
@@ -141,6 +144,16 @@ uint64_t conn_queued(const struct conn *c)
     return c->out.n - c->out_at + (lws_partial_buffered(c->wsi) ? c->handed : 0);
 }
 
+void conn_count(struct conn *c)
+{
+    uint64_t now = c->in.cap + c->out.cap + c->http.raw.cap + c->http.body.cap + c->ws.reader.parts.cap;
+    if (c->wsi && lws_partial_buffered(c->wsi))
+        now += c->handed;
+    c->web->held += now - c->counted;
+    M.memory_clients_bytes += now - c->counted;
+    c->counted = now;
+}
+
 // What the socket does not take at once libwebsockets keeps, and says WRITEABLE when that has gone.
 static bool write_out(struct conn *c)
 {
@@ -152,7 +165,7 @@ static bool write_out(struct conn *c)
     }
     if (c->out_at == c->out.n) {
         buf_fini(&c->out);
-        c->out_at = 0;
+        c->out_at = c->ws.edge = 0;
     }
     return true;
 }
@@ -168,6 +181,8 @@ static void all_written(struct conn *c)
         break;
     case CONN_LAST:
         c->state = CONN_LINGER;
+        if (c->web->cfg.tls)
+            SSL_shutdown(lws_get_ssl(c->wsi)); // "that was all": without it a peer must think that he was cut off
         shutdown(lws_get_socket_fd(c->wsi), SHUT_WR);
         break;
     case CONN_HEAD:
@@ -188,11 +203,8 @@ static void hold_or_read(struct conn *c)
     conn_hold(c, lws_partial_buffered(c->wsi) || (asked && c->in.n >= PIPELINE_MAX));
 }
 
-static void conn_flush(struct conn *c)
+static void write_and_go_on(struct conn *c)
 {
-    ws_tell_slow(c);
-    if (c->state == CONN_LINGER)
-        return;
     if (!write_out(c)) {
         conn_abort(c);
         return;
@@ -204,9 +216,40 @@ static void conn_flush(struct conn *c)
     hold_or_read(c);
 }
 
+static void conn_flush(struct conn *c)
+{
+    ws_tell_slow(c);
+    if (c->state == CONN_LINGER)
+        return;
+    write_and_go_on(c);
+    conn_count(c);
+}
+
+// All of them hold more than they may: those for whom most is held go.
+static void shed(struct web *w)
+{
+    struct debt *v = mem_grow(NULL, w->conns.n, sizeof *v);
+    struct conn *c;
+    uint32_t n = 0;
+    for (uint32_t i = 0; (c = table_next(&w->conns, &i, NULL)) != NULL;)
+        v[n++] = (struct debt){c->id, c->counted};
+    n = debts_over(v, n, debts_keep(w->cfg.held_max));
+    for (uint32_t i = 0; i < n && (c = table_get(&w->conns, v[i].id)) != NULL; i++) {
+        LOG_PEER(WARN, EV("web.shed"), KU("conn", c->id), KS("peer", c->address), KU("bytes", c->counted));
+        M.clients_shed++;
+        if (c->state == CONN_OPEN)
+            ws_slow(c);
+        else
+            conn_abort(c);
+    }
+    mem_free(v);
+}
+
 static void on_flush(struct loop_flush *f)
 {
     struct web *w = container_of(f, struct web, flush);
+    if (w->held > w->cfg.held_max)
+        shed(w);
     uint64_t *ids = w->dirty;
     uint32_t n = w->n_dirty;
     w->dirty = NULL; // what the callbacks queue is for the next round
@@ -250,21 +293,27 @@ static void understand(struct conn *c)
 
 static void received(struct conn *c, const char *p, size_t n)
 {
+    lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0); // of a TLS handshake, which it does not end by itself; ours runs
     if (c->state == CONN_LAST || c->state == CONN_LINGER)
         return;
     buf_add(&c->in, p, n);
     understand(c);
     hold_or_read(c);
+    conn_count(c);
+    if (c->web->held > c->web->cfg.held_max)
+        loop_flush(c->web->loop, &c->web->flush);
 }
 
 // --- libwebsockets' side ---
 
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
 {
-    (void)user;
     struct web *w = lws_context_user(lws_get_context(wsi));
     struct conn *c;
     switch ((int)reason) {
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        tls_serve(w->cfg.tls, user);
+        return 0;
     case LWS_CALLBACK_RAW_ADOPT:
     case LWS_CALLBACK_RAW_RX:
     case LWS_CALLBACK_RAW_WRITEABLE:
@@ -351,10 +400,8 @@ static bool start_lws(struct web *w)
         .timeout_secs = (unsigned)((w->cfg.request_ms + 999) / 1000), // of a TLS handshake
         .vhost_name = "switchboard",
     };
-    if (w->cfg.certificate) {
-        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-        info.ssl_cert_filepath = w->cfg.certificate;
-        info.ssl_private_key_filepath = w->cfg.key;
+    if (w->cfg.tls) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
         info.alpn = "http/1.1";
     }
     w->context = lws_create_context(&info);
@@ -495,13 +542,13 @@ struct web *web_new(struct loop *l, struct web_cfg cfg)
     w->listener = -1;
     w->flush.fn = on_flush;
     w->accept_again.fire = on_accept_again;
+    CHECK(cfg.held_max >= cfg.queue_max && cfg.held_max >= cfg.body_max);
     if (!start_listening(w)) {
         mem_free(w);
         return NULL;
     }
     if (!start_lws(w)) {
-        LOG(ERROR, EV("web.start"),
-            KS("why", "libwebsockets does not start: no libwebsockets-evlib-uv, or no certificate"));
+        LOG(ERROR, EV("web.start"), KS("why", "libwebsockets does not start: is libwebsockets-evlib-uv installed?"));
         close(w->listener);
         mem_free(w);
         return NULL;

@@ -28,6 +28,7 @@ static const char *status_text(int status)
         {405, "Method Not Allowed"},
         {409, "Conflict"},
         {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
@@ -65,12 +66,14 @@ static void answer(struct conn *c, int status, const char *content_type, const c
         buf_printf(&c->out, "Content-Type: %s\r\n", content_type);
     if (status != 204 && status != 304)
         buf_printf(&c->out, "Content-Length: %zu\r\n", content_type ? body.n : 0);
+    buf_add(&c->out, c->http.headers.p, c->http.headers.n);
     buf_str(&c->out, headers ? headers : "");
     buf_str(&c->out, "\r\n");
     if (content_type && !c->http.head_only)
         buf_add(&c->out, body.p, body.n);
     buf_fini(&c->http.raw);
     buf_fini(&c->http.body);
+    buf_fini(&c->http.headers);
     conn_time(c, c->web->cfg.request_ms);
     conn_dirty(c);
 }
@@ -175,12 +178,28 @@ static bool upgrade(struct conn *c)
         refuse(c, 400, bad_request);
     arena_reset(&c->web->arena);
     buf_fini(&c->http.raw);
+    buf_fini(&c->http.headers);
     return true;
 }
 
 static bool too_large(struct conn *c)
 {
     return refuse(c, 413, "{\"message\":\"Request entity too large\",\"code\":40005}");
+}
+
+// False: on_head has answered it.
+static bool admitted(struct conn *c)
+{
+    const struct web_cfg *cfg = &c->web->cfg;
+    const struct http_head *h = &c->http.head;
+    int status = cfg->on_head ? cfg->on_head(cfg->ctx, h, &c->http.headers) : 0;
+    if (status == 403)
+        refuse(c, 403, "{\"message\":\"403: Forbidden\",\"code\":0}");
+    else if (status) {
+        c->http.last |= h->chunked || h->length; // a body that nobody wants
+        answer(c, status, NULL, NULL, BYTES_NONE);
+    }
+    return !status;
 }
 
 static bool understood(struct conn *c)
@@ -196,6 +215,8 @@ static bool understood(struct conn *c)
                       "{\"message\":\"You are being rate limited.\",\"retry_after\":5.0,\"global\":true,"
                       "\"code\":0}");
     }
+    if (!admitted(c))
+        return true;
     if (h->websocket)
         return upgrade(c);
     if (h->length > c->web->cfg.body_max)

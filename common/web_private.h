@@ -7,6 +7,7 @@
 #include <libwebsockets.h>
 #undef ERR_STATE
 #include "web.h"
+#include "debt.h"
 #include "http_head.h"
 #include "log.h"
 #include "metrics.h"
@@ -41,20 +42,23 @@ struct conn {
     struct buf out;     // is to go
     size_t out_at;      // …and has gone so far
     size_t handed;      // size of the last write: while libwebsockets holds a part of it, it counts as queued
+    uint64_t counted;   // of web.held
     struct {            // HTTP
         struct buf raw; // the head; `head` points into it
         struct http_head head;
         struct http_chunks chunks;
         struct buf body;
-        size_t seen;    // of `in`, looking for the end of a head
-        bool began;     // the time for this request runs; that for the first one does from accept on
-        bool head_only; // HEAD
-        bool last;      // the connection ends with this answer
+        struct buf headers; // of the answer, by on_head
+        size_t seen;        // of `in`, looking for the end of a head
+        bool began;         // the time for this request runs; that for the first one does from accept on
+        bool head_only;     // HEAD
+        bool last;          // the connection ends with this answer
     } http;
     struct { // websocket
         struct ws_reader reader;
         bool told;     // on_open was called, on_close was not
-        bool slow;     // its queue was full
+        bool slow;     // it is to be closed for that
+        size_t edge;   // of `out`: where a frame begins, before or behind out_at
         uint16_t code; // for on_close
         struct window controls;
     } ws;
@@ -75,6 +79,7 @@ struct web {
     struct table conns;    // id → conn: the owner
     struct table requests; // id → conn
     struct table peers;    // connections of each, as a pointer
+    uint64_t held;         // bytes that are held for connections
     struct loop_flush flush;
     uint64_t *dirty; // ids of connections with something to write or to tell
     uint32_t n_dirty, dirty_cap;
@@ -92,6 +97,7 @@ void conn_finish(struct conn *c);            // what is queued goes out, then th
 void conn_hold(struct conn *c, bool held);   // stop reading, or go on
 uint64_t conn_queued(const struct conn *c);
 bool conn_admit(struct conn *c, struct address from); // as one of that peer's. False: he has as many as he may have
+void conn_count(struct conn *c);                      // what is held for it has changed
 
 // Each takes what it understands off the front of c->in. False: the connection is no longer theirs to read.
 bool http_input(struct conn *c);
@@ -99,5 +105,6 @@ bool ws_input(struct conn *c);
 void http_written(struct conn *c); // all of the answer has left
 void http_gone(struct conn *c);
 void ws_open(struct conn *c, struct bytes path);
+void ws_slow(struct conn *c); // it is told in the next flush
 void ws_tell_slow(struct conn *c);
 void ws_gone(struct conn *c);

@@ -12,9 +12,18 @@
 
 // --- sending ---
 
+// Of the queue: the first place at or behind what has left where a frame begins, or the end.
+static size_t edge(struct conn *c)
+{
+    while (c->ws.edge < c->out_at)
+        c->ws.edge += ws_frame_size(c->out.p + c->ws.edge);
+    return c->ws.edge;
+}
+
 static void frame(struct conn *c, enum ws_opcode op, struct bytes head, struct bytes tail)
 {
     if (c->out_at > c->out.n / 2) { // a slow reader: what has left makes room
+        c->ws.edge = edge(c) - c->out_at;
         memmove(c->out.p, c->out.p + c->out_at, c->out.n - c->out_at);
         c->out.n -= c->out_at;
         c->out_at = 0;
@@ -22,7 +31,20 @@ static void frame(struct conn *c, enum ws_opcode op, struct bytes head, struct b
     ws_frame_head(&c->out, op, head.n + tail.n);
     buf_add(&c->out, head.p, head.n);
     buf_add(&c->out, tail.p, tail.n);
+    conn_count(c);
     conn_dirty(c);
+}
+
+// Throws away what of the queue has not begun to leave.
+static void cut(struct conn *c)
+{
+    struct buf begun = {0};
+    buf_add(&begun, c->out.p + c->out_at, edge(c) - c->out_at);
+    buf_fini(&c->out);
+    c->out = begun;
+    c->ws.edge = begun.n;
+    c->out_at = 0;
+    conn_count(c);
 }
 
 static struct conn *websocket(const struct web *w, uint64_t id)
@@ -45,6 +67,11 @@ void web_send2(struct web *w, uint64_t conn, struct bytes head, struct bytes tai
         frame(c, binary ? WS_OP_BINARY : WS_OP_TEXT, head, tail);
         return;
     }
+    ws_slow(c);
+}
+
+void ws_slow(struct conn *c)
+{
     c->ws.slow = true;
     conn_dirty(c);
 }
@@ -94,6 +121,7 @@ void ws_tell_slow(struct conn *c)
     if (!c->ws.slow || c->state != CONN_OPEN)
         return;
     M.ws_slow_closed++;
+    cut(c);
     if (w->cfg.on_slow)
         w->cfg.on_slow(w->cfg.ctx, id);
     web_close(w, id, CODE_POLICY, "too slow"); // unless the user has closed it
@@ -195,6 +223,7 @@ void ws_open(struct conn *c, struct bytes path)
                accept);
     conn_dirty(c);
     loop_cancel(w->loop, &c->timer);
+    c->ws.edge = c->out.n;
     c->state = CONN_OPEN;
     c->ws.told = true;
     window_init(&c->ws.controls, CONTROLS, CONTROLS_MS, loop_now(w->loop));

@@ -173,3 +173,12 @@ void ws_frame_head(struct buf *out, enum ws_opcode op, size_t n)
         h[2 + i] = (unsigned char)(n >> 8 * (size - 1 - i));
     buf_add(out, h, 2 + size);
 }
+
+size_t ws_frame_size(const char *frame)
+{
+    const unsigned char *h = (const unsigned char *)frame;
+    size_t more = h[1] < 126 ? 0 : h[1] == 126 ? 2 : 8, n = more ? 0 : h[1];
+    for (size_t i = 0; i < more; i++)
+        n = n << 8 | h[2 + i];
+    return 2 + more + n;
+}

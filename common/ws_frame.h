@@ -37,3 +37,4 @@ void ws_reader_fini(struct ws_reader *r);
 enum ws_opcode { WS_OP_MORE, WS_OP_TEXT, WS_OP_BINARY, WS_OP_CLOSE = 8, WS_OP_PING, WS_OP_PONG };
 // Appends the head of an unmasked, final frame with a payload of n bytes.
 void ws_frame_head(struct buf *out, enum ws_opcode op, size_t n);
+size_t ws_frame_size(const char *frame); // such a frame's, head and payload

@@ -298,6 +298,21 @@ static void write_comers(const struct writer *w, uint64_t version)
     }
 }
 
+// What a client was told to show to a voice server is void from the moment on in which it is not his any more: his seat
+// went, another session has it, or he is owed another server. In this very commit, so that who hears of it finds it so.
+// The row is the region allocator's, who writes the next one when it is asked to, after this.
+static void void_tokens(struct writer *w)
+{
+    for (uint32_t i = 0; i < w->before->n_seats; i++) {
+        const struct call_seat *was = &w->before->seats[i], *is = call_seat_of(w->after, was->user);
+        bool same = is && strcmp(is->session, was->session) == 0;
+        if (same && (was->server != CALL_SERVER_SENT || is->server == CALL_SERVER_SENT))
+            continue;
+        const char *row = arena_printf(w->a, "t:%s", was->session).p;
+        add_change(w->out, CHANGE_DEL, row, BYTES_NONE, BYTES_NONE);
+    }
+}
+
 void call_write(struct arena *a, const struct channel *chan, const struct call_place *before,
                 const struct call_place *after, const struct call_fxs *fxs, uint64_t version, uint64_t last,
                 struct user_set users, struct call_out *out)
@@ -306,6 +321,7 @@ void call_write(struct arena *a, const struct channel *chan, const struct call_p
     out->n_events = out->n_changes = 0;
     for (uint32_t i = 0; i < fxs->n; i++)
         write_effect(&w, &fxs->v[i]);
+    void_tokens(&w);
     struct call_rec now = record_now(a, after);
     if (after->id != 0)
         add_change(out, CHANGE_HSET, "s", BYTES("call"), schema_packed(a, &schema_call_rec, &now));

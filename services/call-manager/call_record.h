@@ -9,7 +9,7 @@ MUST_USE int call_read(struct arena *a, struct bytes chan, struct bytes call, st
 
 // One commit's worth. Everything lives in the arena.
 #define CALL_EVENTS_MAX 64u
-#define CALL_CHANGES_MAX 16u
+#define CALL_CHANGES_MAX 48u
 struct call_out {
     uint32_t n_events, n_changes;
     struct event events[CALL_EVENTS_MAX];

@@ -6,8 +6,10 @@
 #include "token.h"
 
 #include <jansson.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define DOCUMENT_MAX (1024u * 1024u)
 #define NAME_MAX_BYTES 64u // of user_find
@@ -390,12 +392,18 @@ static bool is_admin(const struct admin_request *r)
     if (had.n < sizeof scheme - 1 || memcmp(had.p, scheme, sizeof scheme - 1) != 0)
         return false;
     had = (struct bytes){had.p + sizeof scheme - 1, had.n - (sizeof scheme - 1)};
-    if (had.n != r->admin_token.n)
-        return false;
-    volatile unsigned char differ = 0;
-    for (size_t i = 0; i < had.n; i++)
-        differ = (unsigned char)(differ | (had.p[i] ^ r->admin_token.p[i]));
-    return differ == 0;
+    return had.n == r->admin_token.n && sodium_memcmp(had.p, r->admin_token.p, had.n) == 0;
+}
+
+// A form of a web page cannot say this, and a script cannot without asking first, which nobody answers.
+static bool is_json(const struct admin_request *r)
+{
+    static const char json[] = "application/json";
+    struct bytes type = r->content_type;
+    size_t n = 0;
+    while (n < type.n && type.p[n] != ';' && type.p[n] != ' ')
+        n++;
+    return r->body.n == 0 || (n == sizeof json - 1 && strncasecmp(type.p, json, n) == 0);
 }
 
 #define ADMIN_ROUTES(R)                                                                                                \
@@ -421,6 +429,10 @@ void admin_step(struct arena *a, struct admin_request *r, const struct answer *c
     *out = (struct admin_out){0};
     if (!is_admin(r)) {
         reply(&s, 401, BYTES("{\"message\":\"401: Unauthorized\",\"code\":0}"));
+        return;
+    }
+    if (!is_json(r)) {
+        reply(&s, 415, BYTES("{\"message\":\"415: Unsupported Media Type\",\"code\":0}"));
         return;
     }
     switch (route_find(paths, countof(paths), r->method, r->path, &s.route)) {

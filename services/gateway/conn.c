@@ -6,6 +6,8 @@
 
 #define IDENTIFIES_MS 5000u       // https://docs.discord.com/developers/events/gateway, "Session Start Limit Object"
 #define WAITING_MAX (64u * 1024u) // of a client that resumes; four of the longest frames
+#define WAITING_ALL_MAX (16u * 1024u * 1024u)
+#define SQUEEZED_KEPT (64u * 1024u) // between one message and the next
 
 static struct client *client_get(const struct gateway *g, uint64_t conn)
 {
@@ -32,6 +34,7 @@ void client_send(struct gateway *g, uint64_t conn, struct bytes head, struct byt
     buf_reset(&g->conns->squeezed);
     squeeze_add(c->squeeze, &g->conns->squeezed, head, tail);
     web_send(g->web, conn, buf_bytes(&g->conns->squeezed), true);
+    buf_trim(&g->conns->squeezed, SQUEEZED_KEPT);
 }
 
 void client_close(struct gateway *g, uint64_t conn, uint16_t code)
@@ -60,6 +63,14 @@ static void hello(struct gateway *g, uint64_t conn)
     client_send(g, conn, BYTES_NONE, (struct bytes){text, (size_t)n});
 }
 
+// Once all streams together cost what they may, a further one is not compressed: its messages are in stored blocks.
+static struct squeeze *squeeze_for(struct gateway *g)
+{
+    uint32_t bits = (uint32_t)g->cfg.deflate_bits;
+    bool costs = M.memory_deflate_bytes + squeeze_cost(bits) <= g->cfg.deflate_bytes;
+    return squeeze_new(costs ? bits : 0);
+}
+
 void conns_open(void *ctx, uint64_t conn, struct bytes path, struct bytes query, const char *address)
 {
     struct gateway *g = ctx;
@@ -75,7 +86,7 @@ void conns_open(void *ctx, uint64_t conn, struct bytes path, struct bytes query,
     struct client *c = mem_alloc(sizeof *c);
     c->id = conn;
     if (hail.zlib)
-        c->squeeze = squeeze_new((uint32_t)g->cfg.deflate_bits);
+        c->squeeze = squeeze_for(g);
     table_put(&g->conns->clients, conn, c);
     c->session = live_new(g, conn, hail.v)->s.key;
     LOG_PEER(DEBUG, EV("conn.open"), KU("conn", conn), KS("peer", address), KU("v", hail.v));
@@ -88,13 +99,12 @@ static void identify(struct live *l, const struct op *op)
     struct session_in in = {.kind = SESSION_IN_IDENTIFY, .op = op};
     if (!op->malformed && system_auth(g, op->identify.c.token, &in.user, &in.issued_ms) != OK)
         in.user = 0;
-    uint64_t wait_ms; // the client knows it
-    bool begins = l->s.state == SESSION_HELLO && in.user;
-    in.often = begins && !rates_take(&g->conns->identifies, in.user, loop_now(g->svc.loop), &wait_ms);
-    in.full = subs_sessions_of(fanout_subs(g), in.user, NULL) >= g->cfg.sessions_per_user;
-    if (in.full && begins && !in.often)
-        in.full = !live_make_room(g, in.user);
-    in.away = !store_up(g->svc.store);
+    if (in.user && l->s.state == SESSION_HELLO) {
+        uint64_t wait_ms; // the client knows it
+        in.often = !rates_take(&g->conns->identifies, in.user, loop_now(g->svc.loop), &wait_ms);
+        in.full = !in.often && !live_room_of(g, in.user);
+        in.away = !store_up(g->svc.store) || (!in.often && !live_room(g));
+    }
     live_step(l, &in);
 }
 
@@ -140,12 +150,14 @@ static void take(struct live *l, const struct op *op)
 static void hold_back(struct gateway *g, uint64_t conn, struct live *l, struct bytes payload)
 {
     struct buf *b = &client_get(g, conn)->waiting;
-    if (b->n + sizeof payload.n + payload.n > WAITING_MAX) {
+    size_t n = sizeof payload.n + payload.n;
+    if (b->n + n > WAITING_MAX || g->conns->waiting + n > WAITING_ALL_MAX) {
         live_step(l, &(struct session_in){.kind = SESSION_IN_BROKEN, .code = 4008});
         return;
     }
     buf_add(b, &payload.n, sizeof payload.n);
     buf_add(b, payload.p, payload.n);
+    g->conns->waiting += n;
 }
 
 static void take_frame(struct gateway *g, uint64_t conn, struct bytes payload)
@@ -176,6 +188,7 @@ void client_go_on(struct gateway *g, uint64_t conn)
     struct buf frames = c ? c->waiting : (struct buf){0};
     if (c)
         c->waiting = (struct buf){0};
+    g->conns->waiting -= frames.n;
     for (size_t at = 0, n; at < frames.n; at += n) { // one of them may make the others wait again
         memcpy(&n, frames.p + at, sizeof n);
         at += sizeof n;
@@ -192,7 +205,7 @@ void conns_too_large(void *ctx, uint64_t conn)
         live_step(l, &(struct session_in){.kind = SESSION_IN_BROKEN, .code = 4002});
 }
 
-// It stays resumable: what it missed is in its replay.
+// It stays resumable: what it missed is in the store.
 void conns_slow(void *ctx, uint64_t conn)
 {
     struct gateway *g = ctx;
@@ -212,6 +225,7 @@ void conns_close(void *ctx, uint64_t conn, uint16_t code)
         return;
     LOG_PEER(DEBUG, EV("conn.closed"), KU("conn", conn), KU("code", code));
     squeeze_free(c->squeeze);
+    g->conns->waiting -= c->waiting.n;
     buf_fini(&c->waiting);
     mem_free(c);
     if (l)
@@ -227,10 +241,9 @@ void conns_start(struct gateway *g)
         .heartbeat_ms = g->cfg.heartbeat_ms,
         .resume_window_ms = g->cfg.resume_window_ms,
         .identify_ms = g->cfg.identify_ms,
-        .replay_events = (uint32_t)g->cfg.replay_events,
-        .replay_bytes = g->cfg.replay_bytes,
     };
     rates_init(&g->conns->identifies, g->cfg.identify_rate, IDENTIFIES_MS, loop_now(g->svc.loop));
+    g->conns->left_tail = &g->conns->left;
     ledger_start(g);
 }
 

@@ -23,13 +23,16 @@ struct live { // one session and what the shell keeps for it
     struct gateway *g;
     struct session s;
     struct timer timer;
-    struct ledger ledger;       // from READY on
-    bool queued;                // for the writes of this turn
-    uint64_t renew_at;          // by then the store must hear of it
-    struct timer moved;         // until its last gateway's commands are too old to be carried out
-    struct voice_call *voice;   // its voice command under way, else NULL
-    uint64_t voice_turn;        // voice commands sent so far
-    const struct world *loaded; // while its READY is being made
+    struct ledger ledger;                // from READY on
+    bool queued;                         // for the writes of this turn
+    uint64_t stored;                     // bytes of texts that the store has of it, at most
+    struct live *next_left, **prev_left; // DETACHED: of those that were detached after it
+    uint64_t renew_at;                   // by then the store must hear of it
+    struct timer moved;                  // until its last gateway's commands are too old to be carried out
+    struct voice_call *voice;            // its voice command under way, else NULL
+    uint64_t voice_turn;                 // voice commands sent so far
+    const struct world *loaded;          // while its READY is being made
+    const struct texts *missed;          // while it is being resumed: what the client has not got yet
 };
 
 struct conns {
@@ -41,11 +44,19 @@ struct conns {
     struct arena arena;      // of one frame
     struct buf text;         // of one READY, of one compressed message
     struct buf squeezed;
-    struct keys writes;      // sessions that have something to be written …
-    struct loop_flush flush; // … this turn
-    struct timer retry;      // of those whose write failed
-    struct arena written;    // of one write
-    uint32_t ending;         // ends of sessions that are not told yet
+    struct keys writes;               // sessions that have something to be written …
+    struct keys bulk;                 // … and those that have much: they wait for the others
+    struct loop_flush flush;          // … this turn
+    uint64_t under_way;               // bytes of writes that the store has not answered
+    uint64_t pending;                 // events that sessions wait for the store with
+    uint64_t stored;                  // sum of the sessions'
+    uint32_t takes;                   // sessions that the store is being asked for …
+    struct taking *take, **take_tail; // … and those that it is to be asked for when there are fewer
+    struct live *left, **left_tail;   // detached sessions, the one that was left first is the first
+    uint64_t waiting;                 // bytes of frames of clients that resume
+    struct timer retry;               // of those whose write failed
+    struct arena written;             // of one write
+    uint32_t ending;                  // ends of sessions that are not told yet
     bool stopping;
 };
 
@@ -71,24 +82,30 @@ struct live *live_get(const struct gateway *g, uint64_t key); // NULL: gone
 struct live *live_named(const struct gateway *g, struct bytes session_id);
 struct live *live_new(struct gateway *g, uint64_t conn, uint32_t v);
 struct live *live_revive(struct gateway *g, const struct session_past *p); // NULL: there is one of that key
-bool live_make_room(struct gateway *g, uint64_t user);       // ends his oldest detached session; false: he has none
+// Ends a detached session when the user has as many as he may, or all have; false: there is none, and no room.
+bool live_room_of(struct gateway *g, uint64_t user);
+bool live_room(struct gateway *g);
 void live_step(struct live *l, const struct session_in *in); // and carries out what follows; l may be gone then
-void live_resume(struct live *fresh, struct live *old);      // either may be gone then
-void live_dispatch(struct live *l, struct dispatch *d);      // LIVE or DETACHED; it is sent when it is kept
-void live_send(struct live *l, uint64_t seq, const struct dispatch *d);
-void live_voice(struct live *l); // its voice[0] may go
+// missed: what of `held` is behind the number that fresh has. Either may be gone then.
+void live_resume(struct live *fresh, struct live *old, struct session_held held, const struct texts *missed);
+void live_dispatch(struct live *l, struct dispatch *d); // LIVE or DETACHED; it is sent when it is kept
+void live_send(struct live *l, uint64_t seq, struct bytes text);
+void live_set_aside(struct live *l); // detached, and out of mind: who resumes it finds it in the store and the logs
+void live_voice(struct live *l);     // its voice[0] may go
 
 // --- what of sessions is in the store (ledger_io.c) ---
 //   {s:<id>}:h   hash: owner, turn, seq (of the last dispatch kept), bytes (of the texts), user, is (a session_rec)
 //   {s:<id>}:p   hash: record → version it has been told of; g before that of a guild
 //   {s:<id>}:r   list: texts of the last dispatches, the newest one's number is seq
-// They are renewed while their gateway lives, and expire a day after it, or after the resume window.
+// They are renewed while their gateway lives, and expire an hour after it, or after the resume window.
 
 void ledger_start(struct gateway *g);
 void ledger_stop(struct gateway *g);
-void ledger_opened(struct live *l); // READY and what belongs to it is sent, and not kept
+void ledger_opened(struct live *l); // READY is sent, and not kept: a client that has not got it identifies again
 void ledger_due(struct live *l);    // something of l->ledger has to be written
 void ledger_renew(struct live *l);  // if it is time
+void ledger_stored(struct live *l, uint64_t bytes); // so much is there of it from now on
+void ledger_forget(struct live *l);                 // what pends for it is about to go
 void ledger_take(struct live *fresh);
 void ledger_end(struct live *l, bool tell); // the session is over; tell: its voice state must be left
 
@@ -99,6 +116,7 @@ void fanout_free(struct gateway *g);
 struct subs *fanout_subs(const struct gateway *g);
 void fanout_event(void *ctx, const struct msg *m);       // of the bus
 void fanout_recover(struct gateway *g, const char *why); // something may have been lost: read all logs
+void fanout_go_on(struct gateway *g);                    // less waits to be kept
 const char *fanout_not_ready(const struct gateway *g);   // NULL: nothing is owed
 void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild);
 void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version);

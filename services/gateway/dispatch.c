@@ -1,5 +1,6 @@
 // dispatch: see dispatch.h.
 #include "dispatch.h"
+#include "metrics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,16 +19,7 @@ struct dispatch *dispatch_new(struct bytes name, struct bytes body)
     }
     CHECK(out->n == n);
     out->refs = 1;
-    return out;
-}
-
-struct dispatch *dispatch_copy(struct bytes text)
-{
-    struct dispatch *out = mem_alloc(sizeof *out + text.n);
-    out->refs = 1;
-    out->n = text.n;
-    if (text.n)
-        memcpy(out->p, text.p, text.n);
+    M.memory_events_bytes += sizeof *out + n;
     return out;
 }
 
@@ -43,8 +35,10 @@ void dispatch_drop(struct dispatch *d)
     if (!d)
         return;
     CHECK(d->refs > 0);
-    if (--d->refs == 0)
-        mem_free(d);
+    if (--d->refs > 0)
+        return;
+    M.memory_events_bytes -= sizeof *d + d->n;
+    mem_free(d);
 }
 
 struct bytes dispatch_head(char out[DISPATCH_HEAD_MAX], uint64_t seq)

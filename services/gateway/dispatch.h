@@ -10,7 +10,6 @@ struct dispatch {
 };
 
 struct dispatch *dispatch_new(struct bytes name, struct bytes body); // body none: null. With one reference
-struct dispatch *dispatch_copy(struct bytes text);                   // what dispatch_bytes gave
 struct dispatch *dispatch_keep(struct dispatch *d);                  // one more
 void dispatch_drop(struct dispatch *d);                              // frees with the last; NULL is fine
 static inline struct bytes dispatch_bytes(const struct dispatch *d)

@@ -3,8 +3,8 @@
 #include "conns.h"
 #include "intents.h"
 
-#define READS_AT_ONCE 64u
-#define READ_ENTRIES 256u
+#define READ_ENTRIES 64u
+#define READ_BYTES (4u * 1024u * 1024u) // what one reading may bring; as many at once as SB_EVENT_BYTES has of that
 #define RETRY_MS 250u
 
 struct fanout {
@@ -330,6 +330,13 @@ static void ask_seats(struct fanout *f, struct sub *sub)
     store_cmd(f->g->svc.store, on_seats, s, "HGET %s call", record_key(key, sub->ref, "s"));
 }
 
+// Not while what was read before still waits to be kept: those who catch up would be set aside again and again.
+static bool may_read(const struct fanout *f)
+{
+    uint64_t most = f->g->cfg.event_bytes;
+    return f->reading < most / READ_BYTES && M.memory_events_bytes < most / 2;
+}
+
 static void pump(struct fanout *f)
 {
     for (uint32_t i = f->head; i < f->queue.n; i++) {
@@ -337,7 +344,7 @@ static void pump(struct fanout *f)
         if (sub)
             ask_seats(f, sub);
     }
-    while (f->reading < READS_AT_ONCE && f->head < f->queue.n) {
+    while (f->head < f->queue.n && may_read(f)) {
         struct sub *sub = subs_get(&f->subs, f->queue.v[f->head++]);
         if (!sub || !sub->reading)
             continue;
@@ -349,8 +356,9 @@ static void pump(struct fanout *f)
             mark(f->g, "SADD", sub->ref); // whoever thought us dead has forgotten us
         record_log(f->g->svc.store, sub->ref, r->after, READ_ENTRIES, on_log, r);
     }
-    if (f->head == f->queue.n) {
-        f->head = f->queue.n = 0;
+    keys_shift(&f->queue, f->head);
+    f->head = 0;
+    if (f->queue.n == 0) {
         if (f->reading == 0 && !timer_armed(&f->retry))
             f->recovering = false;
     }
@@ -359,6 +367,11 @@ static void pump(struct fanout *f)
 static void on_flush(struct loop_flush *flush)
 {
     pump(container_of(flush, struct fanout, flush));
+}
+
+void fanout_go_on(struct gateway *g)
+{
+    pump(g->fanout);
 }
 
 void fanout_recover(struct gateway *g, const char *why)

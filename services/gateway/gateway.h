@@ -7,14 +7,22 @@
 #include "table.h"
 
 struct gateway_cfg {
-    const char *bind, *admin_bind; // addresses to listen on
-    const char *admin_token;       // of the admin API, >= 16 bytes
-    const char *token_secret;      // signs client tokens, >= TOKEN_SECRET_MIN bytes
-    const char *public_url;        // ws://host:port or wss://…, what clients are told; "": see gateway_url
-    uint64_t port, admin_port;     // 0: any free
+    const char *bind, *admin_bind;         // addresses to listen on
+    const char *admin_token;               // of the admin API, >= 16 bytes
+    const char *token_secret;              // signs client tokens, >= TOKEN_SECRET_MIN bytes
+    const char *public_url;                // ws://host:port or wss://…, what clients are told; "": see gateway_url
+    const char *origins;                   // web pages that may speak to the public port: see origin.h
+    const char *tls_certificate, *tls_key; // files of the public port; both or neither
+    uint64_t port, admin_port;             // 0: any free
     uint64_t heartbeat_ms, resume_window_ms;
     uint64_t replay_events, replay_bytes; // per session
     uint64_t send_queue_bytes;            // per connection
+    uint64_t client_bytes;                // held for all of them
+    uint64_t event_bytes;                 // of events that wait for the store
+    uint64_t replay_all_bytes;            // in the store, for all sessions
+    uint64_t sessions_max;
+    uint64_t deflate_bytes;      // what all compressed connections may cost
+    uint64_t rest_pending_bytes; // of bodies of HTTP requests without an answer yet
     uint64_t connections_max, connections_per_address, sessions_per_user;
     const char *balancers;     // networks whose X-Forwarded-For is believed
     uint64_t request_ms;       // for a whole HTTP request or upgrade to come
@@ -35,25 +43,33 @@ struct system;
 struct loads;
 struct rest;
 struct admin;
+struct certificate;
 
 struct gateway {
     struct service svc; // loop, store, bus, health, instance name
     struct gateway_cfg cfg;
     struct web *web, *admin_web;
-    struct conns *conns;   // conn.c: connections and sessions
-    struct fanout *fanout; // fanout.c: records listened to
-    struct system *system; // system.c: revoked tokens, voice regions
-    struct loads *loads;   // load.c
-    struct rest *rest;     // rest_io.c
-    struct admin *admin;   // admin_io.c
+    struct conns *conns;             // conn.c: connections and sessions
+    struct fanout *fanout;           // fanout.c: records listened to
+    struct system *system;           // system.c: revoked tokens, voice regions
+    struct loads *loads;             // load.c
+    struct rest *rest;               // rest_io.c
+    struct admin *admin;             // admin_io.c
+    struct certificate *certificate; // certificate.c; NULL: the public port is plain
 };
 
 // --- for the HTTP half ---
 // Whose token this is: `Bot x`, `Bearer x` or bare x; signed by us and not revoked. ERR_DENIED otherwise.
 MUST_USE int gateway_auth(const struct gateway *g, struct bytes authorization, uint64_t *user);
 // Appends the websocket URL that clients are told: the configured one, else ws:// and `host` (a request's Host
-// header), else ws:// and the address listened on.
+// header), else ws:// and the address listened on; wss:// with TLS.
 void gateway_url(const struct gateway *g, struct buf *out, struct bytes host);
+
+// --- the certificate of the public port (certificate.c) ---
+void certificate_start(struct gateway *g);  // exits with 2 when it cannot be used
+void certificate_reload(struct gateway *g); // reads its files again; a bad one changes nothing
+struct tls *certificate_tls(const struct gateway *g);
+void certificate_free(struct gateway *g); // after web_free
 
 // --- provided by the HTTP half (rest_io.c, admin_io.c); ctx is the struct gateway ---
 void rest_start(struct gateway *g);  // before the first request; fills g->rest

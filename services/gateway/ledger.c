@@ -1,23 +1,21 @@
 // ledger: see ledger.h.
 #include "ledger.h"
 
-#include <string.h>
-
 void ledger_init(struct ledger *l, uint64_t hold, uint64_t next, bool begun)
 {
     *l = (struct ledger){.hold = hold, .begun = begun, .due = true};
-    replay_init(&l->pending, UINT32_MAX, UINT64_MAX, next);
+    backlog_init(&l->pending, next);
 }
 
 void ledger_fini(struct ledger *l)
 {
-    replay_fini(&l->pending);
+    backlog_fini(&l->pending);
     keys_fini(&l->touched);
 }
 
 void ledger_add(struct ledger *l, struct dispatch *d)
 {
-    replay_push(&l->pending, d);
+    backlog_push(&l->pending, d);
     l->due = true;
 }
 
@@ -47,7 +45,7 @@ uint64_t ledger_first(const struct ledger *l)
 
 bool ledger_begin(struct ledger *l)
 {
-    if (!l->due || l->writing)
+    if (!l->due || l->writing || l->aside)
         return false;
     l->due = false;
     l->writing = true;
@@ -72,9 +70,21 @@ bool ledger_written(struct ledger *l)
     CHECK_ID(l->writing, l->hold);
     l->writing = false;
     l->begun = true;
-    replay_drop(&l->pending, l->last);
-    l->touched.n -= l->n_touched;
-    if (l->touched.n)
-        memmove(l->touched.v, l->touched.v + l->n_touched, l->touched.n * sizeof *l->touched.v);
+    backlog_drop(&l->pending, l->last);
+    keys_shift(&l->touched, l->n_touched);
     return l->answering;
+}
+
+void ledger_set_aside(struct ledger *l)
+{
+    l->aside = true;
+    backlog_drop(&l->pending, UINT64_MAX);
+    keys_fini(&l->touched);
+    l->n_touched = 0;
+}
+
+uint64_t ledger_allowance(uint64_t each, uint64_t all, uint64_t stored, uint32_t sessions)
+{
+    uint64_t share = all / 2 / (sessions ? sessions : 1);
+    return stored < all / 2 || share > each ? each : share;
 }

@@ -1,17 +1,22 @@
 // ledger_io: sessions in the store (keys: conns.h): writes of what they were sent, taking over, ending. Each is one
 // call of a function in common/session_functions.c, which compares the owner.
 #include "conns.h"
+#include "debt.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-#define KEEP_MS 86400000u // while it has a socket; written anew long before
 #define RENEW_MS 600000u
-#define SLACK_MS 60000u // beyond the resume window, so that its gateway sees its end first
+#define KEEP_MS (6 * RENEW_MS) // while it has a socket, beside the resume window; written anew long before
+#define SLACK_MS 60000u        // beyond the resume window, so that its gateway sees its end first
 #define RETRY_MS 250u
 #define TELL_MS 10000u // a command that is not answered by then is sent again
 #define MOVED_MS (TELL_MS + 1000u)
+#define UNDER_WAY_MAX (4u * 1024u * 1024u) // bytes of writes that the store has not answered; more wait their turn …
+#define MUCH (64u * 1024u)                 // … and a session that has more than this to be written begins only
+#define MUCH_UNDER_WAY_MAX (1024u * 1024u) // when less is under way: so nobody waits long behind those who lag
+#define EVENT_COST 16u                     // what a session needs for an event whose text it shares with others
 
 struct session_keys {
     char key[3][64];
@@ -61,12 +66,13 @@ static void call(struct gateway *g, const char *function, const char *id, size_t
 struct holding { // a session of ours as of then; another of that key may follow it
     struct gateway *g;
     uint64_t key, hold;
+    uint64_t bytes; // of this write
 };
 
 static struct holding *holding_of(const struct live *l)
 {
     struct holding *w = mem_alloc(sizeof *w);
-    *w = (struct holding){l->g, l->s.key, l->ledger.hold};
+    *w = (struct holding){l->g, l->s.key, l->ledger.hold, 0};
     return w;
 }
 
@@ -82,16 +88,36 @@ void ledger_due(struct live *l)
     if (l->queued)
         return;
     l->queued = true;
-    keys_add(&c->writes, l->s.key);
+    keys_add(l->ledger.pending.bytes > MUCH ? &c->bulk : &c->writes, l->s.key);
     loop_flush(l->g->svc.loop, &c->flush);
+}
+
+void ledger_stored(struct live *l, uint64_t bytes)
+{
+    struct conns *c = l->g->conns;
+    c->stored += bytes - l->stored;
+    M.replay_bytes += bytes - l->stored;
+    l->stored = bytes;
+}
+
+void ledger_forget(struct live *l)
+{
+    struct conns *c = l->g->conns;
+    c->pending -= l->ledger.pending.n;
+    if (l->ledger.pending.n > 0)
+        loop_flush(l->g->svc.loop, &c->flush); // logs may wait for that
 }
 
 static void send_kept(struct live *l)
 {
+    uint32_t before = l->ledger.pending.n;
     bool send = session_keep(&l->s, l->ledger.last);
     for (uint64_t seq = ledger_first(&l->ledger); send && seq <= l->ledger.last; seq++)
-        live_send(l, seq, replay_get(&l->ledger.pending, seq));
-    if (ledger_written(&l->ledger) && l->s.voice_sent && !l->voice)
+        live_send(l, seq, dispatch_bytes(backlog_get(&l->ledger.pending, seq)));
+    bool asked = ledger_written(&l->ledger);
+    l->g->conns->pending -= before - l->ledger.pending.n;
+    fanout_go_on(l->g);
+    if (asked && l->s.voice_sent && !l->voice)
         live_voice(l);
     if (l->ledger.due)
         ledger_due(l);
@@ -101,13 +127,17 @@ static void on_written(void *ctx, const struct reply *r)
 {
     struct holding w = *(struct holding *)ctx;
     struct live *l = still_held(&w);
+    struct conns *c = w.g->conns;
     mem_free(ctx);
-    if (!l)
+    c->under_way -= w.bytes;
+    if (c->writes.n > 0 || c->bulk.n > 0)
+        loop_flush(w.g->svc.loop, &c->flush);
+    if (!l || (l->ledger.aside && reply_int(r) != 0))
         return;
     if (!reply_ok(r)) { // repeated, whatever became of it
         ledger_failed(&l->ledger);
-        if (!timer_armed(&w.g->conns->retry))
-            loop_arm(w.g->svc.loop, &w.g->conns->retry, RETRY_MS);
+        if (!timer_armed(&c->retry))
+            loop_arm(w.g->svc.loop, &c->retry, RETRY_MS);
     } else if (reply_int(r) == 1) {
         send_kept(l);
     } else {
@@ -132,7 +162,7 @@ static struct bytes position(struct arena *a, const struct live *l, ref r)
 static uint64_t ttl(const struct live *l)
 {
     uint64_t now = loop_now(l->g->svc.loop), end = l->s.expires_at + SLACK_MS;
-    return l->s.state == SESSION_LIVE ? KEEP_MS : end > now ? end - now : 1;
+    return l->s.state == SESSION_LIVE ? KEEP_MS + l->g->cfg.resume_window_ms : end > now ? end - now : 1;
 }
 
 static void write_session(struct live *l)
@@ -143,17 +173,20 @@ static void write_session(struct live *l)
     struct bytes *v = arena_take(a, (12 + w->pending.n + 2 * w->n_touched) * sizeof *v);
     char name[OWNER_MAX];
     struct buf rec = {0};
-    uint64_t first = ledger_first(w);
+    struct holding *holding = holding_of(l);
+    uint64_t first = ledger_first(w), all = l->stored + w->pending.bytes;
+    uint64_t most =
+        ledger_allowance(g->cfg.replay_bytes, g->cfg.replay_all_bytes, g->conns->stored, g->conns->sessions.n);
     size_t n = 0;
     v[n++] = owner(name, g, w->hold);
     v[n++] = decimal(a, w->turn);
     v[n++] = decimal(a, ttl(l));
     v[n++] = decimal(a, g->cfg.replay_events);
-    v[n++] = decimal(a, g->cfg.replay_bytes);
+    v[n++] = decimal(a, most);
     v[n++] = decimal(a, first);
     v[n++] = decimal(a, w->pending.n);
     for (uint64_t seq = first; seq <= w->last; seq++)
-        v[n++] = dispatch_bytes(replay_get(&w->pending, seq));
+        v[n++] = dispatch_bytes(backlog_get(&w->pending, seq));
     v[n++] = decimal(a, w->n_touched);
     for (uint32_t i = 0; i < w->n_touched; i++) {
         v[n++] = decimal(a, w->touched.v[i]);
@@ -168,27 +201,68 @@ static void write_session(struct live *l)
         v[n++] = buf_bytes(&rec);
     }
     M.session_writes++;
-    call(g, "sb_session_write", l->s.id, n, v, on_written, holding_of(l));
+    ledger_stored(l, all < most ? all : most);
+    holding->bytes = w->pending.bytes;
+    g->conns->under_way += holding->bytes;
+    call(g, "sb_session_write", l->s.id, n, v, on_written, holding);
     buf_fini(&rec);
+}
+
+// What waits for the store is bounded for all together. Texts are shared: when too much is there, the sessions that
+// wait with most go, as large a part of them as the bound is passed by.
+static uint32_t shed_pending(struct gateway *g, uint64_t there)
+{
+    struct conns *c = g->conns;
+    struct debt *v = mem_grow(NULL, c->sessions.n, sizeof *v);
+    uint64_t owed = 0;
+    uint32_t n = 0;
+    struct live *l;
+    for (uint32_t i = 0; (l = table_next(&c->sessions, &i, NULL)) != NULL;)
+        if (l->ledger.pending.n > 0) {
+            v[n] = (struct debt){l->s.key, l->ledger.pending.bytes + l->ledger.pending.n * EVENT_COST};
+            owed += v[n++].bytes;
+        }
+    n = debts_over(v, n, debts_part(owed, there, debts_keep(g->cfg.event_bytes)));
+    for (uint32_t i = 0; i < n; i++)
+        if ((l = live_get(g, v[i].id)) != NULL)
+            live_set_aside(l);
+    mem_free(v);
+    return n;
+}
+
+static void bound_pending(struct gateway *g)
+{
+    uint64_t there;
+    do
+        there = M.memory_events_bytes + g->conns->pending * EVENT_COST;
+    while (there > g->cfg.event_bytes && shed_pending(g, there) > 0);
+}
+
+static void write_some(struct conns *c, struct keys *q, uint64_t most, uint64_t much)
+{
+    uint32_t at = 0;
+    while (at < q->n && c->under_way < most) {
+        struct live *l = live_get(c->g, q->v[at++]);
+        if (!l || !l->queued)
+            continue;
+        l->queued = false;
+        if (l->ledger.pending.bytes > c->g->cfg.send_queue_bytes)
+            live_set_aside(l);
+        else if (l->ledger.pending.bytes > much) // it has become that since it was queued
+            ledger_due(l);
+        else if (ledger_begin(&l->ledger))
+            write_session(l);
+    }
+    keys_shift(q, at);
 }
 
 static void on_flush(struct loop_flush *f)
 {
     struct conns *c = container_of(f, struct conns, flush);
-    struct gateway *g = c->g;
-    struct keys now = c->writes; // a session that ends here may make others due
-    c->writes = (struct keys){0};
-    for (uint32_t i = 0; i < now.n; i++) {
-        struct live *l = live_get(g, now.v[i]);
-        if (!l || !l->queued)
-            continue;
-        l->queued = false;
-        if (l->ledger.pending.bytes > g->cfg.send_queue_bytes)
-            live_step(l, &(struct session_in){.kind = SESSION_IN_CUT});
-        else if (ledger_begin(&l->ledger))
-            write_session(l);
-    }
-    keys_fini(&now);
+    bound_pending(c->g);
+    write_some(c, &c->writes, UNDER_WAY_MAX, MUCH);
+    write_some(c, &c->bulk, MUCH_UNDER_WAY_MAX, UINT64_MAX);
+    fanout_go_on(c->g);
 }
 
 static void on_retry(struct timer *t, uint64_t now)
@@ -373,24 +447,30 @@ void ledger_end(struct live *l, bool tell)
 // --- taking over ---
 
 struct taking {
+    struct taking *next; // that waits
     struct gateway *g;
-    uint64_t fresh, conn, user;
+    uint64_t fresh, conn, user, after;
     uint64_t held, hold; // held: what we had it under, 0: not at all; hold: what we have it under now
     char id[33];
 };
 
-static int past_of(struct arena *a, const struct taking *t, const struct reply *r, struct session_past *p)
+static uint64_t number(const struct reply *r)
 {
-    const struct reply *hash = reply_at(r, 0), *texts = reply_at(r, 2);
-    struct bytes *v = arena_take(a, (reply_n(texts) + 1) * sizeof *v);
-    *p = (struct session_past){.id = t->id};
-    for (size_t i = 0; i < reply_n(texts); i++)
-        v[i] = reply_text(reply_at(texts, i));
-    p->texts = (struct texts){(uint32_t)reply_n(texts), v};
-    if (bytes_u64(reply_text(reply_field(hash, "seq")), &p->seq) != OK ||
-        UNPACK(a, session_rec, reply_text(reply_field(hash, "is")), &p->rec) != OK)
-        return ERR_INVALID;
-    return session_past_valid(p);
+    uint64_t v;
+    return bytes_u64(reply_text(r), &v) == OK ? v : 0;
+}
+
+static struct session_held held_of(const struct reply *r)
+{
+    return (struct session_held){number(reply_at(r, 0)), number(reply_at(r, 1))};
+}
+
+static struct texts texts_of(struct arena *a, const struct reply *list)
+{
+    struct bytes *v = arena_take(a, (reply_n(list) + 1) * sizeof *v);
+    for (size_t i = 0; i < reply_n(list); i++)
+        v[i] = reply_text(reply_at(list, i));
+    return (struct texts){(uint32_t)reply_n(list), v};
 }
 
 static void listen(struct gateway *g, uint64_t key, uint64_t user, const struct reply *positions)
@@ -410,15 +490,18 @@ static void listen(struct gateway *g, uint64_t key, uint64_t user, const struct 
 
 static bool has_room(struct gateway *g, uint64_t user)
 {
-    return subs_sessions_of(fanout_subs(g), user, NULL) < g->cfg.sessions_per_user || live_make_room(g, user);
+    return live_room_of(g, user) && live_room(g);
 }
 
 static struct live *revive(const struct taking *t, const struct reply *r)
 {
     struct gateway *g = t->g;
     struct arena a = {0};
-    struct session_past past;
-    int err = past_of(&a, t, r, &past);
+    const struct reply *hash = reply_at(r, 3);
+    struct session_past past = {.id = t->id, .held = held_of(r)};
+    int err = UNPACK(&a, session_rec, reply_text(reply_field(hash, "is")), &past.rec);
+    if (err == OK)
+        err = session_past_valid(&past);
     struct live *l = err == OK && has_room(g, past.rec.user) ? live_revive(g, &past) : NULL;
     arena_fini(&a);
     if (!l) {
@@ -427,9 +510,10 @@ static struct live *revive(const struct taking *t, const struct reply *r)
         return NULL;
     }
     ledger_init(&l->ledger, t->hold, l->s.seq + 1, true);
+    ledger_stored(l, number(reply_field(hash, "bytes")));
     l->renew_at = loop_now(g->svc.loop) + RENEW_MS;
     ledger_due(l); // for as long as it lives here
-    listen(g, l->s.key, l->s.user, reply_at(r, 1));
+    listen(g, l->s.key, l->s.user, reply_at(r, 4));
     M.sessions_taken++;
     LOG_PEER(INFO, EV("session.taken"), KU("session", l->s.key), KU("user", l->s.user));
     if (system_revoked(g, l->s.user, l->s.issued_ms)) {
@@ -447,49 +531,86 @@ static void taken(const struct taking *t, const struct reply *r)
     struct gateway *g = t->g;
     struct live *old = live_named(g, bytes_of(t->id));
     struct live *fresh = live_get(g, t->fresh);
-    if (reply_kind(r) == REPLY_LIST) {
+    if (reply_n(r) == 5) {
         if (old) // another gateway had it since
             live_step(old, &(struct session_in){.kind = SESSION_IN_MOVED});
         old = revive(t, r);
-    } else if (!reply_ok(r) || reply_int(r) != 1 || (old && old->ledger.hold != t->held)) {
+    } else if (reply_n(r) != 3 || (old && old->ledger.hold != t->held)) {
         old = NULL;
     }
     if (!fresh)
         return; // its socket went meanwhile: the session is here, and waits
-    if (!old || !session_told(&old->s))
+    if (!old || !session_told(&old->s)) {
         live_step(fresh, &(struct session_in){.kind = SESSION_IN_TAKEN, .err = reply_ok(r) ? ERR_MISSING : ERR_IO});
-    else
-        live_resume(fresh, old);
+        return;
+    }
+    struct arena a = {0};
+    struct texts missed = texts_of(&a, reply_at(r, 2));
+    live_resume(fresh, old, held_of(r), &missed);
+    arena_fini(&a);
 }
+
+static void take_next(struct conns *c);
 
 static void on_taken(void *ctx, const struct reply *r)
 {
     struct taking t = *(struct taking *)ctx;
+    struct conns *c = t.g->conns;
     mem_free(ctx);
-    if (!t.g->conns->stopping) { // else the socket is closed, and the session somebody else's to take
+    c->takes--;
+    if (!c->stopping) { // else the socket is closed, and the session somebody else's to take
         taken(&t, r);
         client_go_on(t.g, t.conn);
+        take_next(c);
+    }
+}
+
+static void take(struct taking *t)
+{
+    struct gateway *g = t->g;
+    struct live *old = live_named(g, bytes_of(t->id));
+    char now[OWNER_MAX], before[OWNER_MAX], user[24], after[24];
+    t->held = old && !old->ledger.aside ? old->ledger.hold : 0;
+    if (t->held && ledger_begin(&old->ledger)) // the store has to know of it first
+        write_session(old);
+    g->conns->takes++;
+    snprintf(user, sizeof user, "%llu", (unsigned long long)t->user);
+    snprintf(after, sizeof after, "%llu", (unsigned long long)t->after);
+    const struct bytes args[] = {owner(now, g, t->hold), t->held ? owner(before, g, t->held) : BYTES(""),
+                                 bytes_of(user), bytes_of(after)};
+    note_taken(g, t->user, t->id, t->hold);
+    call(g, "sb_session_take", t->id, countof(args), args, on_taken, t);
+}
+
+// Each may bring as much as a replay has: so a bounded number at a time.
+static void take_next(struct conns *c)
+{
+    while (c->take && c->takes < c->g->cfg.loads_max) {
+        struct taking *t = c->take;
+        c->take = t->next;
+        if (!c->take)
+            c->take_tail = &c->take;
+        if (live_get(t->g, t->fresh))
+            take(t);
+        else
+            mem_free(t); // its socket has gone
     }
 }
 
 void ledger_take(struct live *fresh)
 {
-    struct gateway *g = fresh->g;
-    const struct live *old = live_named(g, bytes_of(fresh->s.wanted));
+    struct conns *c = fresh->g->conns;
     struct taking *t = mem_alloc(sizeof *t);
-    char now[OWNER_MAX], before[OWNER_MAX], user[24];
-    *t = (struct taking){.g = g,
+    *t = (struct taking){.g = fresh->g,
                          .fresh = fresh->s.key,
                          .conn = fresh->s.line.conn,
                          .user = fresh->s.user,
-                         .held = old ? old->ledger.hold : 0,
+                         .after = fresh->s.wanted_seq,
                          .hold = new_hold()};
     memcpy(t->id, fresh->s.wanted, sizeof t->id);
-    snprintf(user, sizeof user, "%llu", (unsigned long long)fresh->s.user);
-    const struct bytes args[] = {owner(now, g, t->hold), t->held ? owner(before, g, t->held) : BYTES(""),
-                                 bytes_of(user)};
-    note_taken(g, t->user, t->id, t->hold);
-    call(g, "sb_session_take", t->id, countof(args), args, on_taken, t);
+    *c->take_tail = t;
+    c->take_tail = &t->next;
+    take_next(c);
 }
 
 // --- life ---
@@ -497,6 +618,7 @@ void ledger_take(struct live *fresh)
 void ledger_start(struct gateway *g)
 {
     g->conns->g = g;
+    g->conns->take_tail = &g->conns->take;
     g->conns->flush.fn = on_flush;
     g->conns->retry.fire = on_retry;
 }
@@ -506,6 +628,11 @@ void ledger_stop(struct gateway *g)
     struct conns *c = g->conns;
     loop_cancel(g->svc.loop, &c->retry);
     loop_unflush(g->svc.loop, &c->flush);
+    for (struct taking *t = c->take, *next; t; t = next) {
+        next = t->next;
+        mem_free(t);
+    }
     keys_fini(&c->writes);
+    keys_fini(&c->bulk);
     arena_fini(&c->written);
 }

@@ -18,12 +18,14 @@ struct request {
 struct rest {
     struct table requests; // id → request; owns
     struct rates rates;    // of each user
+    uint64_t bytes;        // of their bodies
 };
 
 static void go(struct request *q);
 
 static void request_free(struct request *q)
 {
+    q->g->rest->bytes -= q->r.body.n;
     arena_fini(&q->arena);
     mem_free(q);
 }
@@ -116,6 +118,7 @@ static void take(struct request *q, const struct web_request *r)
         .url = arena_copy(&q->arena, buf_bytes(&url)),
         .identify_rate = q->g->cfg.identify_rate,
     };
+    q->g->rest->bytes += q->r.body.n;
     if (gateway_auth(q->g, r->authorization, &q->r.user) != OK)
         q->r.user = 0;
     buf_fini(&url);
@@ -125,7 +128,8 @@ void rest_request(void *ctx, const struct web_request *r)
 {
     struct gateway *g = ctx;
     struct request *q = mem_alloc(sizeof *q);
-    bool full = g->rest->requests.n >= g->cfg.rest_pending_max;
+    bool full =
+        g->rest->requests.n >= g->cfg.rest_pending_max || g->rest->bytes + r->body.n > g->cfg.rest_pending_bytes;
     uint64_t wait_ms;
     q->g = g;
     q->id = r->id;

@@ -71,7 +71,6 @@ void session_init(struct session *s, const char id[33], uint64_t conn, uint32_t 
 
 void session_fini(struct session *s)
 {
-    replay_fini(&s->replay);
     mem_free(s->voice);
     s->voice = NULL;
 }
@@ -213,7 +212,6 @@ static int loaded(struct session *s, const struct session_in *in, const struct s
     s->state = SESSION_LIVE;
     s->bot = in->bot;
     s->seq = s->kept = 1;
-    replay_init(&s->replay, r->replay_events, r->replay_bytes, s->seq + 1);
     emit(out, SESSION_FX_READY);
     return OK;
 }
@@ -279,6 +277,10 @@ static int answered(struct session *s, struct session_fxs *out)
     s->voice_sent = false;
     remove_voice(s, 0);
     send_voice(s, out);
+    if (s->n_voice == 0) { // ten kilobytes that few need for long
+        mem_free(s->voice);
+        s->voice = NULL;
+    }
     return OK;
 }
 
@@ -352,6 +354,7 @@ static int step_hello(struct session *s, const struct session_in *in, const stru
     case SESSION_IN_ANSWERED:
     case SESSION_IN_REVOKED:
     case SESSION_IN_CUT:
+    case SESSION_IN_BEHIND:
     case SESSION_IN_MOVED:
     case SESSION_IN_KINDS:
         break;
@@ -385,6 +388,7 @@ static int step_taking(struct session *s, const struct session_in *in, const str
     case SESSION_IN_ANSWERED:
     case SESSION_IN_REVOKED: // its token was good when it came; the session's own is looked at when it is there
     case SESSION_IN_CUT:
+    case SESSION_IN_BEHIND:
     case SESSION_IN_MOVED:
     case SESSION_IN_KINDS:
         break;
@@ -420,6 +424,7 @@ static int step_loading(struct session *s, const struct session_in *in, const st
     case SESSION_IN_TAKEN:
     case SESSION_IN_ANSWERED:
     case SESSION_IN_CUT:
+    case SESSION_IN_BEHIND:
     case SESSION_IN_MOVED:
     case SESSION_IN_KINDS:
         break;
@@ -455,6 +460,8 @@ static int step_live(struct session *s, const struct session_in *in, const struc
     case SESSION_IN_CUT:
         close_line(s, CLOSE_UNKNOWN_ERROR, out);
         return end(s, out);
+    case SESSION_IN_BEHIND:
+        return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
     case SESSION_IN_MOVED:
         close_line(s, CLOSE_UNKNOWN_ERROR, out);
         return drop(s, out);
@@ -483,6 +490,7 @@ static int step_detached(struct session *s, const struct session_in *in, const s
         return end(s, out);
     case SESSION_IN_MOVED:
         return drop(s, out);
+    case SESSION_IN_BEHIND:
     case SESSION_IN_STOP:
         return OK;
     case SESSION_IN_BEAT: // there is no socket that these could come from
@@ -539,8 +547,14 @@ int session_step(struct session *s, const struct session_in *in, const struct se
 
 // --- resume ---
 
-void session_resume(struct session *fresh, struct session *old, const struct session_rules *r, uint64_t now,
-                    struct session_fxs *mine, struct session_fxs *theirs)
+// The client lacks nothing, or the store has all that it lacks. (A Redis that has lost its last moments has not.)
+static bool can_replay(const struct session *old, struct session_held held, uint64_t after)
+{
+    return after == old->kept || (after + 1 >= held.first && held.last >= old->kept);
+}
+
+void session_resume(struct session *fresh, struct session *old, struct session_held held, const struct session_rules *r,
+                    uint64_t now, struct session_fxs *mine, struct session_fxs *theirs)
 {
     uint64_t seq = fresh->wanted_seq;
     mine->n = theirs->n = 0;
@@ -549,7 +563,7 @@ void session_resume(struct session *fresh, struct session *old, const struct ses
         (void)invalid(fresh, r, now, mine);
     } else if (seq > old->kept) {
         (void)close_with(fresh, CLOSE_INVALID_SEQ, r, now, mine);
-    } else if (!replay_can(&old->replay, seq)) {
+    } else if (!can_replay(old, held, seq)) {
         (void)invalid(fresh, r, now, mine);
         if (old->state == SESSION_DETACHED)
             (void)end(old, theirs); // nobody else can take it up
@@ -567,11 +581,10 @@ void session_resume(struct session *fresh, struct session *old, const struct ses
 
 // --- questions ---
 
-void session_dispatch(struct session *s, struct dispatch *d)
+uint64_t session_dispatch(struct session *s)
 {
     CHECK_ID(session_told(s), s->key);
-    s->seq++;
-    replay_push(&s->replay, d);
+    return ++s->seq;
 }
 
 bool session_keep(struct session *s, uint64_t number)
@@ -633,7 +646,7 @@ bool session_valid(const struct session *s)
         return false;
     if (s->shards == 0 || s->shard >= s->shards)
         return false;
-    if (session_told(s) && (s->kept == 0 || s->kept > s->seq || s->replay.next != s->seq + 1))
+    if (session_told(s) && (s->kept == 0 || s->kept > s->seq))
         return false;
     if (s->n_voice > SESSION_VOICE_MAX + 1 || (s->voice_sent && s->n_voice == 0) || (s->n_voice && !s->voice))
         return false;

@@ -2,8 +2,8 @@
 // session_io.c) looks up the facts that an input carries, hands it in with the time, and performs the effects in order.
 // Protocol: https://docs.discord.com/developers/events/gateway and https://docs.discord.food/gateway/using-gateway
 #pragma once
+#include "dispatch.h"
 #include "ops.h"
-#include "replay.h"
 #include "window.h"
 
 // HELLO: a socket that has not identified. LOADING: it has; what it sees is being read. TAKING: it wants to resume; the
@@ -22,8 +22,6 @@ enum session_state {
 struct session_rules {
     uint64_t heartbeat_ms, resume_window_ms;
     uint64_t identify_ms; // from Hello, or Invalid Session, to the next identify or resume
-    uint32_t replay_events;
-    uint64_t replay_bytes;
 };
 // https://docs.discord.com/developers/events/gateway, "Rate Limiting"
 #define SESSION_EVENTS 120u      // that a client may send …
@@ -62,7 +60,6 @@ struct session {
     uint64_t wanted_seq;    // … and the last number that its client has
     uint64_t seq;           // of the last dispatch; 0 before READY
     uint64_t kept;          // of the last one that is in the store: only so far are they sent
-    struct replay replay;   // from LIVE on
     uint64_t expires_at;    // DETACHED
     bool voiced;            // has ever sent op 4: others must be told when it ends
     bool voice_sent;        // voice[0] is under way
@@ -87,6 +84,7 @@ enum session_in_kind {
     SESSION_IN_TICK,     // the deadline may have passed
     SESSION_IN_REVOKED,  // the user's tokens of before `before_ms` are void
     SESSION_IN_CUT,      // events are lost to it for good
+    SESSION_IN_BEHIND,   // too much waits to be kept for it: it has to be resumed
     SESSION_IN_MOVED,    // another gateway has it now
     SESSION_IN_STOP,     // the gateway stops
     SESSION_IN_KINDS
@@ -111,7 +109,7 @@ enum session_fx_kind {
     SESSION_FX_LOAD,      // read what the user sees and listen to it
     SESSION_FX_TAKE,      // ask the store for session `wanted`
     SESSION_FX_READY,     // send READY as number 1, then what belongs to it
-    SESSION_FX_REPLAY,    // send again what is kept behind `seq`, then RESUMED
+    SESSION_FX_REPLAY,    // send again what the store has behind `seq`, up to `kept`, then RESUMED
     SESSION_FX_VOICE,     // send voice[0] as a command
     SESSION_FX_CALL,      // send CALL_CREATE for `channel` if the user sees a call there
     SESSION_FX_UNLISTEN,  // the identify failed: listen to nothing
@@ -140,23 +138,25 @@ MUST_USE int session_key(struct bytes id, uint64_t *key); // ERR_INVALID: not 32
 MUST_USE int session_step(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
                           struct session_fxs *out);
 
+struct session_held { // what the store has of a session: the events first … last; first is last + 1: none
+    uint64_t first, last;
+};
 // `fresh` is TAKING; old: the session that it wants, which the store says is ours. Taken over, *mine says what becomes
 // of fresh (it ends without a word) and *theirs what of old.
-void session_resume(struct session *fresh, struct session *old, const struct session_rules *r, uint64_t now,
-                    struct session_fxs *mine, struct session_fxs *theirs);
+void session_resume(struct session *fresh, struct session *old, struct session_held held, const struct session_rules *r,
+                    uint64_t now, struct session_fxs *mine, struct session_fxs *theirs);
 
 struct session_past { // a session as another gateway left it in the store
     const char *id;
     struct session_rec rec; // valid
-    uint64_t seq;           // of the last dispatch
-    struct texts texts;     // of the last ones, <= seq of them
+    struct session_held held;
 };
 MUST_USE int session_past_valid(const struct session_past *p); // ERR_INVALID: no gateway of ours wrote that
 // DETACHED. It may have had voice, and is taken to have.
 void session_revive(struct session *s, const struct session_past *p, const struct session_rules *r, uint64_t now);
 struct session_rec session_record(const struct session *s);
 
-void session_dispatch(struct session *s, struct dispatch *d); // numbers one event of a LIVE or DETACHED session
+uint64_t session_dispatch(struct session *s); // numbers one event of a LIVE or DETACHED session
 // The store has all up to `number`. True: they are to be sent.
 MUST_USE bool session_keep(struct session *s, uint64_t number);
 bool session_told(const struct session *s);                    // LIVE or DETACHED

@@ -6,7 +6,8 @@
 #include <sodium.h>
 #include <string.h>
 
-#define VOICE_MS 10000u // a voice command that is not answered by then is given up
+#define TEXT_KEPT (64u * 1024u) // between one READY and the next
+#define VOICE_MS 10000u         // a voice command that is not answered by then is given up
 #define SHARED_REPLY(op, d) BYTES("{\"op\":" #op ",\"d\":" d ",\"s\":null,\"t\":null}")
 
 // A command of a session may outlive it; so it has a life of its own.
@@ -73,6 +74,31 @@ struct live *live_new(struct gateway *g, uint64_t conn, uint32_t v)
     return l;
 }
 
+// --- those that were left, in the order in which they were ---
+
+static void leave(struct live *l)
+{
+    struct conns *c = l->g->conns;
+    l->next_left = NULL;
+    l->prev_left = c->left_tail;
+    *c->left_tail = l;
+    c->left_tail = &l->next_left;
+}
+
+static void unleave(struct live *l)
+{
+    struct conns *c = l->g->conns;
+    if (!l->prev_left)
+        return;
+    *l->prev_left = l->next_left;
+    if (l->next_left)
+        l->next_left->prev_left = l->prev_left;
+    else
+        c->left_tail = l->prev_left;
+    l->next_left = NULL;
+    l->prev_left = NULL;
+}
+
 struct live *live_revive(struct gateway *g, const struct session_past *p)
 {
     uint64_t key;
@@ -82,29 +108,55 @@ struct live *live_revive(struct gateway *g, const struct session_past *p)
     session_revive(&l->s, p, &g->conns->rules, loop_now(g->svc.loop));
     table_put(&g->conns->sessions, l->s.key, l);
     count(SESSION_GONE, l->s.state);
+    leave(l);
     arm(l);
     return l;
 }
 
-bool live_make_room(struct gateway *g, uint64_t user)
+static void end_detached(struct live *l)
+{
+    if (l)
+        live_step(l, &(struct session_in){.kind = SESSION_IN_CUT});
+}
+
+bool live_room_of(struct gateway *g, uint64_t user)
 {
     struct keys keys = {0};
     struct live *oldest = NULL;
-    subs_sessions_of(fanout_subs(g), user, &keys);
+    if (subs_sessions_of(fanout_subs(g), user, &keys) < g->cfg.sessions_per_user) {
+        keys_fini(&keys);
+        return true;
+    }
     for (uint32_t i = 0; i < keys.n; i++) {
         struct live *l = live_get(g, keys.v[i]);
         if (l && l->s.state == SESSION_DETACHED && (!oldest || l->s.expires_at < oldest->s.expires_at))
             oldest = l;
     }
     keys_fini(&keys);
-    if (oldest)
-        live_step(oldest, &(struct session_in){.kind = SESSION_IN_CUT});
+    end_detached(oldest);
     return oldest != NULL;
+}
+
+static bool have_room(const struct gateway *g)
+{
+    const struct conns *c = g->conns; // the asker is among them; those that are ending are as many at most
+    return c->sessions.n <= g->cfg.sessions_max && c->ending <= g->cfg.sessions_max;
+}
+
+bool live_room(struct gateway *g)
+{
+    if (!have_room(g))
+        end_detached(g->conns->left);
+    return have_room(g);
 }
 
 static void live_free(struct live *l)
 {
-    table_remove(&l->g->conns->sessions, l->s.key);
+    struct conns *c = l->g->conns;
+    unleave(l);
+    ledger_forget(l);
+    ledger_stored(l, 0);
+    table_remove(&c->sessions, l->s.key);
     loop_cancel(l->g->svc.loop, &l->timer);
     loop_cancel(l->g->svc.loop, &l->moved);
     session_fini(&l->s);
@@ -140,18 +192,32 @@ static void arm(struct live *l)
 
 // --- events ---
 
-void live_send(struct live *l, uint64_t seq, const struct dispatch *d)
+void live_send(struct live *l, uint64_t seq, struct bytes text)
 {
     char head[DISPATCH_HEAD_MAX];
-    client_send(l->g, l->s.line.conn, dispatch_head(head, seq), dispatch_bytes(d));
+    client_send(l->g, l->s.line.conn, dispatch_head(head, seq), text);
     M.dispatches++;
 }
 
 void live_dispatch(struct live *l, struct dispatch *d)
 {
-    session_dispatch(&l->s, d);
+    if (l->ledger.aside)
+        return;
+    (void)session_dispatch(&l->s);
     ledger_add(&l->ledger, d);
+    l->g->conns->pending++;
     ledger_due(l);
+}
+
+void live_set_aside(struct live *l)
+{
+    LOG_PEER(WARN, EV("session.aside"), KU("session", l->s.key), KU("user", l->s.user),
+             KU("bytes", l->ledger.pending.bytes));
+    M.sessions_aside++;
+    ledger_forget(l);
+    ledger_set_aside(&l->ledger);
+    fanout_exit(l->g, l->s.key);
+    live_step(l, &(struct session_in){.kind = SESSION_IN_BEHIND});
 }
 
 static void replay(struct live *l, uint64_t after)
@@ -160,9 +226,9 @@ static void replay(struct live *l, uint64_t after)
     uint64_t conn = l->s.line.conn;
     client_bind(g, conn, l->s.key);
     for (uint64_t seq = after + 1; seq <= l->s.kept; seq++)
-        live_send(l, seq, replay_get(&l->s.replay, seq));
+        live_send(l, seq, l->missed->v[seq - after - 1]);
     struct dispatch *d = dispatch_new(BYTES("RESUMED"), BYTES("{\"_trace\":[]}"));
-    live_send(l, l->s.kept, d);
+    live_send(l, l->s.kept, dispatch_bytes(d));
     dispatch_drop(d);
     M.resumes++;
     LOG_PEER(INFO, EV("session.resumed"), KU("session", l->s.key), KU("user", l->s.user), KU("from", after),
@@ -231,13 +297,10 @@ static struct texts ids_of_sessions(struct live *l, struct arena *a)
     return (struct texts){n, v};
 }
 
-// It belongs to READY, which is not kept: a client that has not got it identifies again.
 static void follow(struct live *l, struct bytes name, struct bytes body)
 {
     struct dispatch *d = dispatch_new(name, body);
-    session_dispatch(&l->s, d);
-    if (session_keep(&l->s, l->s.seq))
-        live_send(l, l->s.seq, d);
+    live_dispatch(l, d);
     dispatch_drop(d);
 }
 
@@ -289,18 +352,17 @@ static void tell_ready(struct live *l)
     buf_reset(text);
     ready_json(&a, text, &r);
     struct dispatch *d = dispatch_new(BYTES("READY"), buf_bytes(text));
-    live_send(l, l->s.seq, d);
+    live_send(l, l->s.seq, dispatch_bytes(d));
     dispatch_drop(d);
-    follow_ready(l, &r, &a);
     ledger_opened(l);
+    follow_ready(l, &r, &a);
     settle(l, l->loaded);
     M.identifies++;
     LOG_PEER(INFO, EV("session.ready"), KU("session", l->s.key), KU("user", l->s.user),
              KS("kind", l->s.bot ? "bot" : "user"), KU("channels", r.world->n_channels),
              KU("guilds", r.world->n_guilds));
     buf_fini(&url);
-    if (text->cap > 1u << 20)
-        buf_fini(text);
+    buf_trim(text, TEXT_KEPT);
     arena_fini(&a);
 }
 
@@ -481,6 +543,10 @@ static void perform(struct live *l, const struct session_fxs *fxs)
 static void changed(struct live *l, enum session_state from)
 {
     count(from, l->s.state);
+    if (l->s.state == SESSION_DETACHED && from != SESSION_DETACHED)
+        leave(l);
+    else if (l->s.state != SESSION_DETACHED)
+        unleave(l);
     if (l->s.state != from && l->ledger.hold && session_told(&l->s)) {
         ledger_want(&l->ledger);
         ledger_due(l);
@@ -506,14 +572,20 @@ void live_step(struct live *l, const struct session_in *in)
     perform(l, &fx);
 }
 
-void live_resume(struct live *fresh, struct live *old)
+void live_resume(struct live *fresh, struct live *old, struct session_held held, const struct texts *missed)
 {
     struct session_fxs mine, theirs;
     enum session_state from = old->s.state, my_from = fresh->s.state;
-    session_resume(&fresh->s, &old->s, &fresh->g->conns->rules, loop_now(fresh->g->svc.loop), &mine, &theirs);
+    struct gateway *g = old->g;
+    uint64_t key = old->s.key;
+    session_resume(&fresh->s, &old->s, held, &fresh->g->conns->rules, loop_now(fresh->g->svc.loop), &mine, &theirs);
     M.resumes_refused += mine.n > 0 && mine.v[0].kind == SESSION_FX_INVALID;
     changed(fresh, my_from);
     changed(old, from);
+    old->missed = missed;
     perform(old, &theirs);
+    old = live_get(g, key);
+    if (old)
+        old->missed = NULL;
     perform(fresh, &mine);
 }

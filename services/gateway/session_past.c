@@ -23,8 +23,8 @@ int session_past_valid(const struct session_past *p)
     const struct session_rec *c = &p->rec;
     bool user_ok = c->user != 0 && c->user >> 63 == 0;
     bool shard_ok = c->shards > 0 && c->shards <= SHARDS_MAX && c->shard < c->shards;
-    bool seq_ok = p->seq > p->texts.n && p->seq <= SEQ_MAX; // READY is never among the texts
-    return user_ok && shard_ok && seq_ok ? OK : ERR_INVALID;
+    bool held_ok = p->held.first > 1 && p->held.first <= p->held.last + 1 && p->held.last <= SEQ_MAX;
+    return user_ok && shard_ok && held_ok ? OK : ERR_INVALID; // READY is never among the texts
 }
 
 void session_revive(struct session *s, const struct session_past *p, const struct session_rules *r, uint64_t now)
@@ -41,14 +41,8 @@ void session_revive(struct session *s, const struct session_past *p, const struc
     s->sharded = c->sharded;
     s->shard = (uint32_t)c->shard;
     s->shards = (uint32_t)c->shards;
-    s->seq = s->kept = p->seq;
+    s->seq = s->kept = p->held.last;
     s->voiced = true;
-    replay_init(&s->replay, r->replay_events, r->replay_bytes, p->seq - p->texts.n + 1);
-    for (uint32_t i = 0; i < p->texts.n; i++) {
-        struct dispatch *d = dispatch_copy(p->texts.v[i]);
-        replay_push(&s->replay, d);
-        dispatch_drop(d);
-    }
     s->state = SESSION_DETACHED;
     s->expires_at = now + r->resume_window_ms;
     CHECK_ID(session_valid(s), s->key);

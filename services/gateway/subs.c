@@ -1,6 +1,8 @@
 // subs: see subs.h.
 #include "subs.h"
 
+#include <string.h>
+
 #define CAP_MIN 4u
 #define CAP_KEEP 64u // an array is given back in halves only above this
 
@@ -11,6 +13,15 @@ void keys_add(struct keys *k, uint64_t key)
         k->v = mem_grow(k->v, k->cap, sizeof *k->v);
     }
     k->v[k->n++] = key;
+}
+
+void keys_shift(struct keys *k, uint32_t n)
+{
+    k->n -= n;
+    if (k->n == 0)
+        keys_fini(k);
+    else if (n > 0)
+        memmove(k->v, k->v + n, k->n * sizeof *k->v);
 }
 
 void keys_fini(struct keys *k)

@@ -60,6 +60,7 @@ struct keys { // a growing list of session keys
     uint64_t *v;
 };
 void keys_add(struct keys *k, uint64_t key);
+void keys_shift(struct keys *k, uint32_t n); // the first n go
 void keys_fini(struct keys *k);
 
 void subs_fini(struct subs *s);

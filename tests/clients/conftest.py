@@ -88,12 +88,22 @@ def node(node_modules):
     return [pinned], {"NODE_PATH": str(node_modules)}
 
 
-@pytest.fixture(scope="package")
-def run_node(node, system, tmp_path_factory):
+@pytest.fixture(scope="session")
+def node_on(node, tmp_path_factory):
     argv, env = node
-    return lambda program: report_of([*argv, HERE / program], system, tmp_path_factory, env)
+    return lambda system, program: report_of([*argv, HERE / program], system, tmp_path_factory, env)
+
+
+@pytest.fixture(scope="session")
+def python_on(client_python, tmp_path_factory):
+    return lambda system, program: report_of([client_python, HERE / program], system, tmp_path_factory, {})
 
 
 @pytest.fixture(scope="package")
-def run_python(client_python, system, tmp_path_factory):
-    return lambda program: report_of([client_python, HERE / program], system, tmp_path_factory, {})
+def run_node(node_on, system):
+    return lambda program: node_on(system, program)
+
+
+@pytest.fixture(scope="package")
+def run_python(python_on, system):
+    return lambda program: python_on(system, program)

@@ -1,7 +1,9 @@
 """The house stands: every service is a process of its own and tells how it is.
 Health, readiness, metrics, and the clean end on TERM (which stop() of the System checks for every story)."""
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,20 @@ def test_metrics_are_prometheus_text(system, kind):
     assert lines, "no metrics at all"
     wrong = [line for line in lines if not METRIC.fullmatch(line)]
     assert not wrong, wrong
+
+
+def listening(pid):
+    """The local addresses, as the kernel prints them, that a process accepts connections on."""
+    sockets = {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
+    rows = [line.split() for family in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{family}").read_text().splitlines()[1:]]
+    return [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_told_otherwise_listens_on_loopback_alone(system, kind):
+    addresses = listening(system.services[kind].proc.pid)
+    assert len(addresses) == (5 if kind == "gateway" else 3), "two for the bus, health; the gateway's clients and administration"
+    assert {address.split(":")[0] for address in addresses} == {"0100007F"}, addresses
 
 
 def test_the_demo_world_is_there(system):

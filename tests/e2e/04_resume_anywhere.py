@@ -255,7 +255,7 @@ async def test_what_is_not_kept_any_more_ends_the_session(world, system):
     go_to(a, system, B)
     await a.connect()
     await a.hello()
-    await a.send_resume(seq=1)                  # READY alone: what belongs to it is not kept
+    await a.send_resume(seq=0)                  # READY is not kept
     assert await a.invalidated() is False
     await b.next("VOICE_STATE_UPDATE", user_id=a.id, channel_id=None)
     await a.identify()

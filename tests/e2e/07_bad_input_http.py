@@ -390,7 +390,8 @@ async def test_queries_of_the_message_list(conversation, bystander):
 
 
 async def admin(system, method, path, data=b"", token=None):
-    text = head(f"{method} {path} HTTP/1.1", f"Authorization: Bearer {token or system.admin_token}", f"Content-Length: {len(data)}")
+    text = head(f"{method} {path} HTTP/1.1", f"Authorization: Bearer {token or system.admin_token}",
+                "Content-Type: application/json", f"Content-Length: {len(data)}")
     async with await Raw.to(system.admin_url) as raw:
         await raw.send(text.encode() + data)
         return await raw.answer()

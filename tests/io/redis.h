@@ -1,7 +1,9 @@
 // redis: a redis-server of the test's own, in a directory of its own, and turning a loop until something is true.
 // Tests wait for conditions; one that does not come true within 20 s fails.
 #pragma once
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE // nftw
+#endif
 #include "check.h"
 #include "loop.h"
 #include "store.h"

@@ -115,7 +115,7 @@ TEST(each_commit_bumps_the_version_by_one_and_writes_its_changes)
         {CHANGE_HSET, "s", BYTES("chan"), BYTES("a b\r\n\"")}, {CHANGE_HSET, "m", BYTES("17"), BYTES("text")},
         {CHANGE_HSET, "m", BYTES("18"), BYTES_NONE},           {CHANGE_ZADD, "mi", BYTES("00017"), BYTES_NONE},
         {CHANGE_ZADD, "mi", BYTES("00018"), BYTES_NONE},       {CHANGE_SADD, "set", BYTES("x"), BYTES_NONE},
-        {CHANGE_SADD, "set", BYTES("y"), BYTES_NONE},
+        {CHANGE_SADD, "set", BYTES("y"), BYTES_NONE},          {CHANGE_HSET, "t:1", BYTES("f"), BYTES("g")},
     };
     struct commit c = {.ref = 7, .entry = BYTES("one"), .changes = first, .n_changes = countof(first)};
     CHECK_EQ(commit(&d, c), OK);
@@ -123,11 +123,11 @@ TEST(each_commit_bumps_the_version_by_one_and_writes_its_changes)
     CHECK_EQ(d.listeners, 0);
     ask(&d, "SADD {7}:gw gateway-a gateway-b");
     const struct change second[] = {
-        {CHANGE_HDEL, "m", BYTES("18"), BYTES_NONE},
-        {CHANGE_ZREM, "mi", BYTES("00018"), BYTES_NONE},
-        {CHANGE_SREM, "set", BYTES("y"), BYTES_NONE},
+        {CHANGE_HDEL, "m", BYTES("18"), BYTES_NONE},  {CHANGE_ZREM, "mi", BYTES("00018"), BYTES_NONE},
+        {CHANGE_SREM, "set", BYTES("y"), BYTES_NONE}, {CHANGE_DEL, "t:1", BYTES_NONE, BYTES_NONE},
+        {CHANGE_DEL, "t:2", BYTES_NONE, BYTES_NONE}, // was not there
     };
-    c = (struct commit){.ref = 7, .expected = 1, .entry = BYTES("two"), .changes = second, .n_changes = 3};
+    c = (struct commit){.ref = 7, .expected = 1, .entry = BYTES("two"), .changes = second, .n_changes = 5};
     CHECK_EQ(commit(&d, c), OK);
     CHECK_EQ(d.version, 2);
     CHECK_EQ(d.listeners, 2);
@@ -143,6 +143,8 @@ TEST(each_commit_bumps_the_version_by_one_and_writes_its_changes)
     CHECK_EQ(d.version, 1);
     ask(&d, "SCARD {7}:set");
     CHECK_EQ(d.version, 1);
+    ask(&d, "EXISTS {7}:t:1");
+    CHECK_EQ(d.version, 0);
     uint32_t before = d.done;
     record_load(d.store, 7, answered, &d);
     UNTIL(d.loop, d.done > before);

@@ -19,6 +19,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from certificates import Certificate
+
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("region-allocator", "message", "call-manager", "gateway")
 READY_S = 30
@@ -99,16 +101,18 @@ class System:
     env        extra environment, by service kind or name, "*" for all: {"call-manager": {"SB_RING_MS": "1500"}}
     instances  how many of a kind, one of each by default: {"gateway": 2} gives "gateway" and "gateway-2"
     world      the document for /admin/load, by default deploy/demo.json; None loads nothing
+    tls        True: the gateways' public ports speak TLS, with .certificate
     From the environment of the tests: SB_BUILD (the build directory, when none is given), SB_TEST_LOG_LEVEL,
     SB_KEEP_LOGS (anything: logs stay also after success).
     """
 
-    def __init__(self, build_dir=None, *, env=None, instances=None, world=ROOT / "deploy" / "demo.json"):
+    def __init__(self, build_dir=None, *, env=None, instances=None, world=ROOT / "deploy" / "demo.json", tls=False):
         self.build_dir = Path(build_dir or os.environ.get("SB_BUILD") or ROOT / "build").resolve()
         self.dir = Path(tempfile.mkdtemp(prefix="switchboard-test-"))
         self.extra_env = env or {}
         self.admin_token = secrets.token_hex(16)
         self.token_secret = secrets.token_hex(32)
+        self.certificate = Certificate(self.dir) if tls else None
         self.keep = bool(os.environ.get("SB_KEEP_LOGS"))
         self.redis = None
         self.redis_port = None
@@ -159,10 +163,10 @@ class System:
         return f"http://127.0.0.1:{self.services['gateway'].ports['admin']}"
 
     def api_base_of(self, gateway):
-        return f"http://127.0.0.1:{self.services[gateway].ports['public']}/api"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.services[gateway].ports['public']}/api"
 
     def gateway_url_of(self, gateway):
-        return f"ws://127.0.0.1:{self.services[gateway].ports['public']}"
+        return f"ws{'s' if self.certificate else ''}://127.0.0.1:{self.services[gateway].ports['public']}"
 
     def health_url_of(self, name):
         return f"http://127.0.0.1:{self.services[name].ports['health']}"
@@ -190,7 +194,8 @@ class System:
         guild = loaded["guilds"][0]
         of_type = {kind: [c["id"] for c in guild["channels"] if c["type"] == kind] for kind in (0, 2, 13)}
         return {
-            "api_base": self.api_base, "gateway_url": self.gateway_url, "ca_file": "",
+            "api_base": self.api_base, "gateway_url": self.gateway_url,
+            "ca_file": str(self.certificate.chain) if self.certificate else "",
             "admin_url": self.admin_url, "admin_token": self.admin_token,
             "users": [{key: user[key] for key in ("id", "username", "token")} for user in loaded["users"]],
             "bots": [{key: bot[key] for key in ("id", "username", "token")} for bot in loaded["bots"]],
@@ -233,7 +238,7 @@ class System:
             env |= {"SB_PORT": "0", "SB_ADMIN_PORT": "0", "SB_ADMIN_TOKEN": self.admin_token,
                     "SB_TOKEN_SECRET": self.token_secret,
                     # tests do things faster than people; those of these limits set them
-                    "SB_REST_RATE": "0", "SB_IDENTIFY_RATE": "0"}
+                    "SB_REST_RATE": "0", "SB_IDENTIFY_RATE": "0"} | (self.certificate.env if self.certificate else {})
         if kind == "region-allocator":
             env |= {"SB_REGIONS_FILE": str(ROOT / "deploy" / "regions.json")}
         for key in ("*", kind, name):

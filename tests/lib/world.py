@@ -10,7 +10,8 @@ from client import AUTO_CALL_BIT, CAPABILITIES, Account, Client, Rest
 class World:
     def __init__(self, system):
         self.system = system
-        self.http = aiohttp.ClientSession()
+        trust = system.certificate.trust() if system.certificate else True
+        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust))
         self.clients = []
 
     async def close(self):

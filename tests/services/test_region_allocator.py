@@ -207,6 +207,18 @@ def test_a_command_repeated_three_times_is_applied_once(house):
     assert h.assign(place)["token"] != first["token"]  # another command is another token
 
 
+def test_a_token_that_was_taken_away_does_not_come_back_with_a_repeat_but_with_the_next_command(house):
+    """The call manager takes it away when its user leaves; the command that made it may still be under way again."""
+    h = house(2)
+    place, id = new_id(), new_id()
+    first = h.assign(place, id=id, instance=h.allocators[0])
+    h.redis.delete(f"{{{place}}}:t:0123456789abcdef")
+    assert [h.assign(place, id=id, instance=name) for name in h.allocators] == [first] * 2
+    assert h.token(place) is None
+    second = h.assign(place)
+    assert h.token(place)["token"] == second["token"] != first["token"]
+
+
 def test_one_command_at_two_allocators_at_once_has_one_answer(house):
     h = house(2)
     askers = [h.peer("call-manager") for _ in h.allocators]  # of their own, so that both may carry one id

@@ -40,3 +40,32 @@ def test_a_wrong_setting_refuses_to_start_in_a_sentence(service, flag):
     done = subprocess.run([binary, flag], capture_output=True, text=True, timeout=10, env=os.environ | secrets)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and flag.split("=")[0] in done.stderr, done.stderr
+
+
+SECRETS = {"SB_ADMIN_TOKEN": "a" * 32, "SB_TOKEN_SECRET": "b" * 32}
+REFUSED = [
+    ({"SB_ADMIN_TOKEN": ""}, "SB_ADMIN_TOKEN (--admin-token) must be set (what callers of the admin API must know)."),
+    ({"SB_ADMIN_TOKEN": "x" * 15}, "SB_ADMIN_TOKEN (--admin-token) must have at least 16 characters, not 15."),
+    ({"SB_TOKEN_SECRET": ""}, "SB_TOKEN_SECRET (--token-secret) must be set (signs client tokens; the same for all gateways)."),
+    ({"SB_TOKEN_SECRET": "x" * 31}, "SB_TOKEN_SECRET (--token-secret) must have at least 32 characters, not 31."),
+    ({"SB_BUS_BIND": "@redis", "REDIS_URL": "redis://[::1]"},
+     "SB_BUS_BIND (--bus-bind): is @redis, and this host knows no way to the one that REDIS_URL names"),
+    ({"SB_ADMIN_BIND": "@redis", "REDIS_URL": "redis://[::1]"},
+     "SB_ADMIN_BIND (--admin-bind): is @redis, and this host knows no way to the one that REDIS_URL names"),
+    ({"SB_ORIGINS": "https://chat.example chat.example"},
+     'SB_ORIGINS (--origins): "chat.example" is neither * nor an origin such as https://chat.example.'),
+    ({"SB_TLS_CERTIFICATE": "/none.pem"}, "SB_TLS_CERTIFICATE, SB_TLS_KEY: one of them is set, and the other is needed too."),
+    ({"SB_TLS_KEY": "/none.pem"}, "SB_TLS_CERTIFICATE, SB_TLS_KEY: one of them is set, and the other is needed too."),
+    ({"SB_TLS_CERTIFICATE": "/none.pem", "SB_TLS_KEY": "/none.pem"},
+     "SB_TLS_CERTIFICATE, SB_TLS_KEY: /none.pem cannot be read: No such file or directory."),
+]
+
+
+@pytest.mark.parametrize("env, sentence", REFUSED)
+def test_a_gateway_that_would_not_be_safe_refuses_to_start_in_a_sentence(env, sentence):
+    binary = Path(os.environ["SB_BUILD"]) / "bin" / "switchboard-gateway"
+    done = subprocess.run([binary, "--admin-port=0", "--port=0"], capture_output=True, text=True, timeout=10,
+                          env=os.environ | SECRETS | env)
+    assert done.returncode == 2
+    own = [line for line in done.stderr.splitlines() if not line.startswith("ts=")]
+    assert own == [sentence]

@@ -549,13 +549,23 @@ COMMAND(do_llen)
     say_int(out, (int64_t)count(look(argv[1], TYPE_LIST)));
 }
 
-COMMAND(do_lrange) // all of it
+static int64_t position(struct bytes b, size_t n) // negative: from the end
+{
+    bool back = b.n > 0 && b.p[0] == '-';
+    int64_t at = (int64_t)number(back ? (struct bytes){b.p + 1, b.n - 1} : b);
+    return back ? (int64_t)n - at : at;
+}
+
+COMMAND(do_lrange)
 {
     struct key *k = look(argv[1], TYPE_LIST);
-    CHECK(argc == 4 && bytes_is(argv[2], "0") && bytes_is(argv[3], "-1"));
-    say_list(out, count(k));
-    for (size_t i = 0; i < count(k); i++)
-        say_text(&out->v[i], k->v[k->first + i].a);
+    int64_t n = (int64_t)count(k), from = position(argv[2], (size_t)n), to = position(argv[3], (size_t)n) + 1;
+    CHECK(argc == 4);
+    from = from < 0 ? 0 : from;
+    to = to > n ? n : to;
+    say_list(out, to > from ? (size_t)(to - from) : 0);
+    for (int64_t i = from; i < to; i++)
+        say_text(&out->v[i - from], k->v[k->first + (size_t)i].a);
 }
 
 COMMAND(do_xadd) // key MAXLEN ~ cap id e value

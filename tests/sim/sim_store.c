@@ -338,11 +338,6 @@ struct store *store_new(struct loop *l, struct store_cfg cfg)
     return s;
 }
 
-int store_url_ok(const char *url)
-{
-    return url[0] ? OK : ERR_INVALID;
-}
-
 bool store_up(const struct store *s)
 {
     return s->state == UP;

@@ -95,6 +95,31 @@ static void CHECK_STARTS(const char *text, const char *start)
               start);
 }
 
+TEST(a_body_has_to_say_that_it_is_json)
+{
+    static const struct {
+        const char *type;
+        bool taken;
+    } rows[] = {
+        {"application/json", true},
+        {"Application/JSON; charset=utf-8", true},
+        {"", false},
+        {"text/plain", false},
+        {"application/jsonp", false},
+        {"application/x-www-form-urlencoded", false},
+        {"multipart/form-data; boundary=x", false},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct admin_request r = request("POST", "/admin/load", "{}"), bare = request("GET", "/admin/list", "");
+        r.content_type = bare.content_type = bytes_of(rows[i].type);
+        if (rows[i].taken)
+            CHECK_STARTS(first(&r), "0 world_load");
+        else
+            CHECK_STR(first(&r), "415 {\"message\":\"415: Unsupported Media Type\",\"code\":0}");
+        CHECK_STARTS(first(&bare), "0 directory_list");
+    }
+}
+
 TEST(only_the_admin_token_opens_anything)
 {
     static const char *const wrong[] = {"",

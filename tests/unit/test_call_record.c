@@ -153,6 +153,88 @@ TEST(a_voice_server_goes_to_its_session_alone)
     arena_fini(&a);
 }
 
+static const char *voided(struct arena *a)
+{
+    struct bytes all = BYTES("");
+    for (uint32_t i = 0; i < out.n_changes; i++)
+        if (out.changes[i].op == CHANGE_DEL)
+            all = arena_printf(a, "%.*s%s%s", BYTES_FMT(all), all.n ? " " : "", out.changes[i].suffix);
+    return arena_text(a, all);
+}
+
+static struct call_in assigned(const struct call_place *p, uint64_t user, const char *session, const char *node)
+{
+    return (struct call_in){.kind = CALL_IN_ASSIGNED,
+                            .user = user,
+                            .session = session,
+                            .asked_at = call_seat_of(p, user)->server_at - CALL_RETRY_MS,
+                            .node = node,
+                            .region = "rotterdam",
+                            .endpoint = "127.0.0.1:443",
+                            .token = "04cfd23059d5dfcb"};
+}
+
+TEST(a_token_is_void_in_the_commit_that_takes_its_place_away)
+{
+    struct arena a = {0};
+    struct call_place p = empty(&a);
+    struct call_in other = join(22, "s-ben2");
+    other.epoch = 4;
+    step(&a, &p, join(11, "s-ada"));
+    step(&a, &p, join(22, "s-ben"));
+    CHECK_STR(voided(&a), "");
+    step(&a, &p, assigned(&p, 11, "s-ada", "n"));
+    step(&a, &p, assigned(&p, 22, "s-ben", "n"));
+    CHECK_STR(voided(&a), "");
+    step(&a, &p,
+         (struct call_in){.kind = CALL_IN_JOIN,
+                          .user = 22,
+                          .session = "s-ben",
+                          .gateway = "gw",
+                          .epoch = 3,
+                          .self_mute = true,
+                          .region = ""}); // muting is nobody's departure
+    CHECK_STR(voided(&a), "");
+    step(&a, &p, other); // another client of his takes over
+    CHECK_STR(voided(&a), "t:s-ben");
+    step(&a, &p, (struct call_in){.kind = CALL_IN_LEAVE, .user = 22, .session = "s-ben2"}); // before it was told of any
+    CHECK_STR(voided(&a), "t:s-ben2");
+    step(&a, &p, join(11, "s-ada")); // asks for another server
+    CHECK_STR(voided(&a), "t:s-ada");
+    step(&a, &p, assigned(&p, 11, "s-ada", "n"));
+    step(&a, &p, (struct call_in){.kind = CALL_IN_SERVER_LOST, .node = "n"});
+    CHECK_STR(voided(&a), "t:s-ada");
+    step(&a, &p, assigned(&p, 11, "s-ada", "n2"));
+    step(&a, &p, (struct call_in){.kind = CALL_IN_REGION, .user = 11, .region = "elsewhere"});
+    CHECK_STR(voided(&a), "t:s-ada");
+    step(&a, &p, join(22, "s-ben"));
+    step(&a, &p, (struct call_in){.kind = CALL_IN_GATEWAY_LOST, .gateway = "gw"});
+    CHECK_STR(voided(&a), "t:s-ada t:s-ben");
+    arena_fini(&a);
+}
+
+TEST(a_full_group_that_loses_everybody_at_once_fits_one_commit)
+{
+    struct arena a = {0};
+    static struct call_fxs fxs;
+    struct call_place p = {.channel = 900, .type = 3, .owner = 1}, before;
+    struct channel group = {.id = 900, .type = 3, .owner = 1};
+    for (uint64_t i = 1; i <= CALL_MEMBERS_MAX; i++)
+        p.recipients[p.n_recipients++] = i;
+    group.recipients = (struct ids){p.n_recipients, p.recipients};
+    for (uint64_t i = 1; i <= CALL_MEMBERS_MAX; i++) {
+        struct call_in in = join(i, arena_printf(&a, "s-%u", (unsigned)i).p);
+        CHECK_EQ(call_step(&p, &in, &rules, 1000, &fxs), OK);
+    }
+    before = p;
+    struct call_in lost = {.kind = CALL_IN_GATEWAY_LOST, .gateway = "gw"};
+    CHECK_EQ(call_step(&p, &lost, &rules, 1000, &fxs), OK);
+    call_write(&a, &group, &before, &p, &fxs, 9, 0, users, &out);
+    CHECK_TRUE(out.n_changes > CALL_MEMBERS_MAX);
+    CHECK_STR(voided(&a), "t:s-1 t:s-2 t:s-3 t:s-4 t:s-5 t:s-6 t:s-7 t:s-8 t:s-9 t:s-10");
+    arena_fini(&a);
+}
+
 TEST(who_is_removed_stops_listening_in_the_same_entry)
 {
     struct arena a = {0};

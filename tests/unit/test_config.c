@@ -97,7 +97,8 @@ TEST(unknown_flags_are_refused_without_their_value)
     refused("--por=1", NULL, "There is no flag --por; --help lists all of them.\n");
     refused("--port", "1", "The flag --port needs a value: --port=value.\n");
     refused("serve", NULL, "The argument \"serve\" is not a setting of the form --flag=value.\n");
-    refused("-p=1", NULL, "The argument \"-p=1\" is not a setting of the form --flag=value.\n");
+    refused("-p=1", NULL, "The argument \"-p\" is not a setting of the form --flag=value.\n");
+    refused("token-secret=hidden", NULL, "The argument \"token-secret\" is not a setting of the form --flag=value.\n");
 }
 
 TEST(numbers_out_of_bounds_are_refused)

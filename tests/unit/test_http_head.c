@@ -97,6 +97,7 @@ TEST(heads_that_could_be_read_in_two_ways_are_refused)
         "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n",
         "GET / HTTP/1.1\r\nA: \x7f\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nOrigin: http://a\r\nOrigin: http://b\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n",

@@ -83,4 +83,45 @@ TEST(a_write_that_was_under_way_does_not_answer_who_asks_later)
     ledger_fini(&l);
 }
 
+TEST(what_is_set_aside_pends_no_more_and_is_written_no_more)
+{
+    struct ledger l = fresh();
+    add(&l);
+    ledger_touch(&l, 10);
+    CHECK_TRUE(ledger_begin(&l));
+    add(&l);
+    ledger_set_aside(&l);
+    CHECK_TRUE(l.pending.n == 0 && l.pending.bytes == 0 && l.touched.n == 0);
+    ledger_failed(&l); // the write that was under way
+    ledger_want(&l);
+    CHECK_TRUE(!ledger_begin(&l));
+    ledger_fini(&l);
+}
+
+TEST(each_session_may_keep_its_replay_until_all_have_half_of_what_there_is)
+{
+    CHECK_EQ(ledger_allowance(4000, 1000000, 0, 10000), 4000);
+    CHECK_EQ(ledger_allowance(4000, 1000000, 499999, 10000), 4000);
+    CHECK_EQ(ledger_allowance(4000, 1000000, 500000, 10000), 50);
+    CHECK_EQ(ledger_allowance(4000, 1000000, 900000, 10), 4000); // an even share is more than that
+    CHECK_EQ(ledger_allowance(4000, 1000, 1000, 0), 500);
+}
+
+TEST(however_sessions_are_written_what_all_have_in_the_store_is_bounded)
+{
+    enum { N = 100, EACH = 5000, ALL = 100000 };
+    static uint64_t has[N];
+    uint64_t seed = 3, all = 0;
+    for (uint32_t i = 0; i < 100000; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        uint64_t *one = &has[(seed >> 33) % N], add = (seed >> 40) % 1000;
+        uint64_t may = ledger_allowance(EACH, ALL, all, N);
+        all -= *one;
+        *one = *one + add < may ? *one + add : may;
+        all += *one;
+        CHECK_TRUE(all <= ALL);
+    }
+    CHECK_TRUE(all > ALL / 4);
+}
+
 MAIN

@@ -10,7 +10,7 @@ struct probe { // one of each kind of thing that a loop runs
     struct loop *loop;
     struct loop_flush flush;
     struct timer timer;
-    uint32_t flushed, fired, stops, dumps, again;
+    uint32_t flushed, fired, stops, dumps, reloads, again;
     uint64_t fired_at;
     struct probe *other;
     bool end_when_fired;
@@ -182,6 +182,13 @@ static void count_dump(void *ctx)
 {
     struct probe *p = ctx;
     p->dumps++;
+    kill(getpid(), SIGHUP);
+}
+
+static void count_reload(void *ctx)
+{
+    struct probe *p = ctx;
+    p->reloads++;
     kill(getpid(), SIGTERM);
 }
 
@@ -191,16 +198,43 @@ static void raise_usr1(struct loop_flush *f)
     kill(getpid(), SIGUSR1);
 }
 
-TEST(signals_ask_for_a_dump_and_once_for_a_stop)
+TEST(signals_ask_for_a_dump_for_a_reload_and_once_for_a_stop)
 {
     struct loop *l = loop_new();
     struct probe p = probe(l);
     p.flush.fn = raise_usr1;
     loop_flush(l, &p.flush);
+    loop_on_reload(l, count_reload, &p);
     loop_run(l, count_stop, count_dump, &p);
     CHECK_EQ(p.dumps, 1);
+    CHECK_EQ(p.reloads, 1);
     CHECK_EQ(p.stops, 1);
     CHECK_EQ(p.fired, 1);
+    loop_free(l);
+}
+
+static void end_of(struct timer *t, uint64_t now)
+{
+    (void)now;
+    loop_end(container_of(t, struct probe, timer)->loop);
+}
+
+static void raise_hup(struct loop_flush *f)
+{
+    struct probe *p = container_of(f, struct probe, flush);
+    kill(getpid(), SIGHUP);
+    loop_arm(p->loop, &p->timer, 30);
+}
+
+TEST(a_process_with_nothing_to_read_again_lives_through_a_reload)
+{
+    struct loop *l = loop_new();
+    struct probe p = probe(l);
+    p.flush.fn = raise_hup;
+    p.timer.fire = end_of;
+    loop_flush(l, &p.flush);
+    loop_run(l, NULL, NULL, NULL);
+    CHECK_TRUE(true); // else there would be no process to say so
     loop_free(l);
 }
 

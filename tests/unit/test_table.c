@@ -54,6 +54,57 @@ TEST(putting_again_replaces)
     table_fini(&t);
 }
 
+TEST(what_a_fuller_table_had_is_given_back)
+{
+    struct table t = {0};
+    int value;
+    for (uint32_t i = 0; i < KEYS; i++)
+        table_put(&t, key_of(i), &value);
+    uint32_t full = t.cap;
+    for (uint32_t i = 8; i < KEYS; i++)
+        table_remove(&t, key_of(i));
+    table_put(&t, key_of(KEYS), &value);
+    CHECK_TRUE(t.cap < full / 8);
+    for (uint32_t i = 0; i < 8; i++)
+        CHECK_TRUE(table_get(&t, key_of(i)) == &value);
+    table_fini(&t);
+}
+
+TEST(a_table_that_is_empty_again_keeps_next_to_nothing_even_amid_an_iteration)
+{
+    struct table t = {0};
+    int value;
+    uint64_t key;
+    for (uint32_t i = 0; i < KEYS; i++)
+        table_put(&t, key_of(i), &value);
+    for (uint32_t i = 0; table_next(&t, &i, &key) != NULL;)
+        table_remove(&t, key);
+    CHECK_EQ(t.n, 0);
+    CHECK_TRUE(t.cap <= 16);
+    table_put(&t, 1, &value);
+    CHECK_TRUE(table_get(&t, 1) == &value);
+    table_fini(&t);
+}
+
+TEST(it_neither_grows_nor_shrinks_while_objects_come_and_go)
+{
+    struct table t = {0};
+    int value;
+    for (uint32_t i = 0; i < 1000; i++)
+        table_put(&t, key_of(i), &value);
+    const struct table_slot *slots = t.slots;
+    uint32_t moves = 0;
+    for (uint32_t i = 1000; i < 100000; i++) {
+        table_put(&t, key_of(i), &value);
+        table_remove(&t, key_of(i - 1000));
+        moves += t.slots != slots;
+        slots = t.slots;
+    }
+    CHECK_EQ(t.n, 1000);
+    CHECK_TRUE(moves < 200); // for its dead slots
+    table_fini(&t);
+}
+
 TEST(it_agrees_with_a_plain_array_after_any_puts_and_removals)
 {
     static int values[KEYS];

@@ -1,0 +1,190 @@
+"""What is secret stands in no log, no dump and no metric: tokens, secrets, passwords, what people write, voice tokens.
+A world is driven through with everything logged, well and badly, and then all that any process has said is searched."""
+import base64
+import contextlib
+import json
+import secrets
+import signal
+
+import aiohttp
+import pytest
+
+import calls
+from bus import redis_of
+from client import Client
+from gateway_house import until
+from harness import KINDS, fetch
+
+SYSTEM = {"env": {"*": {"SB_LOG_LEVEL": "debug"}}}
+
+
+class Secrets:
+    """Texts that nobody may find, by what they are."""
+
+    def __init__(self):
+        self.known = {}
+
+    def add(self, what, text):
+        assert len(text) >= 8, f"{what} is too short to be looked for"
+        self.known[text] = what
+        return text
+
+    def fresh(self, what):
+        return self.add(what, f"x{secrets.token_hex(12)}")
+
+    def found_in(self, text):
+        return sorted({what for secret, what in self.known.items()
+                       for form in (secret, base64.b64encode(secret.encode()).decode().rstrip("="), secret.encode().hex())
+                       if form in text})
+
+
+@pytest.fixture(scope="module")
+def hidden(system):
+    """Everything that this system knows from its start on. Redis wants a password from now on, too."""
+    found = Secrets()
+    found.add("the admin token", system.admin_token)
+    found.add("the token secret", system.token_secret)
+    for person in system.demo["users"] + system.demo["bots"]:
+        found.add("a client token", person["token"])
+    password = found.fresh("the password of Redis")
+    with redis_of(system) as redis:
+        redis.config_set("requirepass", password)
+    for service in system.services.values():
+        service.env["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{system.redis_port}/0"
+        system.terminate(service.name)
+    system.start_all()
+    return found
+
+
+async def everything_said(system):
+    """{log or page: all of it}, after every process has dumped its state."""
+    def dumps(service):
+        return service.log.read_text().count(f"--- {service.kind}")
+
+    for service in system.services.values():
+        before = dumps(service)
+        service.proc.send_signal(signal.SIGUSR1)
+        await until(lambda s=service, n=before: dumps(s) > n, f"the dump of {service.name}")
+    texts = {path.name: path.read_text(errors="replace") for path in system.dir.glob("*.log")}
+    for name in system.services:
+        for page in ("/healthz", "/readyz", "/metrics", "/"):
+            texts[name + page] = fetch("GET", system.health_url_of(name) + page)[2].decode()
+    return texts
+
+
+async def nothing_told(system, hidden, *people):
+    """These people have left traces, but nothing that is theirs alone."""
+    texts = await everything_said(system)
+    assert len(texts) == 5 * len(KINDS) + 1 and "level=debug" in texts["gateway.log"]
+    assert all(any(person.id in text for text in texts.values()) for person in people)
+    told = {where: hidden.found_in(text) for where, text in texts.items()}
+    assert not {where: what for where, what in told.items() if what}
+
+
+async def test_a_day_of_calls_and_messages(system, world, hidden):
+    ada, ben = world.users("ada", "ben")
+    for account in (ada, ben):
+        hidden.add("a client token", account.token)
+    channel = world.dm(ada, ben)
+    one, two = await world.login(ada), await world.login(ben, compress="zlib-stream")
+    call = await calls.start(one, two, channel=channel)
+    await one.rest.ring(channel)
+    for client in (one, two):
+        await calls.ringing(client, channel, [two], one)
+    await calls.join(two, one, call=call, rung=[])
+    for server in call.servers.values():
+        hidden.add("a voice token", server["token"])
+    for client in (one, two):
+        await client.rest.say(channel, hidden.fresh("a message"), nonce=hidden.fresh("a nonce")[:25])
+        await two.expect("MESSAGE_CREATE", type=0)
+    await one.abort()
+    await one.reconnect_and_resume()
+    await calls.leave(two, one)
+    await calls.leave_last(one, two, call=call)
+    again = system.admin_ok("POST", f"/admin/users/{ada.id}/token")
+    hidden.add("a client token", again["token"])
+    system.admin_ok("DELETE", f"/admin/users/{ben.id}/tokens")
+    await nothing_told(system, hidden, ada, ben)
+
+
+async def test_requests_that_fail(system, world, hidden):
+    ada = world.user("ada")
+    token, wrong = hidden.add("a client token", ada.token), hidden.fresh("a wrong token")
+    text = hidden.fresh("a message")
+    rest, nobody = world.rest(ada), world.rest()
+    for way in (wrong, f"Bot {wrong}", f"Bearer {token}x", token[:-1], f"{token}\t{wrong}", "Basic " + wrong):
+        assert (await nobody.send("GET", "/users/@me", headers={"Authorization": way})).status == 401
+    for path in (f"/channels/{token}/messages", f"/{wrong}", f"/users/{wrong}", f"/channels/1/messages?nonce={wrong}",
+                 f"/channels/x{text}/call/ring"):
+        for method in ("GET", "POST", "PATCH", "DELETE", "OPTIONS"):
+            assert (await rest.send(method, path)).status >= 400
+    for raw in (text, f'{{"content":"{text}"', json.dumps({"content": [text]}), json.dumps({"content": text * 400}),
+                json.dumps({"content": text, "nonce": {"a": wrong}}), f'{{"content":"{text}\x00"}}', text * 20000):
+        reply = await rest.send("POST", "/channels/1/messages", raw=raw.encode())
+        assert reply.status >= 400
+    for headers in ({"Authorization": f"Bearer {wrong}"}, {"Authorization": wrong}, {}):
+        assert fetch("POST", system.admin_url + f"/admin/users/{wrong}/token", {"password": text}, headers)[0] == 401
+    right = {"Authorization": f"Bearer {system.admin_token}"}
+    for body in ({"username": [text]}, {"username": text * 9}, [text]):
+        assert fetch("POST", system.admin_url + "/admin/users", body, right)[0] >= 400
+    assert fetch("POST", system.admin_url + "/admin/load", {"users": [{"name": [text]}, wrong]}, right)[0] >= 400
+    await nothing_told(system, hidden)
+
+
+async def test_frames_that_fail(system, world, hidden):
+    ada = world.user("ada")
+    hidden.add("a client token", ada.token)
+    wrong, text = hidden.fresh("a wrong token"), hidden.fresh("a message")
+    frames = [json.dumps({"op": 2, "d": {"token": wrong, "properties": {}}}),
+              json.dumps({"op": 2, "d": {"token": [wrong]}}),
+              json.dumps({"op": 6, "d": {"token": wrong, "session_id": "x" * 32, "seq": 1}}),
+              json.dumps({"op": 6, "d": {"token": ada.token, "session_id": wrong, "seq": -1}}),
+              json.dumps({"op": 99, "d": text}), f'{{"op":2,"d":{{"token":"{wrong}"', text, wrong * 2000,
+              json.dumps({"op": 4, "d": {"guild_id": wrong, "channel_id": text}})]
+    for frame in frames:
+        client = await world.connect(ada)
+        await client.send_text(frame)
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            await client.send(1)
+        await client.rejected()         # or the heartbeat is acknowledged: the frame has been read by then
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await world.http.ws_connect(f"{system.gateway_url}/?token={wrong}", headers={"Origin": "https://evil.example"})
+    for query in (f"v={wrong}", f"encoding={wrong}", f"compress={wrong}"):
+        client = await Client(world.http, system.gateway_url, ada).connect(query)
+        await client.closed()
+    await nothing_told(system, hidden)
+
+
+async def test_a_store_that_fails(system, world, hidden):
+    """Its errors quote what they are about."""
+    ada, ben = world.users("ada", "ben")
+    for account in (ada, ben):
+        hidden.add("a client token", account.token)
+    channel = world.dm(ada, ben)
+    rest, text = world.rest(ada), hidden.fresh("a message")
+    url = system.services["message"].env["REDIS_URL"]
+    password = url.split(":")[2].split("@")[0]
+    with redis_of(system) as redis:
+        redis.connection_pool.connection_kwargs["password"] = password
+        redis.set(f"{{{channel}}}:m", text)                 # not what a commit expects there
+        assert (await rest.post(f"/channels/{channel}/messages", {"content": text})).status >= 500
+        redis.delete(f"{{{channel}}}:m")
+        redis.hset(f"{{{channel}}}:s", "chan", text)        # a record that does not decode
+        assert (await rest.get(f"/channels/{channel}/messages")).status >= 400
+        await world.connect(ada)
+        redis.config_set("maxmemory", 1)
+        assert (await rest.post(f"/channels/{channel}/messages", {"content": text})).status >= 400
+        redis.config_set("maxmemory", 0)
+        redis.execute_command("FUNCTION", "DELETE", "switchboard")
+        assert (await rest.post(f"/channels/{channel}/messages", {"content": text})).status >= 400
+    wrong = hidden.fresh("a wrong password of Redis")
+    system.terminate("region-allocator")
+    service = system.services["region-allocator"]
+    service.env["REDIS_URL"] = url.replace(password, wrong)
+    system._spawn(service)
+    await until(lambda: "WRONGPASS" in service.log.read_text(), "a refused password")
+    system.terminate("region-allocator")
+    service.env["REDIS_URL"] = url
+    system.restart("message")           # brings the functions back
+    system.start("region-allocator")
+    await nothing_told(system, hidden)

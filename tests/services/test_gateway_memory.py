@@ -1,0 +1,150 @@
+"""The gateway alone, with narrow bounds on what all its clients together make it hold: who is to bear it when one is
+passed, and that nobody else does."""
+import asyncio
+import signal
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from client import Rest
+from gateway_house import Clients, House, event, until
+
+MIB = 1 << 20
+OVERLOADED = 130000
+ENV = {"SB_EVENT_BYTES": str(4 * MIB), "SB_REPLAY_ALL_BYTES": str(MIB), "SB_SESSIONS_MAX": "3",
+       "SB_DEFLATE_BYTES": "300000", "SB_REST_PENDING_BYTES": str(MIB), "SB_COMMAND_MS": "1500"}
+
+
+@pytest.fixture(scope="module")
+def house():
+    def answered(command):
+        if known := command.name in ("session_end", "session_moved"):
+            command.reply()
+        return known
+
+    standing = House(**ENV)
+    standing.manager.on_command = answered
+    yield standing
+    standing.close()
+
+
+@pytest_asyncio.fixture
+async def clients(house):
+    made = Clients(house)
+    yield made
+    await made.close()
+    house.system.check_alive()
+    await until(lambda: house.metrics()["sessions"] == 0, "all sessions to be over")
+
+
+def number(n, size=0):
+    return event("TEST", {"n": n, "text": "x" * size})
+
+
+async def hears(client, numbers):
+    for n in numbers:
+        await client.next("TEST", n=n)
+
+
+def stored(house, client):
+    """(bytes, texts) of a session's replay in Redis."""
+    texts = house.redis.lrange(f"{{s:{client.session_id}}}:r", 0, -1)
+    return sum(map(len, texts)), texts
+
+
+async def test_who_waits_for_too_much_is_detached_and_misses_nothing_and_the_others_stay(house, clients):
+    ann, ben, cid = house.users("ann", "ben", "cid")
+    loud, quiet = house.channel(ann, ben), house.channel(cid, ann)
+    a, b, c = [await clients.login(one) for one in (ann, ben, cid)]
+    entries = [loud.commit(number(n, 15_000), publish=False) for n in range(300)]
+    entries += [quiet.commit(number(n), publish=False) for n in range(3)]
+    house.manager.link(house.gateway, "gateway")
+    house.system.redis.send_signal(signal.SIGSTOP)      # nothing can be kept meanwhile
+    try:
+        house.publish(*entries)
+        for slow in (a, b):
+            await slow.closes_with(4000)
+        assert house.metrics()["memory_events_bytes"] < 2 * MIB
+    finally:
+        house.system.redis.send_signal(signal.SIGCONT)
+    await hears(c, range(3))
+    assert house.metrics()["sessions_aside"] == 2
+    for slow, also in ((a, 3), (b, 0)):
+        missed = await slow.reconnect_and_resume()
+        heard = len(missed)
+        while heard < 300 + also:
+            await slow.next("TEST")
+            heard += 1
+        told = [e.d["n"] for e in slow.events if e.t == "TEST" and e.d["text"]]
+        assert told == list(range(300))
+    loud.commit(number(300))
+    for slow in (a, b):
+        await slow.next("TEST", n=300)
+    await until(lambda: house.metrics()["memory_events_bytes"] == 0, "everything to be kept")
+
+
+async def test_what_all_sessions_have_in_redis_is_bounded_and_who_has_little_keeps_it(house, clients):
+    ann, ben, cid = house.users("ann", "ben", "cid")
+    loud, quiet = house.channel(ann, ben), house.channel(cid)
+    a, b, c = [await clients.login(one) for one in (ann, ben, cid)]
+    quiet.commit(number(0))
+    await hears(c, [0])
+    for n in range(100):
+        loud.commit(number(n, 15_000))
+    for one in (a, b):
+        await hears(one, range(100))
+    quiet.commit(number(1))
+    await hears(c, [1])
+    sizes = [stored(house, one)[0] for one in (a, b)]
+    assert sum(sizes) <= MIB and min(sizes) > 100_000, sizes
+    assert sum(b'"t":"TEST"' in text for text in stored(house, c)[1]) == 2
+    assert house.metrics()["replay_bytes"] >= sum(sizes)
+    await a.abort()
+    assert [e.d["n"] for e in await a.reconnect_and_resume(seq=a.seq - 3)] == [97, 98, 99]
+
+
+async def test_when_all_sessions_are_taken_the_one_that_was_left_first_makes_room_or_nobody_logs_in(house, clients):
+    people = house.users("ann", "ben", "cid", "dan", "eve")
+    first, second, third = [await clients.login(one) for one in people[:3]]
+    fourth = await clients.connect(people[3])
+    await fourth.send(2, fourth.identification())
+    assert await fourth.invalidated() is False          # all are there; he may come again
+    await fourth.close()
+    await first.abort()
+    await second.abort()
+    await until(lambda: house.metrics()["sessions_detached"] == 2, "two to be left")
+    await clients.login(people[4])
+    assert await second.reconnect_and_resume() == []
+    await first.connect()
+    await first.hello()
+    await first.send_resume()
+    assert await first.invalidated() is False
+
+
+async def test_a_stream_that_would_cost_too_much_is_not_compressed_and_is_a_stream_all_the_same(house, clients):
+    ann, ben = house.users("ann", "ben")
+    place = house.channel(ann, ben)
+    a, b = [await clients.login(one, compress="zlib-stream") for one in (ann, ben)]
+    assert 0 < house.metrics()["memory_deflate_bytes"] <= 300_000
+    for n, size in enumerate((0, 10, 65_000, 65_535, 65_536, 200_000)):
+        place.commit(number(n, size))
+    for one in (a, b):
+        await hears(one, range(6))
+        assert [len(e.d["text"]) for e in one.events if e.t == "TEST"] == [0, 10, 65_000, 65_535, 65_536, 200_000]
+        await one.close()
+    await until(lambda: house.metrics()["memory_deflate_bytes"] == 0, "nothing to be compressed any more")
+    await clients.login(house.user("cid"), compress="zlib-stream")
+    assert house.metrics()["memory_deflate_bytes"] > 0
+
+
+async def test_bodies_that_wait_for_an_answer_are_bounded_in_all(house, clients):
+    ann, ben = house.users("ann", "ben")
+    place = house.channel(ann, ben)
+    body = {"content": "hello", "more": "x" * 200_000}
+    async with aiohttp.ClientSession() as http:
+        rest = Rest(http, house.system.api_base, ann)
+        answers = await asyncio.gather(*[rest.post(f"/channels/{place.ref}/messages", body) for _ in range(8)])
+        overloaded = [answer.refused(503, (0, OVERLOADED))["code"] == OVERLOADED for answer in answers]
+        assert sum(overloaded) == 3, answers    # five fit, and wait in vain for a service that is not there
+        assert (await rest.get("/users/@me")).status == 200
