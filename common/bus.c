@@ -88,7 +88,7 @@ static void tune(nng_socket s)
     (void)nng_setopt_int(s, NNG_OPT_RECVBUF, BUS_QUEUE);
     (void)nng_setopt_ms(s, NNG_OPT_RECONNMINT, RECONNECT_MS);
     (void)nng_setopt_ms(s, NNG_OPT_RECONNMAXT, RECONNECT_MS);
-    (void)nng_setopt_size(s, NNG_OPT_RECVMAXSZ, 16u * 1024u * 1024u);
+    (void)nng_setopt_size(s, NNG_OPT_RECVMAXSZ, BUS_MESSAGE_MAX);
 }
 
 static struct bus_socket *socket_new(struct bus *b, int (*open)(nng_socket *))
@@ -170,6 +170,10 @@ void bus_dial_commands(struct bus_peer *p)
 int bus_send(struct bus_socket *s, struct bytes head, struct bytes body)
 {
     nng_msg *m;
+    if (head.n + body.n > BUS_MESSAGE_MAX) { // the receiver would hang up, and with it lose what came before
+        M.bus_refused++;
+        return ERR_FULL;
+    }
     CHECK(nng_msg_alloc(&m, 0) == 0);
     CHECK(nng_msg_append(m, head.p, head.n) == 0 && nng_msg_append(m, body.p, body.n) == 0);
     if (nng_sendmsg(s->socket, m, NNG_FLAG_NONBLOCK) == 0)
@@ -205,10 +209,10 @@ bool bus_has(const struct bus *b, enum bus_kind kind)
 void bus_miss(struct bus *b, struct bytes name)
 {
     static char mark;
-    uint64_t any;
-    if (b->missed.n >= BUS_PEERS_MAX && table_next(&b->missed, &(uint32_t){0}, &any))
-        table_remove(&b->missed, any); // most of them never come back
-    table_put(&b->missed, bytes_hash(name), &mark);
+    if (b->missed.n < BUS_PEERS_MAX)
+        table_put(&b->missed, bytes_hash(name), &mark);
+    else
+        b->missed_more = true;
 }
 
 // Takes its sockets out, to be closed.
@@ -263,11 +267,13 @@ static void peer_new(struct bus *b, enum bus_kind kind, const struct bus_node *n
     p->orders_flush.fn = bus_command_flush;
     p->link_epoch = ++b->last_link_epoch;
     if (b->peers.n >= BUS_PEERS_MAX || peer_named(p, node) != OK) {
+        M.bus_peers_refused++;
+        LOG_PEER(WARN, EV("bus.peer_refused"), KB("peer", node->instance), KU("peers", b->peers.n));
         mem_free(p);
         return;
     }
     table_put(&b->peers, p->hash, p);
-    if (table_remove(&b->missed, p->hash)) {
+    if (table_remove(&b->missed, p->hash) || b->missed_more) {
         p->seq = 1; // its first beat tells it that something was there before
         bus_dial_events(p);
     }

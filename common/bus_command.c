@@ -245,7 +245,8 @@ void bus_answer(struct bus *b, const struct bus_from *to, int err, struct bytes 
 static void take(struct bus *b, const struct command *c, const struct msg *m)
 {
     struct bus_from *from = mem_alloc(sizeof *from);
-    *from = (struct bus_from){.command = c->id, .deadline = c->deadline};
+    uint64_t latest = loop_unix_ms(b->loop) + BUS_DEADLINE_MS; // what is never answered is forgotten some time
+    *from = (struct bus_from){.command = c->id, .deadline = c->deadline < latest ? c->deadline : latest};
     if (bytes_copy(from->instance, sizeof from->instance, c->from) != OK) {
         M.bus_invalid++;
         mem_free(from);

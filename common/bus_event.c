@@ -96,6 +96,20 @@ static void invalid(const char *what)
     LOG_PEER(WARN, EV("bus.invalid"), KS("what", what));
 }
 
+// Whoever has been silent for longest. Should he speak again, he is new, and what he numbered before is told as lost.
+static void forget_a_link(struct bus *b)
+{
+    struct bus_link *l, *oldest = NULL;
+    uint64_t name, of = 0;
+    for (uint32_t i = 0; (l = table_next(&b->links, &i, &name)) != NULL;) {
+        if (!oldest || l->heard_at < oldest->heard_at) {
+            oldest = l;
+            of = name;
+        }
+    }
+    mem_free(table_remove(&b->links, of));
+}
+
 // What the link says of this batch; a publisher that is heard for the first time gets a link.
 static enum bus_heard heard(struct bus *b, const struct bus_head *head)
 {
@@ -103,7 +117,7 @@ static enum bus_heard heard(struct bus *b, const struct bus_head *head)
     struct bus_link *l = table_get(&b->links, name);
     if (!l) {
         if (b->links.n >= BUS_PEERS_MAX)
-            return BUS_HEARD_OLD;
+            forget_a_link(b);
         l = mem_alloc(sizeof *l);
         table_put(&b->links, name, l);
     }

@@ -9,10 +9,12 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-#define BUS_BATCH_MAX (256u * 1024u)        // a fuller batch is sent at once
-#define BUS_BATCH_KEPT (16u * 1024u)        // of its memory, between two turns
-#define BUS_UNSENT_MAX (4u * 1024u * 1024u) // held for a link that is not up yet; more is lost, visibly
-#define BUS_QUEUE 8192                      // messages in nng's own queues, its maximum
+#define BUS_BATCH_MAX (256u * 1024u)         // a fuller batch is sent at once
+#define BUS_BATCH_KEPT (16u * 1024u)         // of its memory, between two turns
+#define BUS_UNSENT_MAX (4u * 1024u * 1024u)  // held for a link that is not up yet; more is lost, visibly
+#define BUS_MESSAGE_MAX (5u * 1024u * 1024u) // of an nng message, an answer of 4 MiB included; more hangs up
+#define BUS_DEADLINE_MS 600000u              // of a command, from when it comes: the longest of ours is a minute
+#define BUS_QUEUE 8192                       // messages in nng's own queues, its maximum
 
 // How nng's threads wake the loop. It outlives the bus when a socket is still being closed.
 struct bus_waker {
@@ -68,6 +70,7 @@ struct bus {
     bool look_failed;    // one of them was none
     struct table peers;  // by hash of the name
     struct table missed; // hashes of instances that something was for before they were known
+    bool missed_more;    // and of others, there were too many: whoever is new is taken for one of them
     struct table links;  // struct bus_link by hash of the publisher's name
     struct timer renew, beat;
     struct loop_flush loss;

@@ -158,6 +158,8 @@ static int header(struct http_head *out, struct handshake *h, struct bytes name,
         if (out->origin.p)
             return ERR_INVALID;
         out->origin = value;
+    } else if (same(name, "x-forwarded-for")) {
+        out->forwarded_for = value;
     } else if (same(name, "access-control-request-method")) {
         out->preflight = value;
     } else if (same(name, "expect")) {

@@ -8,6 +8,7 @@ struct http_head {
     struct bytes method, path, query; // path: as it was sent, without scheme, host and query; query: raw
     struct bytes host, authorization, content_type, origin, websocket_key; // p NULL: absent
     struct bytes preflight;                                                // Access-Control-Request-Method
+    struct bytes forwarded_for; // the last such header: what is nearest to us added it
     uint64_t length;
     bool chunked, has_length;
     bool keep_alive;

@@ -27,6 +27,8 @@ static size_t all_rows(struct service_cfg *c, const struct config_row *own, size
     const struct config_row shared[] = {
         {"REDIS_URL", CONFIG_TEXT, &c->redis_url, "redis://127.0.0.1:6379/0", 1, 512,
          "redis://[:password@]host[:port][/db]"},
+        {"SB_REDIS_PENDING_MAX", CONFIG_UINT, &c->redis_pending_max, "100000", 100, 10000000,
+         "commands that wait for Redis at a time; one more fails as if it were away"},
         {"SB_INSTANCE", CONFIG_TEXT, &c->instance, "", 0, 47,
          "this process's unique name; empty: made up at each start"},
         {"SB_BUS_BIND", CONFIG_TEXT, &c->bus_bind, "127.0.0.1", 1, 255,
@@ -148,6 +150,7 @@ static void start_health(struct service *s)
                                 .held_max = 4 << 20,
                                 .connections_max = 64,
                                 .request_ms = 5000,
+                                .keepalive_ms = 60000,
                                 .on_request = on_health,
                                 .ctx = s};
     s->health = web_new(s->loop, cfg);
@@ -223,8 +226,11 @@ void service_start(struct service *s, const struct config_row *own, size_t n, in
     s->cfg.health_bind = service_bind(s, "SB_HEALTH_BIND (--health-bind)", s->cfg.health_bind);
     s->loop = loop_new();
     memory_watch(&s->memory, s->loop);
-    const struct store_cfg store = {
-        .url = s->cfg.redis_url, .on_up = on_store_up, .on_down = on_store_down, .ctx = s, .pending_max = 100000};
+    const struct store_cfg store = {.url = s->cfg.redis_url,
+                                    .on_up = on_store_up,
+                                    .on_down = on_store_down,
+                                    .ctx = s,
+                                    .pending_max = s->cfg.redis_pending_max};
     s->store = store_new(s->loop, store);
     const struct bus_cfg bus = {.kind = s->kind,
                                 .instance = s->instance,

@@ -12,7 +12,7 @@
 
 struct service_cfg { // the settings that all services share
     const char *redis_url, *instance, *bus_bind, *bus_host, *health_bind, *ports_file, *log_level;
-    uint64_t health_port, lease_ms, answer_bytes;
+    uint64_t health_port, lease_ms, answer_bytes, redis_pending_max;
 };
 
 struct service {

@@ -281,7 +281,9 @@ static void send_argv(struct store *s, store_fn fn, void *ctx, size_t argc, cons
 
 static bool takes_commands(const struct store *s)
 {
-    return s->state == STORE_UP && s->n_sent < s->cfg.pending_max;
+    bool full = s->state == STORE_UP && s->n_sent >= s->cfg.pending_max;
+    M.store_refused += full;
+    return s->state == STORE_UP && !full;
 }
 
 void store_send(struct store *s, store_fn fn, void *ctx, size_t argc, const struct bytes *argv)

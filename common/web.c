@@ -45,8 +45,10 @@ void conn_abort(struct conn *c)
 
 static void on_time(struct timer *t, uint64_t now)
 {
+    struct conn *c = container_of(t, struct conn, timer);
     (void)now;
-    conn_abort(container_of(t, struct conn, timer));
+    M.requests_timed_out += c->state == CONN_BODY || (c->state == CONN_HEAD && c->http.began);
+    conn_abort(c);
 }
 
 void conn_time(struct conn *c, uint64_t ms)
@@ -61,12 +63,35 @@ void conn_finish(struct conn *c)
     conn_dirty(c);
 }
 
+bool conn_admit(struct conn *c, struct address from)
+{
+    struct table *peers = &c->web->peers;
+    uint64_t peer = address_peer(from), max = c->web->cfg.per_address;
+    uintptr_t n = (uintptr_t)table_get(peers, peer);
+    if (max == 0)
+        return true;
+    if (n >= max)
+        return false;
+    table_put(peers, peer, (void *)(n + 1));
+    c->peer = peer;
+    return true;
+}
+
+static void conn_leave(struct conn *c)
+{
+    struct table *peers = &c->web->peers;
+    uintptr_t n = c->peer ? (uintptr_t)table_remove(peers, c->peer) : 0;
+    if (n > 1)
+        table_put(peers, c->peer, (void *)(n - 1));
+}
+
 static struct conn *conn_new(struct web *w, const char *address)
 {
     struct conn *c = mem_alloc(sizeof *c);
     c->id = ++w->next_id;
     c->web = w;
     c->timer.fire = on_time;
+    c->http.began = true;
     c->ws.code = 1006;
     (void)snprintf(c->address, sizeof c->address, "%s", address);
     table_put(&w->conns, c->id, c);
@@ -76,6 +101,7 @@ static struct conn *conn_new(struct web *w, const char *address)
 static void conn_free(struct conn *c)
 {
     table_remove(&c->web->conns, c->id);
+    conn_leave(c);
     loop_cancel(c->web->loop, &c->timer);
     c->web->held -= c->counted;
     M.memory_clients_bytes -= c->counted;
@@ -387,19 +413,33 @@ static bool start_lws(struct web *w)
 
 // --- listening ---
 
+static void refuse_full(int fd, const char *address, uint64_t connections)
+{
+    close(fd);
+    M.connections_refused++;
+    LOG_PEER(WARN, EV("web.full"), KS("peer", address), KU("connections", connections));
+}
+
 static void adopt(struct web *w, int fd, const struct sockaddr_storage *from, socklen_t size)
 {
     char address[46] = "";
+    struct address a = {0};
+    getnameinfo((const struct sockaddr *)from, size, address, sizeof address, NULL, 0, NI_NUMERICHOST);
     if (w->conns.n >= w->cfg.connections_max || fd >= w->fd_limit) {
-        close(fd);
-        LOG_PEER(WARN, EV("web.full"), KU("connections", w->conns.n));
+        refuse_full(fd, address, w->conns.n);
         return;
     }
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    getnameinfo((const struct sockaddr *)from, size, address, sizeof address, NULL, 0, NI_NUMERICHOST);
     struct conn *c = conn_new(w, address);
     uint64_t id = c->id;
+    (void)!address_parse(bytes_of(address), &a); // a link-local one with its zone: all of these are one peer
+    c->balancer = networks_have(&w->cfg.balancers, a);
+    if (!c->balancer && !conn_admit(c, a)) {
+        refuse_full(fd, address, w->cfg.per_address);
+        conn_free(c);
+        return;
+    }
     conn_time(c, w->cfg.request_ms);
     lws_adopt_desc_t d = {.vh = w->vhost,
                           .type = LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL,
@@ -545,6 +585,7 @@ void web_free(struct web *w)
     CHECK_ID(w->conns.n == 0, w->conns.n);
     table_fini(&w->conns);
     table_fini(&w->requests);
+    table_fini(&w->peers);
     mem_free(w->dirty);
     arena_fini(&w->arena);
     mem_free(w);

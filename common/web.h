@@ -1,11 +1,12 @@
 // web: HTTP and websockets on one port. Sockets and TLS are libwebsockets' (known to web*.c alone), heads and frames
 // are read by http_head and ws_frame. Shell: it frames, bounds and times out; what a request means is its user's
 // business. Connections and requests are named by ids: a late answer to one that is gone does nothing. Bounds that a
-// peer meets here: header size, body size, frame size, time to finish a request or an upgrade, send queue in bytes, and
-// what all peers together make us hold: when that is passed, those for whom most is held are closed (debt.h).
+// peer meets here: connections in all and of his address, header size, body size, frame size, time to finish a request
+// or an upgrade, control frames per minute, send queue in bytes, and what all peers together make us hold: when that is
+// passed, those for whom most is held are closed (debt.h).
 // permessage-deflate is never negotiated (some client libraries offer it and cannot read it).
 #pragma once
-#include "bytes.h"
+#include "address.h"
 #include "http_head.h"
 #include "loop.h"
 #include "tls.h"
@@ -19,16 +20,19 @@ struct web_request {
     struct bytes query; // raw
     struct bytes authorization, content_type, host, origin; // headers; empty when absent
     struct bytes body;
-    const char *address; // of the peer
+    const char *address; // of the peer; behind a balancer, the one that it names
 };
 
 struct web_cfg {
     const char *bind;
     uint64_t port;                                            // 0: any free
     uint64_t body_max, frame_max, queue_max, connections_max; // bytes, bytes, bytes, count
-    uint64_t held_max;                                        // bytes that are held for all connections together
-    uint64_t request_ms;                                      // from accept to a whole request or upgrade
-    struct tls *tls;                                          // outlives the web; NULL: plain
+    uint64_t per_address;                                     // connections of one peer (address_peer); 0: any number
+    struct networks balancers; // not counted themselves: the websockets that they bring count for whom they name
+    uint64_t held_max;         // bytes that are held for all connections together
+    uint64_t request_ms;       // from accept to a whole request or upgrade
+    uint64_t keepalive_ms;     // from an answer to the next request
+    struct tls *tls;           // outlives the web; NULL: plain
     // Asked about each head, upgrades included, before anything of it is carried out: 0 to go on, else the status that
     // answers it. What is appended to *headers ("Name: value\r\n" lines) stands in the answer, whoever gives it, but
     // for that of an upgrade. NULL: all go on.

@@ -5,8 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#define HEAD_MAX 16384u     // all headers of a request
-#define KEEPALIVE_MS 60000u // between two requests
+#define HEAD_MAX 16384u // all headers of a request
 
 static const char bad_request[] = "{\"message\":\"400: Bad Request\",\"code\":0}";
 
@@ -98,6 +97,7 @@ void web_json(struct web *w, uint64_t request, int status, struct bytes body)
 // hanging up on him at once could destroy the answer on its way.
 static bool refuse(struct conn *c, int status, const char *body)
 {
+    M.requests_too_large += status == 413 || status == 431;
     c->http.last = true;
     answer(c, status, "application/json", NULL, bytes_of(body));
     return true;
@@ -111,7 +111,7 @@ void http_written(struct conn *c)
     }
     c->state = CONN_HEAD;
     c->http.began = false;
-    conn_time(c, KEEPALIVE_MS);
+    conn_time(c, c->web->cfg.keepalive_ms);
 }
 
 // --- asking ---
@@ -152,6 +152,17 @@ static void consume(struct conn *c, size_t n)
 {
     memmove(c->in.p, c->in.p + n, c->in.n - n);
     c->in.n -= n;
+}
+
+// Behind a balancer a connection is whose it says, request by request; a websocket is that one's for good.
+static bool forwarded(struct conn *c)
+{
+    struct bytes text;
+    struct address from;
+    if (!c->balancer || address_forwarded(c->http.head.forwarded_for, &c->web->cfg.balancers, &text, &from) != OK)
+        return true;
+    (void)!bytes_copy(c->address, sizeof c->address, text); // what was parsed as an address fits
+    return !c->http.head.websocket || conn_admit(c, from);
 }
 
 static bool upgrade(struct conn *c)
@@ -197,6 +208,13 @@ static bool understood(struct conn *c)
     c->http.last = !h->keep_alive;
     c->http.head_only = bytes_is(h->method, "HEAD");
     c->http.chunks = (struct http_chunks){0};
+    if (!forwarded(c)) {
+        M.connections_refused++;
+        LOG_PEER(WARN, EV("web.full"), KS("peer", c->address), KU("connections", c->web->cfg.per_address));
+        return refuse(c, 429,
+                      "{\"message\":\"You are being rate limited.\",\"retry_after\":5.0,\"global\":true,"
+                      "\"code\":0}");
+    }
     if (!admitted(c))
         return true;
     if (h->websocket)

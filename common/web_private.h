@@ -12,6 +12,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "table.h"
+#include "window.h"
 #include "ws_frame.h"
 #include <uv.h>
 
@@ -32,7 +33,9 @@ struct conn {
     struct lws *wsi;    // NULL until libwebsockets has taken the socket
     struct timer timer; // a request, an answer or a closing takes too long
     enum conn_state state;
-    char address[46];
+    char address[48];
+    uint64_t peer;      // whom it counts for (address_peer); 0: nobody
+    bool balancer;      // what it says of its clients' addresses is believed
     bool dirty;         // in web.dirty
     bool held;          // nothing is read from the socket
     struct buf in;      // came, and was not understood yet
@@ -47,7 +50,7 @@ struct conn {
         struct buf body;
         struct buf headers; // of the answer, by on_head
         size_t seen;        // of `in`, looking for the end of a head
-        bool began;         // the time for this request runs
+        bool began;         // the time for this request runs; that for the first one does from accept on
         bool head_only;     // HEAD
         bool last;          // the connection ends with this answer
     } http;
@@ -57,6 +60,7 @@ struct conn {
         bool slow;     // it is to be closed for that
         size_t edge;   // of `out`: where a frame begins, before or behind out_at
         uint16_t code; // for on_close
+        struct window controls;
     } ws;
 };
 
@@ -74,6 +78,7 @@ struct web {
     uint64_t next_id;
     struct table conns;    // id → conn: the owner
     struct table requests; // id → conn
+    struct table peers;    // connections of each, as a pointer
     uint64_t held;         // bytes that are held for connections
     struct loop_flush flush;
     uint64_t *dirty; // ids of connections with something to write or to tell
@@ -91,7 +96,8 @@ void conn_time(struct conn *c, uint64_t ms); // conn_abort unless something happ
 void conn_finish(struct conn *c);            // what is queued goes out, then the connection ends
 void conn_hold(struct conn *c, bool held);   // stop reading, or go on
 uint64_t conn_queued(const struct conn *c);
-void conn_count(struct conn *c); // what is held for it has changed
+bool conn_admit(struct conn *c, struct address from); // as one of that peer's. False: he has as many as he may have
+void conn_count(struct conn *c);                      // what is held for it has changed
 
 // Each takes what it understands off the front of c->in. False: the connection is no longer theirs to read.
 bool http_input(struct conn *c);

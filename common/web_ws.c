@@ -4,9 +4,11 @@
 #include <string.h>
 
 #define REASON_MAX 123u
-#define ACCEPT_SIZE 32   // 28 and what the encoder wants besides
-#define CODE_NONE 1005   // the peer closed without a code
-#define CODE_POLICY 1008 // too slow, and the user named no code
+#define ACCEPT_SIZE 32     // 28 and what the encoder wants besides
+#define CODE_NONE 1005     // the peer closed without a code
+#define CODE_POLICY 1008   // too slow, and the user named no code; or too many control frames
+#define CONTROLS 120u      // pings and pongs of a peer in …
+#define CONTROLS_MS 60000u // … this time: libraries that ping at all do so every few seconds
 
 // --- sending ---
 
@@ -147,6 +149,12 @@ static void peer_closed(struct conn *c, uint16_t code)
 static void take(struct conn *c, enum ws_event e, const struct ws_got *got)
 {
     struct web *w = c->web;
+    bool control = e == WS_PING || e == WS_PONG;
+    if (control && c->state == CONN_OPEN && !window_take(&c->ws.controls, loop_now(w->loop))) {
+        M.ws_floods++;
+        web_close(w, c->id, CODE_POLICY, "too many control frames");
+        return;
+    }
     switch (e) {
     case WS_MESSAGE:
         if (c->state == CONN_OPEN)
@@ -218,6 +226,7 @@ void ws_open(struct conn *c, struct bytes path)
     c->ws.edge = c->out.n;
     c->state = CONN_OPEN;
     c->ws.told = true;
+    window_init(&c->ws.controls, CONTROLS, CONTROLS_MS, loop_now(w->loop));
     M.ws_connections++;
     M.ws_accepted++;
     w->cfg.on_open(w->cfg.ctx, c->id, path, c->http.head.query, c->address);

@@ -123,7 +123,7 @@ static enum ws_event one_frame(struct ws_reader *r, char **p, size_t *n, uint64_
         skip_frame(r, &h, size, p, n);
         return WS_MORE;
     }
-    if (!is_control && (h.n > max || r->parts.n > max - h.n)) {
+    if (!is_control && (h.n > max || r->parts.n > max - h.n || (r->open && r->n_parts == WS_PARTS_MAX))) {
         skip_frame(r, &h, size, p, n);
         return WS_TOO_LARGE;
     }
@@ -136,6 +136,7 @@ static enum ws_event one_frame(struct ws_reader *r, char **p, size_t *n, uint64_
         return control(&h, payload, out);
     if (h.op != WS_OP_MORE)
         r->binary = h.op == WS_OP_BINARY;
+    r->n_parts = r->open ? r->n_parts + 1 : 1;
     r->open = !h.final;
     return data(r, &h, payload, out);
 }

@@ -4,11 +4,12 @@
 #include "bytes.h"
 
 #define WS_FRAME_HEAD_MAX 14u
+#define WS_PARTS_MAX 1024u // frames of one message: empty ones could follow each other for ever
 
 enum ws_event {
     WS_MORE,      // nothing whole is there; keep what is left of the input
     WS_MESSAGE,   // payload, binary
-    WS_TOO_LARGE, // a message over the bound has begun; its rest is swallowed
+    WS_TOO_LARGE, // a message over the bound, or of more frames than WS_PARTS_MAX, has begun; its rest is swallowed
     WS_PING,      // payload
     WS_PONG,
     WS_CLOSE, // payload, code
@@ -17,6 +18,7 @@ enum ws_event {
 
 struct ws_reader {    // zero-initialise
     struct buf parts; // of a message that comes in several frames
+    uint32_t n_parts; // when it is open
     uint64_t skip;    // bytes of a frame that are thrown away
     bool open;        // between the first and the last frame of a message
     bool swallow;     // …which is too large

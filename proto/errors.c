@@ -1,5 +1,6 @@
 // errors: see errors.h.
 #include "errors.h"
+#include <string.h>
 
 struct row {
     int64_t code;
@@ -49,20 +50,24 @@ void api_error(struct buf *out, int64_t err)
 
 void api_form_error(struct buf *out, const struct fault *fault)
 {
+    uint32_t depth = 2; // of what has to be closed
     body(out, find(API_INVALID_FORM)->message, API_INVALID_FORM);
     buf_str(out, ",\"errors\":{");
-    if (fault->field) {
-        json_text(out, bytes_of(fault->field));
+    for (const char *at = fault->field; at && *at; depth++) {
+        size_t n = strcspn(at, ".");
+        json_text(out, (struct bytes){at, n});
         buf_str(out, ":{");
-        if (fault->index >= 0)
-            buf_printf(out, "\"%d\":{", fault->index);
+        at += n + (at[n] == '.');
+    }
+    if (fault->field && fault->index >= 0) {
+        buf_printf(out, "\"%d\":{", fault->index);
+        depth++;
     }
     buf_str(out, "\"_errors\":[{\"code\":");
     json_text(out, bytes_of(fault->code));
     buf_str(out, ",\"message\":");
     json_text(out, bytes_of(fault->text));
     buf_str(out, "}]");
-    if (fault->field)
-        buf_str(out, fault->index >= 0 ? "}}" : "}");
-    buf_str(out, "}}");
+    while (depth-- > 0)
+        buf_char(out, '}');
 }

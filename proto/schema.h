@@ -10,7 +10,7 @@
 
 struct json_t; // jansson; only schema_from_json's callers need its header
 
-// Field kinds: C type, msgpack, JSON out. JSON in: ids as strings or integers, exact over 64 bits.
+// Field kinds: C type, msgpack, JSON out. JSON in: ids as strings or integers, exact over the 63 bits that they have.
 enum kind {
     K_id,    // uint64_t            uint   "123"
     K_nid,   // uint64_t, 0 = none  uint   "123" | null
@@ -142,7 +142,7 @@ void json_time(struct buf *out, uint64_t unix_ms);  // quoted ISO 8601 with micr
 
 // What was wrong with a JSON document, for Discord's error form.
 struct fault {
-    const char *field;       // of the table; NULL: the document itself
+    const char *field;       // of the table; of an object in a list: `list.0.field`; NULL: the document itself
     int32_t index;           // in a list; -1: none
     const char *code, *text; // "BASE_TYPE_REQUIRED", "This field is required"
 };

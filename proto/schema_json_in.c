@@ -24,15 +24,20 @@ static int too_long(const struct reader *r, const struct field *f, int32_t index
     return wrong(r, f, index, "BASE_TYPE_MAX_LENGTH", arena_text(r->arena, text));
 }
 
-// A snowflake: decimal text or an integer; floats would have lost digits already.
+// A snowflake: decimal text or an integer; floats would have lost digits already. It has 63 bits: with one more it
+// would be the name of a user's record where a place is meant (record.h).
 static int read_id(const struct reader *r, const struct field *f, int32_t index, const json_t *j, uint64_t *out)
 {
+    uint64_t id;
     if (json_is_integer(j) && json_integer_value(j) >= 0) {
         *out = (uint64_t)json_integer_value(j);
         return OK;
     }
-    if (json_is_string(j) && bytes_u64((struct bytes){json_string_value(j), json_string_length(j)}, out) == OK)
+    if (json_is_string(j) && bytes_u64((struct bytes){json_string_value(j), json_string_length(j)}, &id) == OK &&
+        !(id >> 63)) {
+        *out = id;
         return OK;
+    }
     return wrong(r, f, index, "NUMBER_TYPE_COERCE", "Value is not snowflake.");
 }
 
@@ -99,6 +104,17 @@ static int read_texts(const struct reader *r, const struct field *f, const json_
     return OK;
 }
 
+// A fault in an object of a list is told with the way to it.
+static int wrong_within(const struct reader *r, const struct field *f, uint32_t i)
+{
+    if (r->fault) {
+        const char *inner = r->fault->field;
+        struct bytes path = arena_printf(r->arena, "%s.%u%s%s", f->name, i, inner ? "." : "", inner ? inner : "");
+        r->fault->field = arena_text(r->arena, path);
+    }
+    return ERR_INVALID;
+}
+
 static int read_list(const struct reader *r, const struct field *f, const json_t *j, char *at)
 {
     uint32_t n;
@@ -107,7 +123,7 @@ static int read_list(const struct reader *r, const struct field *f, const json_t
     char *v = arena_take(r->arena, n * f->sub->size);
     for (uint32_t i = 0; i < n; i++)
         if (schema_from_json(r->arena, f->sub, json_array_get(j, i), v + i * f->sub->size, NULL, r->fault) != OK)
-            return ERR_INVALID;
+            return wrong_within(r, f, i);
     struct ids shape = {n, (const uint64_t *)(const void *)v};
     memcpy(at, &shape, sizeof shape);
     return OK;

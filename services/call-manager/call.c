@@ -325,6 +325,8 @@ static int add(struct call_place *p, const struct call_in *in, struct call_fxs *
         return ERR_STATE;
     if (p->n_recipients == CALL_MEMBERS_MAX)
         return API_TOO_MANY_RECIPIENTS;
+    if (in->full)
+        return API_TOO_MANY_GROUPS;
     p->recipients[p->n_recipients++] = in->targets[0];
     emit(p, out, CALL_FX_RECIPIENT_ADD)->user = in->targets[0];
     return OK;

@@ -6,6 +6,7 @@
 #pragma once
 #include "schema.h"
 
+// https://docs.discord.com/developers/topics/opcodes-and-status-codes, "JSON": 30004
 #define CALL_MEMBERS_MAX 10u       // recipients of a group, its owner included
 #define CALL_PARTICIPANTS_MAX 100u // remembered per call; members come and go
 #define CALL_TARGETS_MAX 32u       // named by one input, whoever they are
@@ -76,6 +77,7 @@ struct call_in {
     bool stays;          // JOIN: only if his session has the seat already, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
     bool everybody; // RING
+    bool full;      // ADD: he is in as many channels as anybody may be
     uint64_t flags;
     struct texts regions;
     uint64_t new_id;   // JOIN: message id of the call that this may start

@@ -161,6 +161,7 @@ void call_command(void *ctx, const struct bus_from *from, const struct msg *msg)
         err = job_start(m, &flow, on_flow_done, asked);
         if (err != OK) {
             mem_free(asked);
+            M.commands_refused++;
             LOG_PEER(WARN, EV("job.refused"), KU("running", m->jobs.n));
             err = ERR_IO; // it is sent again until its deadline
         }

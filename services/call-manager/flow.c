@@ -327,6 +327,7 @@ static struct flow_step recipient_next(struct flow *f, const struct flow_result 
         return done(f, r->err);
     switch (f->at) {
     case FLOW_AT_READ:
+        f->in.full = r->full;
         return r->err != OK || r->bot ? done(f, API_INVALID_RECIPIENTS) : main_step(f, f->place);
     case FLOW_AT_STEP:
         f->result = r->err;

@@ -46,6 +46,7 @@ struct flow_step {
 struct flow_result {
     int err;
     bool bot;               // READ_USER
+    bool full;              // READ_USER with ADD: he is in as many channels as anybody may be
     bool over, elsewhere;   // READ_USER: the session of `in` is over; it is held by another than `in` came from
     bool applied;           // MAY_JOIN, PLACE: before. PLACE: only when the core, too, had something left to do
     bool sits;              // MAY_JOIN

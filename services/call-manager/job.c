@@ -403,13 +403,24 @@ static void on_session(void *ctx, const struct reply *r)
     arrived(j, reply_ok(r) ? OK : ERR_IO);
 }
 
+static void on_channels(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    j->result.full = reply_int(r) >= (int64_t)j->m->channels_max;
+    arrived(j, reply_ok(r) ? OK : ERR_IO);
+}
+
 static void load_user(struct job *j)
 {
+    char key[RECORD_KEY_MAX];
     const struct call_in *in = &j->step.in;
     bool spoken = in->gateway && in->gateway[0]; // JOIN, LEAVE and MOVED, by whoever holds the session
-    await(j, spoken ? 2 : 1, with_user);
+    bool adds = in->kind == CALL_IN_ADD;
+    await(j, spoken || adds ? 2 : 1, with_user);
     if (spoken)
         store_cmd(store_of(j), on_session, j, "HMGET {s:%s}:h owner over", in->session);
+    if (adds)
+        store_cmd(store_of(j), on_channels, j, "HLEN %s", record_key(key, ref_user(j->step.id), "ch"));
     record_load(store_of(j), ref_user(j->step.id), on_user, j);
 }
 

@@ -56,6 +56,8 @@ int main(int argc, char **argv)
          "how long the sessions of a gateway that died keep their voice states, in ms"},
         {"SB_JOBS_MAX", CONFIG_UINT, &m.jobs_max, "2000", 1, 100000,
          "commands in progress; more wait with their senders"},
+        {"SB_CHANNELS_PER_USER", CONFIG_UINT, &m.channels_max, "1000", 1, 100000,
+         "private channels of one user; in more groups he cannot be put"},
     };
     m.service = (struct service){.kind = BUS_CALL_MANAGER,
                                  .ctx = &m,

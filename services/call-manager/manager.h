@@ -9,7 +9,7 @@ struct manager {
     struct service service;
     struct lease *lease;
     struct call_rules rules;
-    uint64_t resume_window_ms, jobs_max;
+    uint64_t resume_window_ms, jobs_max, channels_max;
     struct regions regions; // as the allocator last told it
     struct table jobs;      // running ones by number
     struct table asks;      // for a voice server, waiting for their time or their answer, by number

@@ -4,6 +4,7 @@
 #pragma once
 #include "gateway.h"
 #include "ledger.h"
+#include "rates.h"
 #include "session.h"
 #include "squeeze.h"
 #include "subs.h"
@@ -39,8 +40,9 @@ struct conns {
     struct table clients;  // connection → client; owns
     struct table sessions; // key → live; owns
     struct session_rules rules;
-    struct arena arena; // of one frame
-    struct buf text;    // of one READY, of one compressed message
+    struct rates identifies; // of each user
+    struct arena arena;      // of one frame
+    struct buf text;         // of one READY, of one compressed message
     struct buf squeezed;
     struct keys writes;               // sessions that have something to be written …
     struct keys bulk;                 // … and those that have much: they wait for the others

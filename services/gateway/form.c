@@ -9,6 +9,8 @@
 
 // --- multipart (RFC 7578), as far as `payload_json` goes ---
 
+#define BOUNDARY_MAX 70u // RFC 2046, section 5.1.1
+
 // Where needle begins in hay, or SIZE_MAX.
 static size_t find(struct bytes hay, struct bytes needle)
 {
@@ -44,11 +46,12 @@ static struct bytes boundary_of(struct bytes content_type)
     return (struct bytes){b.p, n};
 }
 
-// The part that is named payload_json; none when there is no such part.
+// The part that is named payload_json; none when there is no such part. Each byte of the body may be compared with all
+// of the boundary, which therefore must not be long.
 static struct bytes payload_part(struct arena *a, struct bytes content_type, struct bytes body)
 {
     struct bytes boundary = boundary_of(content_type);
-    if (boundary.n == 0)
+    if (boundary.n == 0 || boundary.n > BOUNDARY_MAX)
         return BYTES_NONE;
     struct bytes mark = arena_printf(a, "--%.*s", BYTES_FMT(boundary));
     struct bytes end = arena_printf(a, "\r\n--%.*s", BYTES_FMT(boundary));
@@ -69,26 +72,12 @@ static struct bytes payload_part(struct arena *a, struct bytes content_type, str
 
 // --- bodies ---
 
-static int bad_id(const struct field *f, int32_t index, struct fault *fault)
-{
-    *fault = (struct fault){f->name, index, "NUMBER_TYPE_COERCE", "Value is not snowflake."};
-    return API_INVALID_FORM;
-}
-
 static struct bytes own(struct arena *a, struct bytes text)
 {
     return text.p && text.n == 0 ? BYTES("") : arena_copy(a, text);
 }
 
-static int keep_row(struct arena *a, const struct schema *s, void *row, struct fault *fault);
-
-static int keep_ids(const struct field *f, const struct ids *ids, struct fault *fault)
-{
-    for (uint32_t i = 0; i < ids->n; i++)
-        if (ids->v[i] >> 63)
-            return bad_id(f, (int32_t)i, fault);
-    return API_OK;
-}
+static void keep_row(struct arena *a, const struct schema *s, void *row);
 
 static void keep_texts(struct arena *a, struct texts *texts)
 {
@@ -98,42 +87,37 @@ static void keep_texts(struct arena *a, struct texts *texts)
     texts->v = v;
 }
 
-// Makes one field independent of the document, which is about to go, and checks its ids.
-static int keep_field(struct arena *a, const struct field *f, void *at, struct fault *fault)
+// Makes one field independent of the document, which is about to go.
+static void keep_field(struct arena *a, const struct field *f, void *at)
 {
     switch (f->kind) {
-    case K_id:
-    case K_nid:
-    case K_oid:
-        return *(uint64_t *)at >> 63 ? bad_id(f, -1, fault) : API_OK;
     case K_text:
     case K_ntext:
     case K_otext:
     case K_hush:
         *(struct bytes *)at = own(a, *(struct bytes *)at);
-        return API_OK;
-    case K_ids:
-        return keep_ids(f, at, fault);
+        return;
     case K_texts:
         keep_texts(a, at);
-        return API_OK;
+        return;
     case K_list: {
         struct {
             uint32_t n;
             char *v;
         } list;
         memcpy(&list, at, sizeof list);
-        for (uint32_t i = 0; i < list.n; i++) {
-            int err = keep_row(a, f->sub, list.v + i * f->sub->size, fault);
-            if (err)
-                return err;
-        }
-        return API_OK;
+        for (uint32_t i = 0; i < list.n; i++)
+            keep_row(a, f->sub, list.v + i * f->sub->size);
+        return;
     }
+    case K_id:
+    case K_nid:
+    case K_oid:
+    case K_ids:
     case K_u64:
     case K_flag:
     case K_oflag:
-        return API_OK;
+        return;
     case K_obj: // no body has these kinds: a row that did would be our bug
     case K_oobj:
     case K_i64:
@@ -147,18 +131,13 @@ static int keep_field(struct arena *a, const struct field *f, void *at, struct f
         break;
     }
     CHECK(false);
-    return API_INVALID_FORM;
 }
 
-static int keep_row(struct arena *a, const struct schema *s, void *row, struct fault *fault)
+static void keep_row(struct arena *a, const struct schema *s, void *row)
 {
     const struct field *f = s->fields();
-    for (uint32_t i = 0; i < s->n; i++) {
-        int err = keep_field(a, &f[i], (char *)row + f[i].offset, fault);
-        if (err)
-            return err;
-    }
-    return API_OK;
+    for (uint32_t i = 0; i < s->n; i++)
+        keep_field(a, &f[i], (char *)row + f[i].offset);
 }
 
 int form_body(struct arena *a, const struct schema *s, struct bytes content_type, struct bytes body, void *out,
@@ -174,7 +153,7 @@ int form_body(struct arena *a, const struct schema *s, struct bytes content_type
     *fault = (struct fault){0};
     int err = schema_from_json(a, s, json, out, present, fault) == OK ? API_OK : API_INVALID_FORM;
     if (!err)
-        err = keep_row(a, s, out, fault);
+        keep_row(a, s, out);
     json_decref(json);
     return err;
 }

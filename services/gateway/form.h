@@ -4,7 +4,7 @@
 #include "schema.h"
 
 // A body as a row of payloads.def; an empty one counts as {}. 0, 50109 (no JSON) or 50035 with *fault.
-// `present` (may be NULL): as schema_from_json gives it. Ids that no record can have are refused here.
+// `present` (may be NULL): as schema_from_json gives it.
 MUST_USE int form_body(struct arena *a, const struct schema *s, struct bytes content_type, struct bytes body, void *out,
                        uint64_t *present, struct fault *fault);
 

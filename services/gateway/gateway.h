@@ -23,7 +23,14 @@ struct gateway_cfg {
     uint64_t sessions_max;
     uint64_t deflate_bytes;      // what all compressed connections may cost
     uint64_t rest_pending_bytes; // of bodies of HTTP requests without an answer yet
-    uint64_t connections_max, sessions_per_user;
+    uint64_t connections_max, connections_per_address, sessions_per_user;
+    const char *balancers;     // networks whose X-Forwarded-For is believed
+    uint64_t request_ms;       // for a whole HTTP request or upgrade to come
+    uint64_t keepalive_ms;     // between two requests on one connection
+    uint64_t identify_ms;      // for an identify to come after Hello
+    uint64_t identify_rate;    // of one user in 5 s; 0: any number
+    uint64_t rest_rate;        // HTTP requests of one user in a second; 0: any number
+    uint64_t token_ms;         // how long a token is good; 0: for ever
     uint64_t loads_max;        // worlds read from Redis at once; further identifies wait their turn
     uint64_t rest_pending_max; // HTTP requests without an answer yet, on each port
     uint64_t command_ms;       // how long one waits for the service that it is for

@@ -11,7 +11,6 @@
 #define FRAME_MAX (15u * 1024)            // https://docs.discord.food/gateway/using-gateway, "Sending Events"
 #define ADMIN_CONNECTIONS 64u
 #define ADMIN_HELD (64u * 1024 * 1024)
-#define REQUEST_MS 15000u
 
 void gateway_url(const struct gateway *g, struct buf *out, struct bytes host)
 {
@@ -143,7 +142,7 @@ static void check_origins(const struct gateway *g)
 static void listen_to_clients(struct gateway *g)
 {
     g->cfg.admin_bind = service_bind(&g->svc, "SB_ADMIN_BIND (--admin-bind)", g->cfg.admin_bind);
-    const struct web_cfg public = {
+    struct web_cfg public = {
         .bind = g->cfg.bind,
         .port = g->cfg.port,
         .body_max = BODY_MAX,
@@ -151,7 +150,9 @@ static void listen_to_clients(struct gateway *g)
         .queue_max = g->cfg.send_queue_bytes,
         .held_max = g->cfg.client_bytes,
         .connections_max = g->cfg.connections_max,
-        .request_ms = REQUEST_MS,
+        .per_address = g->cfg.connections_per_address,
+        .request_ms = g->cfg.request_ms,
+        .keepalive_ms = g->cfg.keepalive_ms,
         .tls = certificate_tls(g),
         .on_head = on_head,
         .on_request = rest_request,
@@ -170,11 +171,14 @@ static void listen_to_clients(struct gateway *g)
         .queue_max = ADMIN_HELD,
         .held_max = ADMIN_HELD,
         .connections_max = ADMIN_CONNECTIONS,
-        .request_ms = REQUEST_MS,
+        .request_ms = g->cfg.request_ms,
+        .keepalive_ms = g->cfg.keepalive_ms,
         .on_head = on_admin_head,
         .on_request = admin_request,
         .ctx = g,
     };
+    if (networks_parse(bytes_of(g->cfg.balancers), &public.balancers) != OK)
+        refuse("SB_BALANCERS (--balancers)", "must be addresses or networks like 10.0.0.0/8, separated by commas");
     g->web = web_new(g->svc.loop, public);
     if (!g->web)
         refuse("SB_PORT (--port)", "cannot be listened on; the line above says why");
@@ -241,6 +245,22 @@ int main(int argc, char **argv)
         {"SB_EVENT_BYTES", CONFIG_UINT, &g.cfg.event_bytes, "67108864", 1u << 22, 1ull << 40,
          "events that are not in Redis yet; beyond that those that most waits for are detached, and resume from Redis"},
         {"SB_CONNECTIONS_MAX", CONFIG_UINT, &g.cfg.connections_max, "20000", 1, 1000000, "client sockets at a time"},
+        {"SB_CONNECTIONS_PER_ADDRESS", CONFIG_UINT, &g.cfg.connections_per_address, "1000", 0, 1000000,
+         "those of one IPv4 address, or of 64 bits of an IPv6 one; 0: any number"},
+        {"SB_BALANCERS", CONFIG_TEXT, &g.cfg.balancers, "127.0.0.0/8, ::1", 0, 1024,
+         "addresses or networks that are not counted so: there, X-Forwarded-For says whose a websocket is"},
+        {"SB_REQUEST_MS", CONFIG_UINT, &g.cfg.request_ms, "15000", 100, 600000,
+         "time for a whole HTTP request or websocket upgrade to come, in ms"},
+        {"SB_KEEPALIVE_MS", CONFIG_UINT, &g.cfg.keepalive_ms, "60000", 100, 3600000,
+         "how long an HTTP connection is kept for its next request, in ms"},
+        {"SB_IDENTIFY_MS", CONFIG_UINT, &g.cfg.identify_ms, "60000", 100, 600000,
+         "time for a client to identify or resume after Hello, in ms"},
+        {"SB_IDENTIFY_RATE", CONFIG_UINT, &g.cfg.identify_rate, "16", 0, 1000000,
+         "sessions that one account may begin here in 5 s, which bots are told as max_concurrency; 0: any number"},
+        {"SB_REST_RATE", CONFIG_UINT, &g.cfg.rest_rate, "50", 0, 1000000,
+         "HTTP requests of one account here in a second; more are answered with 429; 0: any number"},
+        {"SB_TOKEN_MS", CONFIG_UINT, &g.cfg.token_ms, "0", 0, 315360000000,
+         "how long a token is good after it was issued, in ms; what was begun with it goes on; 0: for ever"},
         {"SB_SESSIONS_PER_USER", CONFIG_UINT, &g.cfg.sessions_per_user, "50", 1, 100000, "sessions of one user here"},
         {"SB_SESSIONS_MAX", CONFIG_UINT, &g.cfg.sessions_max, "40000", 1, 10000000,
          "sessions here, with and without a socket; beyond that the one that was left first ends, or nobody logs in"},

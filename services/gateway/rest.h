@@ -21,6 +21,7 @@ struct rest_request {
     struct bytes path, query, content_type, body; // as in struct web_request
     uint64_t user;                                // whose token it came with; 0: nobody's
     struct bytes url;                             // of the websocket, for who asks for it
+    uint64_t identify_rate;                       // what bots are told of it
     // What the last step wanted, and how the reading went. Nothing yet: REST_ANSWER.
     enum rest_want had;
     int err;
@@ -36,6 +37,7 @@ struct rest_out {
     enum rest_want want;
     int status;
     struct bytes body;
+    const char *headers; // lines, or NULL
     struct ids users;
     uint64_t channel;
     unsigned parts;
@@ -55,3 +57,5 @@ void rest_answered(struct arena *a, const struct rest_out *asked, const struct a
 bool rest_host_ok(struct bytes host);
 // An answer of its own: too many requests under way (130000), trouble (ERR_TIMEOUT, …) and the like.
 void rest_refuse(struct arena *a, int64_t err, struct rest_out *out);
+// 429: this account asks too often, and may again in wait_ms.
+void rest_refuse_rate(struct arena *a, uint64_t wait_ms, struct rest_out *out);

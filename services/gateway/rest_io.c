@@ -2,7 +2,10 @@
 // client is still there or not: what it waits for names it, and the web knows whom an answer is for.
 #include "asks.h"
 #include "errors.h"
+#include "rates.h"
 #include "rest.h"
+
+#define REST_RATE_MS 1000u
 
 struct request {
     struct gateway *g;
@@ -14,6 +17,7 @@ struct request {
 
 struct rest {
     struct table requests; // id → request; owns
+    struct rates rates;    // of each user
     uint64_t bytes;        // of their bodies
 };
 
@@ -28,10 +32,8 @@ static void request_free(struct request *q)
 
 static void answer(struct request *q, const struct rest_out *out)
 {
-    if (out->body.n)
-        web_json(q->g->web, q->id, out->status, out->body);
-    else
-        web_reply(q->g->web, q->id, out->status, NULL, NULL, BYTES_NONE);
+    const char *kind = out->body.n ? "application/json" : NULL;
+    web_reply(q->g->web, q->id, out->status, kind, out->headers, out->body);
     table_remove(&q->g->rest->requests, q->id);
     request_free(q);
 }
@@ -114,6 +116,7 @@ static void take(struct request *q, const struct web_request *r)
         .content_type = arena_copy(&q->arena, r->content_type),
         .body = arena_copy(&q->arena, r->body),
         .url = arena_copy(&q->arena, buf_bytes(&url)),
+        .identify_rate = q->g->cfg.identify_rate,
     };
     q->g->rest->bytes += q->r.body.n;
     if (gateway_auth(q->g, r->authorization, &q->r.user) != OK)
@@ -127,15 +130,23 @@ void rest_request(void *ctx, const struct web_request *r)
     struct request *q = mem_alloc(sizeof *q);
     bool full =
         g->rest->requests.n >= g->cfg.rest_pending_max || g->rest->bytes + r->body.n > g->cfg.rest_pending_bytes;
+    uint64_t wait_ms;
     q->g = g;
     q->id = r->id;
     table_put(&g->rest->requests, q->id, q);
     if (full) {
+        M.http_refused++;
         rest_refuse(&q->arena, API_OVERLOADED, &q->out);
         answer(q, &q->out);
         return;
     }
     take(q, r);
+    if (q->r.user && !rates_take(&g->rest->rates, q->r.user, loop_now(g->svc.loop), &wait_ms)) {
+        M.http_refused++;
+        rest_refuse_rate(&q->arena, wait_ms, &q->out);
+        answer(q, &q->out);
+        return;
+    }
     go(q);
 }
 
@@ -144,6 +155,7 @@ void rest_request(void *ctx, const struct web_request *r)
 void rest_start(struct gateway *g)
 {
     g->rest = mem_alloc(sizeof *g->rest);
+    rates_init(&g->rest->rates, g->cfg.rest_rate, REST_RATE_MS, loop_now(g->svc.loop));
 }
 
 bool rest_idle(const struct gateway *g)
@@ -156,6 +168,7 @@ void rest_stop(struct gateway *g)
     struct request *q;
     for (uint32_t i = 0; (q = table_next(&g->rest->requests, &i, NULL)) != NULL;)
         request_free(q);
+    rates_fini(&g->rest->rates);
     table_fini(&g->rest->requests);
     mem_free(g->rest);
     g->rest = NULL;

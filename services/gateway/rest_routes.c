@@ -17,13 +17,17 @@ void handle_gateway(struct step *s)
     rest_reply_buf(s, &out);
 }
 
-// One shard is always enough here, and starts are not counted.
+#define CONCURRENCY_MAX 1000u // where there is no limit
+
+// One shard is always enough here, and starts are not counted but within 5 s.
 void handle_gateway_bot(struct step *s)
 {
     struct buf out = {0};
     url_json(s, &out);
     buf_str(&out, ",\"shards\":1,\"session_start_limit\":{\"total\":1000,\"remaining\":999,\"reset_after\":14400000,"
-                  "\"max_concurrency\":1}}");
+                  "\"max_concurrency\":");
+    buf_u64(&out, s->r->identify_rate ? s->r->identify_rate : CONCURRENCY_MAX);
+    buf_str(&out, "}}");
     rest_reply_buf(s, &out);
 }
 

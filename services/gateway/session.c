@@ -66,6 +66,7 @@ void session_init(struct session *s, const char id[33], uint64_t conn, uint32_t 
     s->line = (struct line){.conn = conn, .v = v};
     window_init(&s->line.rate, SESSION_EVENTS, SESSION_EVENTS_MS, now);
     s->line.beat_by = now + r->heartbeat_ms + r->heartbeat_ms / 2 + 10000;
+    s->line.identify_by = now + r->identify_ms;
 }
 
 void session_fini(struct session *s)
@@ -131,6 +132,16 @@ static int close_with(struct session *s, uint16_t code, const struct session_rul
     return end(s, out);
 }
 
+// The socket may identify, or try another session.
+static int invalid(struct session *s, const struct session_rules *r, uint64_t now, struct session_fxs *out)
+{
+    s->state = SESSION_HELLO;
+    s->user = s->issued_ms = 0;
+    s->line.identify_by = now + r->identify_ms;
+    say(s, out, SESSION_FX_INVALID);
+    return OK;
+}
+
 // --- inputs ---
 
 static int identify(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
@@ -145,10 +156,8 @@ static int identify(struct session *s, const struct session_in *in, const struct
         return close_with(s, CLOSE_INVALID_SHARD, r, now, out);
     if (in->full)
         return close_with(s, CLOSE_TOO_MANY_SESSIONS, r, now, out);
-    if (in->away) {
-        say(s, out, SESSION_FX_INVALID);
-        return OK;
-    }
+    if (in->often || in->away) // may be tried again on the same socket, which has its time for that
+        return invalid(s, r, now, out);
     s->state = SESSION_LOADING;
     s->user = in->user;
     s->issued_ms = in->issued_ms;
@@ -170,7 +179,7 @@ static int resume(struct session *s, const struct session_in *in, const struct s
     if (in->op->malformed)
         return close_with(s, CLOSE_DECODE_ERROR, r, now, out);
     if (!in->user || session_key(c->session_id, &key) != OK) {
-        say(s, out, SESSION_FX_INVALID);
+        say(s, out, SESSION_FX_INVALID); // and no more time for that
         return OK;
     }
     CHECK(bytes_copy(s->wanted, sizeof s->wanted, c->session_id) == OK);
@@ -182,20 +191,11 @@ static int resume(struct session *s, const struct session_in *in, const struct s
     return OK;
 }
 
-// The socket may identify, or try another session.
-static int invalid(struct session *s, struct session_fxs *out)
-{
-    s->state = SESSION_HELLO;
-    s->user = s->issued_ms = 0;
-    say(s, out, SESSION_FX_INVALID);
-    return OK;
-}
-
 static int taken(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
                  struct session_fxs *out)
 {
     CHECK_ID(in->err != OK, s->key);
-    return in->err == ERR_MISSING ? invalid(s, out) : close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
+    return in->err == ERR_MISSING ? invalid(s, r, now, out) : close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
 }
 
 static int loaded(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
@@ -204,11 +204,8 @@ static int loaded(struct session *s, const struct session_in *in, const struct s
     if (in->err == ERR_MISSING)
         return close_with(s, CLOSE_AUTHENTICATION_FAILED, r, now, out);
     if (in->err != OK) {
-        s->state = SESSION_HELLO;
-        s->user = s->issued_ms = 0;
         emit(out, SESSION_FX_UNLISTEN);
-        say(s, out, SESSION_FX_INVALID);
-        return OK;
+        return invalid(s, r, now, out);
     }
     if (in->bot && (!s->has_intents || s->intents > SESSION_INTENTS_MAX))
         return close_with(s, CLOSE_INVALID_INTENTS, r, now, out);
@@ -563,11 +560,11 @@ void session_resume(struct session *fresh, struct session *old, struct session_h
     mine->n = theirs->n = 0;
     CHECK_ID(fresh->state == SESSION_TAKING && session_told(old), fresh->key);
     if (old->user != fresh->user) {
-        (void)invalid(fresh, mine);
+        (void)invalid(fresh, r, now, mine);
     } else if (seq > old->kept) {
         (void)close_with(fresh, CLOSE_INVALID_SEQ, r, now, mine);
     } else if (!can_replay(old, held, seq)) {
-        (void)invalid(fresh, mine);
+        (void)invalid(fresh, r, now, mine);
         if (old->state == SESSION_DETACHED)
             (void)end(old, theirs); // nobody else can take it up
     } else {
@@ -626,6 +623,7 @@ uint64_t session_deadline(const struct session *s)
 {
     switch (s->state) {
     case SESSION_HELLO:
+        return s->line.identify_by < s->line.beat_by ? s->line.identify_by : s->line.beat_by;
     case SESSION_LOADING:
     case SESSION_TAKING:
     case SESSION_LIVE:

@@ -21,7 +21,9 @@ enum session_state {
 
 struct session_rules {
     uint64_t heartbeat_ms, resume_window_ms;
+    uint64_t identify_ms; // from Hello, or Invalid Session, to the next identify or resume
 };
+// https://docs.discord.com/developers/events/gateway, "Rate Limiting"
 #define SESSION_EVENTS 120u      // that a client may send …
 #define SESSION_EVENTS_MS 60000u // … in this time
 #define SESSION_VOICE_MAX 8u     // voice updates that wait for the one under way
@@ -31,7 +33,8 @@ struct session_rules {
 struct line {      // what belongs to a socket; moves with it to the session that it resumes
     uint64_t conn; // 0: none
     struct window rate;
-    uint64_t beat_by; // when a heartbeat must have come
+    uint64_t beat_by;     // when a heartbeat must have come
+    uint64_t identify_by; // HELLO: when an identify or resume must have come
     uint32_t v;
 };
 
@@ -92,7 +95,7 @@ struct session_in {
     const struct op *op;      // IDENTIFY, RESUME, VOICE, CALL
     uint16_t code;            // BROKEN: to close with; LOST: the peer's
     uint64_t user, issued_ms; // IDENTIFY, RESUME: whose token it is, 0 nobody's
-    bool full, away;          // IDENTIFY: he has sessions enough; Redis cannot be asked now
+    bool full, often, away;   // IDENTIFY: he has sessions enough; began too many lately; Redis cannot be asked now
     int err;                  // LOADED, TAKEN: OK (LOADED), ERR_MISSING (there is no such user, session), or trouble
     bool bot;                 // LOADED
     uint64_t before_ms;       // REVOKED

@@ -172,6 +172,7 @@ void conns_free(struct gateway *g)
         live_free(l);
     CHECK(c->clients.n == 0);
     ledger_stop(g);
+    rates_fini(&c->identifies);
     table_fini(&c->clients);
     table_fini(&c->sessions);
     arena_fini(&c->arena);
@@ -562,6 +563,9 @@ void live_step(struct live *l, const struct session_in *in)
         LOG(DEBUG, EV("session.refused"), KU("session", l->s.key), KU("state", from), KU("input", in->kind));
     if (in->kind <= SESSION_IN_BROKEN && fx.n && fx.v[0].kind == SESSION_FX_CLOSE)
         M.client_frames_bad++;
+    M.client_floods += fx.n && fx.v[0].kind == SESSION_FX_CLOSE && fx.v[0].code == 4008;
+    M.identifies_refused += in->kind == SESSION_IN_IDENTIFY && fx.n && fx.v[0].kind != SESSION_FX_LOAD;
+    M.sessions_timed_out += in->kind == SESSION_IN_TICK && fx.n && fx.v[0].kind == SESSION_FX_CLOSE;
     bool resumes = in->kind == SESSION_IN_RESUME || in->kind == SESSION_IN_TAKEN;
     M.resumes_refused += resumes && fx.n && fx.v[0].kind == SESSION_FX_INVALID;
     changed(l, from);

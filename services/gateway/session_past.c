@@ -1,6 +1,8 @@
 // session_past: a session on its way from one gateway to another: see session.h.
 #include "session.h"
 
+#define SEQ_MAX (1ull << 53) // the store's functions count in doubles
+
 struct session_rec session_record(const struct session *s)
 {
     return (struct session_rec){
@@ -19,10 +21,10 @@ struct session_rec session_record(const struct session *s)
 int session_past_valid(const struct session_past *p)
 {
     const struct session_rec *c = &p->rec;
+    bool user_ok = c->user != 0 && c->user >> 63 == 0;
     bool shard_ok = c->shards > 0 && c->shards <= SHARDS_MAX && c->shard < c->shards;
-    return shard_ok && p->held.first > 1 && p->held.first <= p->held.last + 1
-               ? OK
-               : ERR_INVALID; // READY is never among them
+    bool held_ok = p->held.first > 1 && p->held.first <= p->held.last + 1 && p->held.last <= SEQ_MAX;
+    return user_ok && shard_ok && held_ok ? OK : ERR_INVALID; // READY is never among the texts
 }
 
 void session_revive(struct session *s, const struct session_past *p, const struct session_rules *r, uint64_t now)

@@ -107,7 +107,8 @@ int system_auth(const struct gateway *g, struct bytes authorization, uint64_t *u
         token = without_prefix(authorization, BYTES("Bearer "));
     if (token_check(token, bytes_of(g->cfg.token_secret), &who, &issued) != OK)
         return ERR_DENIED;
-    if (who & REF_USER_BIT || issued < revoked_before(g->system, who))
+    if (who & REF_USER_BIT || issued < revoked_before(g->system, who) ||
+        token_expired(issued, g->cfg.token_ms, loop_unix_ms(g->svc.loop)))
         return ERR_DENIED;
     *user = who;
     *issued_ms = issued;

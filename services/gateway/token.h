@@ -12,3 +12,5 @@ void token_mint(struct buf *out, uint64_t user, uint64_t issued_ms, struct bytes
 // Takes the bare token: no `Bot ` in front, no blanks. Compares in constant time. ERR_DENIED when it is not ours.
 // A token issued at t is void when its user revoked those before some later moment; that is the caller's to know.
 MUST_USE int token_check(struct bytes token, struct bytes secret, uint64_t *user, uint64_t *issued_ms);
+// life_ms: how long a token is good after it was issued; 0: for ever.
+bool token_expired(uint64_t issued_ms, uint64_t life_ms, uint64_t now_ms);

@@ -59,6 +59,14 @@ int opening_plan(struct arena *a, const struct channel_open *open, struct user_s
     return err;
 }
 
+int opening_room(const struct opening *o, const uint64_t *listed, uint64_t max)
+{
+    for (uint32_t i = 0; o->group && i < o->recipients.n; i++)
+        if (listed[i] >= max)
+            return API_TOO_MANY_GROUPS;
+    return API_OK;
+}
+
 uint64_t opening_lower(const struct opening *o)
 {
     return o->recipients.v[0] < o->recipients.v[1] ? o->recipients.v[0] : o->recipients.v[1];

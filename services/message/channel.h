@@ -4,6 +4,7 @@
 #include "present.h"
 #include "record.h"
 
+// https://docs.discord.com/developers/topics/opcodes-and-status-codes, "JSON": 30004
 #define GROUP_RECIPIENTS_MAX 10u // its owner included
 #define GROUP_NAME_MAX 100u      // characters
 
@@ -23,6 +24,9 @@ struct ids opening_names(struct arena *a, const struct channel_open *open);
 // 30004 (too many), 50035 (the name: *fault).
 int opening_plan(struct arena *a, const struct channel_open *open, struct user_set users, struct opening *out,
                  struct fault *fault);
+// listed: in how many channels each of its recipients is. 30011: one of a group's has as many as anybody may have. 1:1
+// channels are bounded by how many users there are.
+int opening_room(const struct opening *o, const uint64_t *listed, uint64_t max);
 // The lower of two users holds the claim: {u:lower}:dm <upper> names their channel.
 uint64_t opening_lower(const struct opening *o);
 uint64_t opening_upper(const struct opening *o);

@@ -10,6 +10,7 @@ struct opening_work {
     struct users_read users_read; // the opening's recipients, then whoever else is in the channel
     struct user_set users;
     const struct value *claim_read, **listed_read;
+    const struct value **channels_read; // how many each of the names has
     struct place_read place_read;
     struct place_state place;
     uint32_t n_commits;
@@ -152,6 +153,15 @@ static uint64_t claimed(struct job *j, const struct opening_work *w)
     return bytes_u64(text, &id) == OK ? id : 0;
 }
 
+static int has_room(struct job *j, const struct opening_work *w)
+{
+    uint32_t n = w->opening.recipients.n; // of the same names
+    uint64_t *listed = arena_take(&j->arena, n * sizeof *listed);
+    for (uint32_t i = 0; i < n; i++)
+        listed[i] = (uint64_t)w->channels_read[i]->number;
+    return opening_room(&w->opening, listed, j->jobs->channels_max);
+}
+
 static void open_looked(struct job *j)
 {
     struct opening_work *w = j->state;
@@ -161,7 +171,8 @@ static void open_looked(struct job *j)
         return;
     uint64_t id = claimed(j, w);
     if (!id) {
-        open_step(j);
+        if (!job_refused(j, has_room(j, w), NULL))
+            open_step(j);
         return;
     }
     const struct opening *o = &w->opening;
@@ -179,6 +190,9 @@ void start_channel_open(struct job *j)
     struct ids names = opening_names(&j->arena, open);
     j->state = w;
     w->users_read = users_read(j, names);
+    w->channels_read = arena_take(&j->arena, names.n * sizeof *w->channels_read);
+    for (uint32_t i = 0; i < names.n; i++)
+        w->channels_read[i] = job_read_key(j, "HLEN", ref_user(names.v[i]), "ch", BYTES_NONE);
     if (open->group || names.n > 2) {
         w->claim_read = j->given ? NULL : job_read_applied(j, ref_user(open->user));
     } else if (names.n == 2) {

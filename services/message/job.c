@@ -207,6 +207,7 @@ void jobs_take(struct jobs *jobs, const struct bus_from *from, const struct msg 
     if (jobs->closed) // unanswered, it goes to another instance
         return;
     if (jobs->n >= jobs->max) {
+        M.commands_refused++;
         bus_answer(jobs->service->bus, from, API_OVERLOADED, BYTES_NONE);
         return;
     }

@@ -16,6 +16,7 @@ struct jobs { // all of them; lives as long as the process
     struct service *service;
     struct lease *lease;
     uint64_t max;
+    uint64_t channels_max; // private channels of one user; in more groups he cannot be put
     uint32_t n;
     struct job *all, *ready, **ready_tail;
     struct table keys; // of each record at work: the job that has its turn

@@ -4,7 +4,7 @@
 struct message_service {
     struct service service;
     struct jobs jobs;
-    uint64_t jobs_max;
+    uint64_t jobs_max, channels_max;
 };
 
 static ref channel_of_send(const void *msg)
@@ -118,6 +118,8 @@ int main(int argc, char **argv)
     struct message_service s = {.service = {.kind = BUS_MESSAGE}};
     const struct config_row rows[] = {
         {"SB_JOBS_MAX", CONFIG_UINT, &s.jobs_max, "4096", 1, 1000000, "commands worked on or waiting at a time"},
+        {"SB_CHANNELS_PER_USER", CONFIG_UINT, &s.channels_max, "1000", 1, 100000,
+         "private channels of one user; in more groups he cannot be put"},
     };
     s.service.ctx = &s;
     s.service.on_command = on_command;
@@ -128,6 +130,7 @@ int main(int argc, char **argv)
     s.service.on_fini = on_fini;
     service_start(&s.service, rows, countof(rows), argc, argv);
     jobs_init(&s.jobs, &s.service, s.jobs_max);
+    s.jobs.channels_max = s.channels_max;
     s.jobs.lease = lease_new(s.service.loop, s.service.store, s.service.instance);
     return service_run(&s.service);
 }

@@ -5,6 +5,7 @@
 #include "present.h"
 #include "record.h"
 
+// https://docs.discord.com/developers/resources/message, "Create Message"
 #define MESSAGE_CHARACTERS_MAX 2000u
 #define MESSAGE_CHANGES_MAX 3u // of one message in one commit
 

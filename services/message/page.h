@@ -3,6 +3,7 @@
 #pragma once
 #include "schema.h"
 
+// https://docs.discord.com/developers/resources/message, "Get Channel Messages"
 #define PAGE_LIMIT_DEFAULT 50u
 #define PAGE_LIMIT_MAX 100u
 #define PAGE_PARTS_MAX 2u

@@ -8,6 +8,7 @@
 #include "channel.h"
 #include "directory.h"
 
+// https://docs.discord.com/developers/topics/opcodes-and-status-codes, "JSON": 30005 and 30013
 #define WORLD_ROLES_MAX 250u
 #define WORLD_CHANNELS_MAX 500u
 #define WORLD_NAME_MAX 100u // characters of a guild's, role's, channel's or group's name

@@ -318,6 +318,7 @@ static void take_work(struct alloc *a, const struct bus_from *from, const struct
                       const struct release *release)
 {
     if (a->n_jobs >= a->jobs_max) {
+        M.commands_refused++;
         bus_answer(a->service.bus, from, ERR_FULL, BYTES_NONE);
         return;
     }

@@ -3,6 +3,7 @@ A file may ask for a System with other options by a module variable SYSTEM = {..
 import pytest
 import pytest_asyncio
 
+from bystander import Bystander
 from harness import System
 from world import World
 
@@ -21,6 +22,24 @@ async def world(system):
     yield made
     await made.close()
     system.check_alive()
+
+
+@pytest.fixture(scope="module")
+def _bystander(system, request):
+    """One for all tests of a file; its worst moment is told at the end."""
+    made = Bystander(system)
+    yield made
+    made.stop()
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\n{request.path.name}: bystanders were told of {made.turns} steps, the slowest took {made.worst_s * 1000:.0f} ms")
+
+
+@pytest.fixture
+def bystander(_bystander):
+    """A call of other people that goes on during the test without a late event."""
+    since = _bystander.turns
+    yield _bystander
+    _bystander.went_on(since)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,6 +16,7 @@ struct desk { // one instance
     uint64_t last; // place of the last event
     bool in_order;
     struct bus_from from;
+    struct bytes says; // none: "done"
 };
 
 struct room {
@@ -30,7 +31,7 @@ static void on_command(void *ctx, const struct bus_from *from, const struct msg 
     d->from = *from;
     CHECK_TRUE(MSG_IS(m, release) != NULL);
     if (!d->withholds)
-        bus_answer(d->bus, from, OK, BYTES("done"));
+        bus_answer(d->bus, from, OK, d->says.n ? d->says : BYTES("done"));
 }
 
 static void on_event(void *ctx, const struct msg *m)
@@ -82,6 +83,7 @@ static void desk_open(struct room *r, struct desk *d, enum bus_kind kind, const 
                                       .bind = "127.0.0.1",
                                       .host = "127.0.0.1",
                                       .lease_ms = 900,
+                                      .answer_bytes = 64u * 1024u * 1024u,
                                       .on_command = on_command,
                                       .on_event = on_event,
                                       .on_loss = on_loss,
@@ -291,6 +293,128 @@ TEST(what_does_not_validate_is_counted_and_dropped)
     room_close(&r);
 }
 
+TEST(a_peer_that_says_too_much_at_once_is_hung_up_on_and_may_come_again)
+{
+    struct room r;
+    struct desk owner;
+    struct buf b = {0};
+    nng_socket commands;
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    bare(&owner, "commands", nng_push0_open, &commands);
+    const uint64_t invalid = M.bus_invalid;
+    while (b.n < 5u * 1024u * 1024u)
+        buf_str(&b, "0123456789abcdef");
+    say(commands, &b); // as much as may be: it is read
+    UNTIL(r.loop, M.bus_invalid == invalid + 1);
+    while (b.n <= 5u * 1024u * 1024u)
+        buf_str(&b, "0123456789abcdef");
+    say(commands, &b);
+    for (uint64_t id = 90; owner.commands == 0; id++) { // until its socket has dialled again
+        PACK(&b, command, (&(struct command){id, UINT64_MAX, BYTES("gateway-1"), BUS_GATEWAY}));
+        PACK(&b, release, (&(struct release){.place = 1}));
+        say(commands, &b);
+        turn(r.loop);
+    }
+    CHECK_EQ(M.bus_invalid, invalid + 1);
+    CHECK_TRUE(owner.from.deadline <= loop_unix_ms(r.loop) + 600000); // whatever it asked for
+    nng_close(commands);
+    buf_fini(&b);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+static bool dumped(struct desk *d, const char *text)
+{
+    struct buf b = {0};
+    bus_dump(d->bus, &b);
+    bool has = memmem(b.p, b.n, text, strlen(text)) != NULL;
+    buf_fini(&b);
+    return has;
+}
+
+TEST(answers_are_kept_for_repeats_up_to_a_size)
+{
+    struct room r;
+    struct desk owner;
+    struct buf b = {0};
+    nng_socket commands;
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    bare(&owner, "commands", nng_push0_open, &commands);
+    static char large[4u * 1024u * 1024u];
+    owner.says = (struct bytes){large, sizeof large};
+    for (uint64_t id = 1; id <= 20; id++) {
+        PACK(&b, command, (&(struct command){id, loop_unix_ms(r.loop) + 60000, BYTES("nobody"), BUS_GATEWAY}));
+        PACK(&b, release, (&(struct release){.place = 1}));
+        say(commands, &b);
+    }
+    UNTIL(r.loop, owner.commands == 20);
+    CHECK_TRUE(dumped(&owner, "16 answers kept"));
+    nng_close(commands);
+    buf_fini(&b);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+TEST(what_is_for_somebody_out_of_reach_is_held_up_to_a_size_and_then_lost_visibly)
+{
+    struct room r;
+    struct desk owner;
+    struct buf node = {0}, event = {0};
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    PACK(&node, bus_node,
+         (&(struct bus_node){BYTES("far"), BYTES("tcp://127.0.0.1:1"), BYTES("tcp://127.0.0.1:1"), 1}));
+    store_cmd(owner.store, NULL, NULL, "SET bus:gateway:far %b", node.p, node.n);
+    store_cmd(owner.store, NULL, NULL, "ZADD bus:gateway %llu far", (unsigned long long)loop_unix_ms(r.loop) + 60000);
+    UNTIL(r.loop, dumped(&owner, "gateway far"));
+    while (event.n < 1024u * 1024u)
+        buf_str(&event, "0123456789abcdef");
+    uint64_t refused = M.bus_refused;
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(bus_publish(owner.bus, "far", buf_bytes(&event)), OK);
+    CHECK_EQ(M.bus_refused, refused);
+    CHECK_TRUE(dumped(&owner, "unsent=4194304"));
+    CHECK_EQ(bus_publish(owner.bus, "far", buf_bytes(&event)), OK);
+    CHECK_EQ(M.bus_refused, refused + 1);
+    CHECK_TRUE(dumped(&owner, "gateway far batches=1 unsent=1048576")); // the number that is missing tells it
+    buf_fini(&node);
+    buf_fini(&event);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+TEST(publishers_that_came_and_went_leave_room_for_others)
+{
+    struct room r;
+    struct desk owner, gateway;
+    struct buf b = {0};
+    char name[16];
+    nng_socket events;
+    room_open(&r);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    bare(&gateway, "events", nng_pub0_open, &events);
+    for (uint32_t i = 0; i < 1500 && gateway.events == i; i++) { // each once, and never again
+        (void)snprintf(name, sizeof name, "gone-%u", i);
+        PACK(&b, bus_head, (&(struct bus_head){bytes_of(name), 7, 1, false}));
+        PACK(&b, place_event, (&(struct place_event){.ref = 1, .version = i + 1}));
+        say(events, &b);
+        UNTIL(r.loop, gateway.events == i + 1);
+    }
+    gateway.events = 0;
+    gateway.last = 0;
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    UNTIL(r.loop, owner.ups >= 2);
+    publish(&owner, "gateway-1", 1);
+    UNTIL(r.loop, gateway.events == 1);
+    nng_close(events);
+    buf_fini(&b);
+    desk_close(&owner);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
 TEST(events_come_in_order_and_without_a_sign_of_loss)
 {
     struct room r;
@@ -342,6 +466,25 @@ TEST(who_was_not_known_when_something_was_for_him_is_told)
     desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
     UNTIL(r.loop, gateway.losses == 1);
     CHECK_EQ(gateway.events, 0);
+    desk_close(&owner);
+    desk_close(&gateway);
+    room_close(&r);
+}
+
+TEST(so_is_he_when_there_were_many_others)
+{
+    struct room r;
+    struct desk owner, gateway;
+    char name[16];
+    room_open(&r);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    for (uint32_t i = 0; i < 1500; i++) {
+        (void)snprintf(name, sizeof name, "gone-%u", i);
+        CHECK_EQ(bus_publish(owner.bus, name, BYTES("x")), ERR_MISSING);
+    }
+    CHECK_EQ(bus_publish(owner.bus, "gateway-1", BYTES("x")), ERR_MISSING);
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, gateway.losses == 1);
     desk_close(&owner);
     desk_close(&gateway);
     room_close(&r);

@@ -1,6 +1,7 @@
 // What the store promises, against a real Redis that is killed, stopped and restarted under it.
 // What matters most: every command ends exactly once, whatever becomes of the connection.
 #include "redis.h"
+#include "metrics.h"
 
 struct seen { // by the callbacks of a test
     struct loop *loop;
@@ -146,11 +147,13 @@ TEST(one_command_over_the_bound_ends_at_once_and_the_others_do_not_suffer)
     server_start(&r);
     open_store(&t, r.url, 16);
     UNTIL(t.loop, store_up(t.store));
+    uint64_t refused = M.store_refused;
     for (int i = 0; i < 20; i++)
         store_cmd(t.store, count, &t, "PING");
     CHECK_EQ(ended(&t), 0);
     UNTIL(t.loop, ended(&t) == 20);
     CHECK_EQ(t.none, 4);
+    CHECK_EQ(M.store_refused, refused + 4);
     CHECK_EQ(t.ok, 16);
     store_cmd(t.store, count, &t, "PING");
     UNTIL(t.loop, t.ok == 17);

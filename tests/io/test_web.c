@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #define REQUEST_MS 400u
+#define KEEPALIVE_MS 1200u
 #define PATIENT_MS 20000u // where a busy machine may take long to ask
 #define BODY_MAX 5000u
 #define FRAME_MAX 70000u
@@ -35,7 +36,8 @@ struct rig {
     uint16_t code;
     char message[MESSAGE_MAX + 1];
     size_t message_size;
-    uint16_t slow_code; // what on_slow closes with; 0: nothing
+    uint16_t slow_code;  // what on_slow closes with; 0: nothing
+    const char *address; // who is to be seen asking
 };
 
 static void keep(char *out, size_t size, struct bytes b)
@@ -64,7 +66,7 @@ static void on_request(void *ctx, const struct web_request *r)
     keep(t->authorization, sizeof t->authorization, r->authorization);
     keep(t->body, sizeof t->body, r->body);
     t->body_size = r->body.n;
-    CHECK_STR(r->address, "127.0.0.1");
+    CHECK_STR(r->address, t->address);
     if (t->answering == AT_ONCE)
         web_json(t->web, r->id, 200, BYTES("{\"ok\":true}"));
 }
@@ -81,7 +83,7 @@ static void on_open(void *ctx, uint64_t conn, struct bytes path, struct bytes qu
     t->conns[t->opened++ % countof(t->conns)] = t->conn = conn;
     keep(t->ws_path, sizeof t->ws_path, path);
     keep(t->ws_query, sizeof t->ws_query, query);
-    CHECK_STR(address, "127.0.0.1");
+    CHECK_STR(address, t->address);
 }
 
 static void on_message(void *ctx, uint64_t conn, struct bytes payload, bool binary)
@@ -126,6 +128,7 @@ static struct web_cfg config(struct rig *t)
                             .held_max = HELD_MAX,
                             .connections_max = 8,
                             .request_ms = REQUEST_MS,
+                            .keepalive_ms = KEEPALIVE_MS,
                             .on_head = on_head,
                             .on_request = on_request,
                             .on_gone = on_gone,
@@ -137,12 +140,10 @@ static struct web_cfg config(struct rig *t)
                             .ctx = t};
 }
 
-static struct rig *rig_with(uint64_t request_ms)
+static struct rig *rig_of(struct rig *t, struct web_cfg cfg)
 {
-    struct rig *t = mem_alloc(sizeof *t);
-    struct web_cfg cfg = config(t);
-    cfg.request_ms = request_ms;
     t->loop = loop_new();
+    t->address = "127.0.0.1";
     t->web = web_new(t->loop, cfg);
     CHECK(t->web != NULL);
     return t;
@@ -150,7 +151,26 @@ static struct rig *rig_with(uint64_t request_ms)
 
 static struct rig *rig_new(void)
 {
-    return rig_with(REQUEST_MS);
+    struct rig *t = mem_alloc(sizeof *t);
+    return rig_of(t, config(t));
+}
+
+static struct rig *rig_with(uint64_t request_ms)
+{
+    struct rig *t = mem_alloc(sizeof *t);
+    struct web_cfg cfg = config(t);
+    cfg.request_ms = request_ms;
+    return rig_of(t, cfg);
+}
+
+// With so many connections of one address, and these as balancers.
+static struct rig *rig_bounded(uint64_t per_address, const char *balancers)
+{
+    struct rig *t = mem_alloc(sizeof *t);
+    struct web_cfg cfg = config(t);
+    cfg.per_address = per_address;
+    CHECK(networks_parse(bytes_of(balancers), &cfg.balancers) == OK);
+    return rig_of(t, cfg);
 }
 
 static void rig_free(struct rig *t)
@@ -441,6 +461,7 @@ TEST(slow_requests_are_cut_off)
 {
     static const char *const parts[] = {"", "GET / HTTP/1.1\r\nHo", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab"};
     struct rig *t = rig_new();
+    uint64_t timed_out = M.requests_timed_out;
     for (size_t i = 0; i < countof(parts); i++) {
         struct peer p = peer_to(t);
         uint64_t began = uv_hrtime();
@@ -457,6 +478,46 @@ TEST(slow_requests_are_cut_off)
     UNTIL(t->loop, peer_eof(&p));
     peer_free(&p);
     CHECK_EQ(t->requests, 1);
+    CHECK_EQ(M.requests_timed_out, timed_out + countof(parts) + 1);
+    rig_free(t);
+}
+
+TEST(a_request_has_its_time_however_busily_it_comes)
+{
+    static const char *const heads[] = {"GET / HTTP/1.1\r\nX: ", "POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n",
+                                        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"};
+    struct rig *t = rig_new();
+    for (size_t i = 0; i < countof(heads); i++) {
+        struct peer p = peer_to(t);
+        uint64_t began = uv_hrtime(), sent_at = 0;
+        peer_text(&p, heads[i]);
+        UNTIL(t->loop,
+              (uv_hrtime() - sent_at > 10000000 ? (sent_at = uv_hrtime(), peer_text(&p, i == 2 ? "1\r\na\r\n" : "a"))
+                                                : (void)0,
+               peer_eof(&p)));
+        CHECK_TRUE(uv_hrtime() - began >= (REQUEST_MS - 20) * 1000000ull);
+        peer_free(&p);
+    }
+    CHECK_EQ(t->requests, 0);
+    rig_free(t);
+}
+
+TEST(an_idle_connection_is_kept_for_so_long_and_then_ended)
+{
+    struct rig *t = rig_new();
+    struct peer p = peer_to(t);
+    uint64_t timed_out = M.requests_timed_out;
+    peer_text(&p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    UNTIL(t->loop, peer_has(&p, "200 OK"));
+    uint64_t began = uv_hrtime();
+    UNTIL(t->loop, uv_hrtime() - began > 2 * REQUEST_MS * 1000000ull);
+    peer_text(&p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); // the time of a request begins with it
+    UNTIL(t->loop, peer_count(&p, "200 OK") == 2);
+    began = uv_hrtime();
+    UNTIL(t->loop, peer_eof(&p));
+    CHECK_TRUE(uv_hrtime() - began >= (KEEPALIVE_MS - 20) * 1000000ull);
+    CHECK_EQ(M.requests_timed_out, timed_out);
+    peer_free(&p);
     rig_free(t);
 }
 
@@ -620,6 +681,81 @@ TEST(connections_are_bounded_and_refused_on_request)
     UNTIL(t->loop, peer_eof(&p[0]));
     for (size_t i = 0; i < 8; i++)
         peer_free(&p[i]);
+    rig_free(t);
+}
+
+static struct peer peer_from(struct rig *t, const char *address)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET}, a = local_address(web_port(t->web));
+    struct peer p = {.rig = t, .fd = socket(AF_INET, SOCK_STREAM, 0)};
+    CHECK(inet_pton(AF_INET, address, &from.sin_addr) == 1);
+    CHECK(bind(p.fd, (struct sockaddr *)&from, sizeof from) == 0);
+    CHECK(connect(p.fd, (struct sockaddr *)&a, sizeof a) == 0);
+    CHECK(fcntl(p.fd, F_SETFL, O_NONBLOCK) == 0);
+    return p;
+}
+
+TEST(one_address_has_only_so_many_connections_and_costs_others_none)
+{
+    struct rig *t = rig_bounded(2, "10.0.0.0/8");
+    uint64_t refused = M.connections_refused;
+    struct peer p[3];
+    for (size_t i = 0; i < 3; i++)
+        p[i] = peer_to(t);
+    UNTIL(t->loop, peer_eof(&p[2]));
+    CHECK_EQ(M.connections_refused, refused + 1);
+    t->address = "127.0.0.9";
+    struct peer other = peer_from(t, "127.0.0.9");
+    peer_text(&other, "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"); // it is no balancer
+    UNTIL(t->loop, peer_has(&other, "200 OK"));
+    peer_free(&p[0]); // whoever leaves makes room
+    t->address = "127.0.0.1";
+    for (p[0] = peer_to(t); !peer_has(&p[0], "200 OK"); turn(t->loop)) {
+        if (peer_eof(&p[0])) {
+            peer_free(&p[0]);
+            p[0] = peer_to(t);
+        } else if (p[0].in.n == 0) {
+            peer_text(&p[0], "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        }
+    }
+    for (size_t i = 0; i < 3; i++)
+        peer_free(&p[i]);
+    peer_free(&other);
+    rig_free(t);
+}
+
+TEST(behind_a_balancer_websockets_count_for_whom_it_names)
+{
+    static const char *const named[] = {"198.51.100.9", "198.51.100.9", "198.51.100.10", "198.51.100.9"};
+    struct rig *t = rig_bounded(2, "127.0.0.0/8");
+    struct peer p[countof(named)], plain[4];
+    for (size_t i = 0; i < countof(named); i++) {
+        struct buf text = {0};
+        uint32_t before = t->opened;
+        t->address = named[i];
+        buf_printf(&text,
+                   "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                   "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.%zu, %s, 127.0.0.7\r\n\r\n",
+                   i, named[i]);
+        p[i] = peer_to(t);
+        peer_send(&p[i], text.p, text.n);
+        UNTIL(t->loop, peer_has(&p[i], i < 3 ? "HTTP/1.1 101 " : "HTTP/1.1 429 "));
+        CHECK_EQ(t->opened, i < 3 ? before + 1 : before);
+        buf_fini(&text);
+    }
+    t->address = "198.51.100.9";
+    for (size_t i = 0; i < countof(plain); i++) { // its requests come over connections that are shared
+        plain[i] = peer_to(t);
+        peer_text(&plain[i], "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.9\r\n\r\n");
+        UNTIL(t->loop, peer_has(&plain[i], "200 OK"));
+    }
+    for (size_t i = 0; i < countof(named); i++) {
+        peer_free(&p[i]);
+        UNTIL(t->loop, t->closed == (i < 3 ? i + 1 : 3));
+    }
+    for (size_t i = 0; i < countof(plain); i++)
+        peer_free(&plain[i]);
     rig_free(t);
 }
 
@@ -889,6 +1025,27 @@ TEST(frames_against_the_protocol_end_the_connection)
         CHECK_EQ(t->code, 1006);
         peer_free(&p);
     }
+    rig_free(t);
+}
+
+TEST(pings_and_pongs_have_a_rate)
+{
+    struct rig *t = rig_new();
+    struct peer p = websocket_to(t);
+    struct buf b = {0};
+    struct frame f = {0};
+    for (uint32_t i = 0; i < 120; i++)
+        add_frame(&b, i % 2 ? 0x8a : 0x89, "x", 1);
+    add_frame(&b, 0x81, "heard", 5);
+    add_frame(&b, 0x89, "y", 1);
+    peer_send(&p, b.p, b.n);
+    UNTIL(t->loop, peer_frame(&p, 60, &f));
+    CHECK_STR(t->message, "heard");
+    CHECK_TRUE(f.first == 0x88 && f.payload.p[0] == 0x03 && f.payload.p[1] == (char)0xf0); // 1008
+    send_frame(&p, 0x88, f.payload.p, f.payload.n);
+    UNTIL(t->loop, peer_eof(&p) && t->closed == 1);
+    buf_fini(&b);
+    peer_free(&p);
     rig_free(t);
 }
 

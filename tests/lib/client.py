@@ -428,6 +428,15 @@ class Client:
         frame = await self._until(lambda: self._next_control() or self.close_code, "op 9 or a close", may_close=True)
         return frame["op"] if isinstance(frame, dict) else frame
 
+    async def resumed_or_rejected(self):
+        """Waits for RESUMED, op 9 or a close; returns which: "RESUMED", 9 or the close code."""
+        def look():
+            frame = self._next_control()
+            if frame is not None:
+                return frame["op"]
+            return "RESUMED" if any(event.t == "RESUMED" for event in self.events) else self.close_code
+        return await self._until(look, "RESUMED, op 9 or a close", may_close=True)
+
     async def heartbeat(self, op=1):
         """Sends a heartbeat and waits for its acknowledgement: all that was sent before has been read then."""
         if op == 40:

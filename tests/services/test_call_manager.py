@@ -7,7 +7,8 @@ import pytest
 from bus import ERR, now_ms, pack, poll, unpack
 from call_house import END, KIND, SERVER, START, USER_BIT, House, houses, new_id
 
-UNKNOWN_CHANNEL, UNKNOWN_USER, TOO_MANY, MISSING_PERMISSIONS, WRONG_TYPE = 10003, 10013, 30004, 50013, 50024
+UNKNOWN_CHANNEL, UNKNOWN_USER, TOO_MANY, TOO_MANY_GROUPS = 10003, 10013, 30004, 30011
+MISSING_PERMISSIONS, WRONG_TYPE = 50013, 50024
 INVALID_RECIPIENTS, INVALID_FORM = 50033, 50035
 
 
@@ -531,6 +532,10 @@ def test_a_recipient_is_added_to_both_records_once(house):
     assert house.ask("recipient_add", user=house.user(), channel=channel, target=cleo) == UNKNOWN_CHANNEL
     dm = house.channel(ada, ben)
     assert house.ask("recipient_add", user=ada, channel=dm, target=cleo) == WRONG_TYPE
+    busy = house.user()
+    house.redis.hset(f"{{u:{busy}}}:ch", mapping={str(n): "" for n in range(1000)})
+    assert house.ask("recipient_add", user=ada, channel=channel, target=busy) == TOO_MANY_GROUPS
+    assert house.ask("recipient_add", user=ada, channel=channel, target=cleo) == 0, "he is in it"
     for target in house.users(7):
         assert house.ask("recipient_add", user=ada, channel=channel, target=target) == 0
     assert house.ask("recipient_add", user=ada, channel=channel, target=house.user()) == TOO_MANY

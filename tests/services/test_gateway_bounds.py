@@ -1,14 +1,18 @@
 """The gateway alone, with narrow bounds: sessions that end by themselves, clients that do not read, and its own end."""
 import asyncio
+import signal
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
+from bus import now_ms
 from gateway_house import Clients, House, event, until
 
 REPLAY_BYTES = 20_000
 ENV = {"SB_RESUME_WINDOW_MS": "400", "SB_SESSIONS_PER_USER": "2", "SB_REPLAY_BYTES": str(REPLAY_BYTES),
-       "SB_SEND_QUEUE_BYTES": "65536", "SB_LOADS_MAX": "1", "SB_DEFLATE_BITS": "9"}
+       "SB_SEND_QUEUE_BYTES": "65536", "SB_LOADS_MAX": "1", "SB_DEFLATE_BITS": "9",
+       "SB_IDENTIFY_RATE": "5", "SB_TOKEN_MS": "60000", "SB_BALANCERS": "", "SB_CONNECTIONS_PER_ADDRESS": "40"}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,60 @@ async def test_one_session_too_many_closes_with_4015(house, clients):
     await clients.login(ann)
 
 
+async def test_who_does_not_identify_in_time_is_closed_with_4009():
+    house = House(SB_IDENTIFY_MS="2000")
+    clients = Clients(house)
+    try:
+        ann = house.user("ann")
+        silent, beating, resuming = [await clients.connect(ann) for _ in range(3)]
+        for _ in range(20):
+            await beating.heartbeat()
+            await resuming.send_resume(token="nobody's", session_id="0" * 32, seq=1)
+            assert await resuming.invalidated() is False
+        await asyncio.gather(*[client.closes_with(4009) for client in (silent, beating, resuming)])
+        assert house.metrics()["sessions_timed_out"] == 3
+    finally:
+        await clients.close()
+        house.close()
+
+
+async def test_who_identifies_too_often_is_told_to_wait_and_keeps_his_socket(house, clients):
+    ann, ben = house.users("ann", "ben")
+    before = house.metrics()["identifies_refused"]
+    for _ in range(5):
+        await (await clients.login(ann)).close()
+    client = await clients.connect(ann)
+    await client.send(2, client.identification())
+    assert await client.invalidated() is False
+    await client.heartbeat()
+    await clients.login(ben)
+    assert house.metrics()["identifies_refused"] == before + 1
+
+
+async def test_a_token_is_good_for_so_long_and_no_longer(house, clients):
+    ann = house.user("ann")
+    await clients.login(ann, token=house.token(ann.id, now_ms() - 50_000))
+    for age_ms in (60_000, 61_000, 10 ** 10):
+        late = await clients.connect(ann)
+        await late.send(2, late.identification(token=house.token(ann.id, now_ms() - age_ms)))
+        await late.closes_with(4004)
+    late = await clients.connect(ann)
+    await late.send_resume(token=house.token(ann.id, now_ms() - 61_000), session_id="0" * 32, seq=1)
+    assert await late.invalidated() is False
+
+
+async def test_one_address_has_only_so_many_sockets(house, clients):
+    people = house.users(*[f"user{n}" for n in range(2)])
+    held = [await clients.connect(people[0]) for _ in range(38)]    # and whatever else the test has open
+    before = house.metrics()["connections_refused"]
+    with pytest.raises(aiohttp.ClientError):
+        for _ in range(40 - len(held) + 1):
+            held.append(await clients.connect(people[0]))
+    assert house.metrics()["connections_refused"] > before
+    await asyncio.gather(*[client.close() for client in held if client.ws])
+    await clients.login(people[1])
+
+
 async def test_a_session_that_was_left_behind_makes_room_for_a_new_one(house, clients):
     ann = house.user("ann")
     await clients.login(ann)
@@ -84,6 +142,24 @@ async def test_many_log_in_at_once_though_one_is_loaded_at_a_time(house, clients
     people = house.users(*[f"user{n}" for n in range(30)])
     await asyncio.gather(*[clients.login(person, compress=[None, "zlib-stream"][n % 2])
                            for n, person in enumerate(people)])
+
+
+async def test_what_a_client_says_while_it_waits_for_its_resume_is_bounded(house, clients):
+    client = await clients.login(house.user("ann"))
+    await client.abort()
+    before = house.metrics()["client_floods"]
+    house.system.redis.send_signal(signal.SIGSTOP)
+    try:
+        await client.connect()
+        await client.hello()
+        await client.send_resume()
+        for _ in range(5):                      # 64 KiB are kept
+            await client.send(3, {"pad": "x" * 14_000})
+        await client.closes_with(4008)
+    finally:
+        house.system.redis.send_signal(signal.SIGCONT)
+    assert house.metrics()["client_floods"] == before + 1
+    await until(lambda: house.ready() is None, "the gateway to have Redis again")
 
 
 async def test_on_term_clients_are_sent_elsewhere_and_the_process_ends_in_time(house, clients):

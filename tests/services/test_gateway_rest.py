@@ -37,7 +37,7 @@ class House:
 
     def __init__(self, env=None, peers=("message", "call-manager", "region-allocator")):
         self.system = System(instances=ALONE, world=None,
-                             env={"gateway": {"SB_COMMAND_MS": COMMAND_MS, "SB_INSTANCE": "gateway-alone"} | (env or {})})
+                             env={"gateway": {"SB_COMMAND_MS": COMMAND_MS, "SB_INSTANCE": "gateway-alone", "SB_IDENTIFY_RATE": 16} | (env or {})})
         self.redis = redis_client.Redis(port=self.system.redis_port)
         self.pool = ThreadPoolExecutor(16)
         self.peers = {}
@@ -106,6 +106,15 @@ class House:
 
     def ask(self, method, path, body=None, user=ANN, *, raw=None, headers=None, version="/v9"):
         """(status, answer); anything but a 204 has to be JSON and say so in exactly one way."""
+        with self.raw(method, path, body, user, raw=raw, headers=headers, version=version) as answer:
+            data = answer.read()
+            assert bool(data) == (answer.status != 204), (method, path, answer.status, data)
+            if data:
+                assert answer.headers.get_all("Content-Type") == ["application/json"]
+            return answer.status, json.loads(data) if data else None
+
+    def raw(self, method, path, body=None, user=ANN, *, raw=None, headers=None, version="/v9"):
+        """The answer as urllib has it."""
         head = {"Authorization": self.token(user)} if user else {}
         request = urllib.request.Request(self.system.api_base + version + path, method=method,
                                          data=raw if raw is not None else
@@ -113,15 +122,9 @@ class House:
                                          headers=head | {"Content-Type": "application/json"} | (headers or {}))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            answer = opener.open(request, timeout=30)
+            return opener.open(request, timeout=30)
         except urllib.error.HTTPError as refusal:
-            answer = refusal
-        with answer:
-            data = answer.read()
-            assert bool(data) == (answer.status != 204), (method, path, answer.status, data)
-            if data:
-                assert answer.headers.get_all("Content-Type") == ["application/json"]
-            return answer.status, json.loads(data) if data else None
+            return refusal
 
     def begin(self, *args, **named):
         """A request on its way: a future of what ask gives."""
@@ -245,7 +248,7 @@ def test_paths_are_percent_decoded(house):
 def test_bots_are_told_about_shards(house):
     assert house.ask("GET", "/gateway/bot", user=DJ) == (200, {
         "url": house.system.gateway_url, "shards": 1, "session_start_limit": {
-            "total": 1000, "remaining": 999, "reset_after": 14400000, "max_concurrency": 1}})
+            "total": 1000, "remaining": 999, "reset_after": 14400000, "max_concurrency": 16}})
 
 
 def test_oneself_others_and_nobody(house):
@@ -579,6 +582,28 @@ def test_only_so_many_requests_wait_at_a_time():
         assert small.ask("GET", "/users/@me")[0] == 200
     finally:
         small.close()
+
+
+def test_one_account_asks_only_so_often_and_costs_others_none():
+    slow = House({"SB_REST_RATE": 5}, peers=())
+    try:
+        answers = []
+        while not (answers and answers[-1].status == 429):
+            answers.append(slow.raw("GET", "/users/@me"))
+            assert slow.ask("GET", "/gateway", user=None)[0] == 200, "who is nobody has no account to be counted for"
+        assert len(answers) >= 6 and {answer.status for answer in answers[:-1]} == {200}
+        body = json.loads(answers[-1].read())
+        assert body | {"retry_after": 0} == {"message": "You are being rate limited.", "retry_after": 0, "global": True,
+                                             "code": 0}
+        assert 0 <= body["retry_after"] <= 1
+        assert {key: answers[-1].headers[key] for key in ("Retry-After", "X-RateLimit-Global", "X-RateLimit-Scope")} == {
+            "Retry-After": "1", "X-RateLimit-Global": "true", "X-RateLimit-Scope": "user"}
+        assert answers[-1].headers["Via"], "discord.py gives up at a 429 without it"
+        assert slow.ask("GET", "/users/@me", user=BOB)[0] == 200
+        poll(lambda: slow.ask("GET", "/users/@me")[0] == 200, "the next second")
+        assert bus.metrics_of(slow.system, "gateway")["http_refused"] >= 1
+    finally:
+        slow.close()
 
 
 def test_without_redis_the_records_are_unavailable_and_then_there_again():

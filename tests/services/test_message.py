@@ -1,6 +1,7 @@
 """The message service alone: real processes, a real redis-server, and a bus that the test plays by hand."""
 import json
 import secrets
+import signal
 import threading
 from collections import Counter
 
@@ -15,6 +16,7 @@ FIRST, SECOND = "message", "message-2"
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, UNKNOWN_USER = 10003, 10008, 10013
 OTHERS_MESSAGE, EMPTY, CANNOT_SEND, SYSTEM_MESSAGE, WRONG_TYPE = 50005, 50006, 50007, 50021, 50024
 RECIPIENTS, FORM, IS_DM = 50033, 50035, 50003
+CHANNELS_MAX = 12
 USER_BIT = 1 << 63
 
 
@@ -92,7 +94,8 @@ class Asker:
 def message_services():
     """Two message services and nothing else."""
     return System(instances={**ALONE, "message": 2}, world=None,
-                  env={"message": {"SB_INSTANCE": "message-one"}, SECOND: {"SB_INSTANCE": "message-two"}})
+                  env={"message": {"SB_INSTANCE": "message-one", "SB_CHANNELS_PER_USER": CHANNELS_MAX},
+                       SECOND: {"SB_INSTANCE": "message-two", "SB_CHANNELS_PER_USER": CHANNELS_MAX}})
 
 
 @pytest.fixture(scope="module")
@@ -390,6 +393,18 @@ def test_groups_are_made_and_renamed_but_dms_are_not(asker):
     assert asker.refused("channel_edit", user=a, channel=asker.dm(a, b), set=1, name="x") == IS_DM
 
 
+def test_nobody_is_put_in_more_groups_than_he_may_be_in(asker):
+    a, b, c = asker.users(3)
+    for _ in range(CHANNELS_MAX):
+        asker.ok("channel_open", user=a, group=True)
+    assert asker.refused("channel_open", user=a, group=True) == 30011
+    assert asker.refused("channel_open", user=b, recipients=[a, c]) == 30011
+    assert asker.ok("channel_open", user=b, group=True)
+    dm = asker.dm(a, b)                         # there are as many of these as there are users
+    assert asker.dm(a, b) == dm
+    assert asker.redis.hlen(f"{{u:{a}}}:ch") == CHANNELS_MAX + 1
+
+
 # -- relationships -----------------------------------------------------------------------------
 
 def relation(asker, a, b):
@@ -589,6 +604,21 @@ def test_a_command_outlives_a_restart_of_redis():
         assert answers[0]["err"] == 0
         assert len(asker.ok("message_list", user=a, channel=channel)) == 1
         asker.close()
+
+
+def test_one_command_too_many_is_refused_and_the_others_are_answered():
+    with bus.alone("message", SB_JOBS_MAX="3") as system:
+        with redis_client.Redis(port=system.redis_port) as redis, bus.BusPeer(redis, "gateway") as asker:
+            assert asker.command("message", "user_find", name="nobody")["err"] == 10013
+            system.redis.send_signal(signal.SIGSTOP)
+            try:
+                asked = [asker.send("message", "user_find", instance=next(iter(asker.pushes)), name="nobody")
+                         for _ in range(4)]
+                assert asker.wait_answer(asked[3])["err"] == 130000
+            finally:
+                system.redis.send_signal(signal.SIGCONT)
+            assert [asker.wait_answer(id)["err"] for id in asked[:3]] == [10013] * 3
+            assert bus.metrics_of(system, "message")["commands_refused"] == 1
 
 
 def test_a_busy_service_stops_cleanly():

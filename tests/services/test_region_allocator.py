@@ -548,6 +548,25 @@ def test_the_fleet_is_bounded_and_what_is_over_it_is_counted(house):
     assert h.metric("nodes_refused") >= 1 and h.metric("nodes") == 4
 
 
+def test_one_command_too_many_is_refused_and_the_others_are_answered(house):
+    def call():
+        place = new_id()
+        return {"place": place, "channel": place, "server": place, "user": 1, "session": "s" * 32}
+
+    h = house(SB_JOBS_MAX="3")
+    assert h.assign(new_id())["node"]
+    asker = h.peer("gateway")
+    assert asker.command(KIND, "release", place=1, channel=1)["err"] in (0, ERR["STATE"], ERR["MISSING"])
+    h.system.redis.send_signal(signal.SIGSTOP)
+    try:
+        asked = [asker.send(KIND, "assign", instance=h.allocators[0], **call()) for _ in range(4)]
+        assert asker.wait_answer(asked[3])["err"] == ERR["FULL"]
+    finally:
+        h.system.redis.send_signal(signal.SIGCONT)
+    assert h.metric("commands_refused") == 1
+    poll(lambda: asker.command(KIND, "assign", **call())["err"] == 0, "it to take commands again")
+
+
 # -- the world -----------------------------------------------------------------------------------
 
 def test_what_does_not_validate_is_counted_and_dropped(house):

@@ -279,6 +279,12 @@ COMMAND(do_hexists)
     say_int(out, item_of(look(argv[1], TYPE_HASH), argv[2]) != NULL);
 }
 
+COMMAND(do_hlen)
+{
+    (void)argc;
+    say_int(out, (int64_t)count(look(argv[1], TYPE_HASH)));
+}
+
 COMMAND(do_hgetall)
 {
     struct key *k = look(argv[1], TYPE_HASH);
@@ -763,6 +769,7 @@ void redis_call(size_t argc, const struct bytes *argv, struct redis_reply *out)
         {"HDEL", do_hdel},
         {"HMGET", do_hmget},
         {"HEXISTS", do_hexists},
+        {"HLEN", do_hlen},
         {"HSETNX", do_hsetnx},
         {"HKEYS", do_members},
         {"GET", do_get},

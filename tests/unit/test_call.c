@@ -448,6 +448,15 @@ TEST(only_the_owner_removes_others_and_a_full_group_takes_nobody)
     CHECK_EQ(step(&p, target(CALL_IN_ADD, ADA, DAN)), API_TOO_MANY_RECIPIENTS);
 }
 
+TEST(who_is_in_as_many_channels_as_may_be_is_not_put_in_another)
+{
+    struct call_place p = group();
+    struct call_in in = target(CALL_IN_ADD, ADA, DAN), again = target(CALL_IN_ADD, ADA, BEN);
+    in.full = again.full = true;
+    CHECK_EQ(step(&p, in), API_TOO_MANY_GROUPS);
+    CHECK_EQ(step(&p, again), ERR_STATE); // he is in this one already
+}
+
 TEST(participants_are_remembered_up_to_their_bound)
 {
     struct call_place p = started(true);

@@ -69,6 +69,17 @@ TEST(openings_and_refusals)
     arena_fini(&a);
 }
 
+TEST(nobody_is_put_in_more_groups_than_he_may_be_in)
+{
+    struct opening o = {.group = true, .by = 11, .recipients = IDS(11, 22)};
+    static const uint64_t few[] = {4, 4}, opener[] = {5, 0}, other[] = {0, 6};
+    CHECK_EQ(opening_room(&o, few, 5), API_OK);
+    CHECK_EQ(opening_room(&o, opener, 5), API_TOO_MANY_GROUPS);
+    CHECK_EQ(opening_room(&o, other, 5), API_TOO_MANY_GROUPS);
+    o.group = false;
+    CHECK_EQ(opening_room(&o, other, 5), API_OK);
+}
+
 TEST(a_dm_is_claimed_by_the_lower_of_the_two_whoever_opens_it)
 {
     const struct channel_open one = {.user = 22, .recipients = IDS(11)}, other = {.user = 11, .recipients = IDS(22)};

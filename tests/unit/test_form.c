@@ -85,7 +85,7 @@ TEST(ids_that_no_record_can_have_are_refused_wherever_they_stand)
                        BYTES("{\"read_states\":[{\"channel_id\":\"9223372036854775808\",\"message_id\":1}]}"), &bulk,
                        NULL, &fault),
              API_INVALID_FORM);
-    CHECK_STR(fault.field, "channel_id");
+    CHECK_STR(fault.field, "read_states.0.channel_id");
     CHECK_EQ(form_body(&arena, &schema_r_open_channel, BYTES_NONE, BYTES("{\"recipients\":[22,\"33\"]}"), &open, NULL,
                        &fault),
              API_OK);
@@ -194,6 +194,23 @@ TEST(numbers_in_a_query_have_bounds)
     CHECK_TRUE(there);
     CHECK_EQ(v, 12);
     arena_fini(&arena);
+}
+
+TEST(a_boundary_has_at_most_70_characters)
+{
+    for (int n = 69; n <= 71; n++) {
+        struct buf type = {0}, body = {0};
+        struct r_message m;
+        struct fault fault;
+        buf_printf(&type, "multipart/form-data; boundary=%0*d", n, 7);
+        buf_printf(&body, "--%0*d\r\nContent-Disposition: form-data; name=\"payload_json\"\r\n\r\n", n, 7);
+        buf_printf(&body, "{\"content\":\"x\"}\r\n--%0*d--\r\n", n, 7);
+        CHECK_EQ(form_body(&arena, &schema_r_message, buf_bytes(&type), buf_bytes(&body), &m, NULL, &fault), OK);
+        CHECK_EQ(m.content.n, n <= 70 ? 1 : 0);
+        buf_fini(&type);
+        buf_fini(&body);
+    }
+    arena_reset(&arena);
 }
 
 MAIN

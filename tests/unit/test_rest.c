@@ -107,7 +107,8 @@ static struct rest_out asked(uint64_t user, const char *method, const char *path
                              .content_type = BYTES("application/json"),
                              .body = bytes_of(body),
                              .user = user,
-                             .url = BYTES("ws://here:1")};
+                             .url = BYTES("ws://here:1"),
+                             .identify_rate = 16};
     struct rest_out out;
     for (int steps = 0; steps < 5; steps++) {
         rest_step(&arena, &r, &out);
@@ -263,7 +264,7 @@ TEST(log_in)
         {ANN, "GET", "/gateway", "", "200 {\"url\":\"ws://here:1\"}"},
         {DJ, "GET", "/gateway/bot", "",
          "200 {\"url\":\"ws://here:1\",\"shards\":1,\"session_start_limit\":{\"total\":1000,\"remaining\":999,"
-         "\"reset_after\":14400000,\"max_concurrency\":1}}"},
+         "\"reset_after\":14400000,\"max_concurrency\":16}}"},
         {NOBODY, "POST", "/science", "{\"events\":[]}", "204"},
         {NOBODY, "POST", "/science", "no JSON at all", "204"},
         {ANN, "POST", "/metrics", "", "204"},
@@ -570,8 +571,11 @@ TEST(read_states)
          "message 11 " ACK("900", "901", "false", "0") ACK("901", "902", "false", "0") " -> 204"},
         {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[]}", "204"},
         {ANN, "POST", "/read-states/ack-bulk", "{}", "204"},
-        {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[7]}", NO_OBJECT},
-        {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[{\"channel_id\":null}]}", NO_ID("channel_id")},
+        {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[7]}",
+         FORM_AT("read_states", "0", "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")},
+        {ANN, "POST", "/read-states/ack-bulk", "{\"read_states\":[{\"channel_id\":null}]}",
+         "400 {\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{\"read_states\":{\"0\":{\"channel_id\":{"
+         "\"_errors\":[{\"code\":\"NUMBER_TYPE_COERCE\",\"message\":\"Value is not snowflake.\"}]}}}}}"},
         {DJ, "POST", "/read-states/ack-bulk", "{}", E20001},
     };
     CHECK_ROWS(rows);
@@ -722,6 +726,11 @@ TEST(too_much_at_once_is_told_as_such)
     rest_refuse(&arena, API_OVERLOADED, &out);
     CHECK_STR(told(&out),
               "503 {\"message\":\"API resource is currently overloaded. Try again a little later\",\"code\":130000}");
+    rest_refuse_rate(&arena, 1065, &out);
+    CHECK_STR(told(&out),
+              "429 {\"message\":\"You are being rate limited.\",\"retry_after\":1.065,\"global\":true,\"code\":0}");
+    CHECK_STR(out.headers, "Retry-After: 2\r\nX-RateLimit-Global: true\r\nX-RateLimit-Scope: user\r\n"
+                           "Via: 1.1 switchboard\r\n");
     arena_fini(&arena);
 }
 

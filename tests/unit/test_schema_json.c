@@ -69,11 +69,16 @@ TEST(ids_are_exact_as_text_and_as_integers)
     struct c_voice_state v;
     uint64_t present;
     CHECK_EQ(read(&a, &schema_c_voice_state,
-                  "{\"guild_id\":1198765432109876543,\"channel_id\":\"18446744073709551615\"}", &v, &present),
+                  "{\"guild_id\":1198765432109876543,\"channel_id\":\"9223372036854775807\"}", &v, &present),
              OK);
     CHECK_EQ(v.guild_id, 1198765432109876543);
-    CHECK_TRUE(v.channel_id == UINT64_MAX);
+    CHECK_TRUE(v.channel_id == INT64_MAX);
     CHECK_EQ(present, FIELD_BIT(c_voice_state, guild_id) | FIELD_BIT(c_voice_state, channel_id));
+    static const char *const wider[] = {"{\"channel_id\":\"9223372036854775808\"}", // a user's record, for records
+                                        "{\"channel_id\":\"18446744073709551615\"}",
+                                        "{\"channel_id\":\"18446744073709551616\"}"};
+    for (size_t i = 0; i < countof(wider); i++)
+        CHECK_EQ(read(&a, &schema_c_voice_state, wider[i], &v, &present), ERR_INVALID);
     arena_fini(&a);
     drop_last();
 }
@@ -107,7 +112,9 @@ TEST(wrong_types_are_named_by_field_and_index)
         {&schema_r_call_recipients, "{\"recipients\":[1,\"x\"]}", "recipients", "NUMBER_TYPE_COERCE", 1},
         {&schema_r_call_recipients, "{\"recipients\":5}", "recipients", "LIST_TYPE_CONVERT", -1},
         {&schema_r_message, "{\"content\":7}", "content", "STRING_TYPE_CONVERT", -1},
-        {&schema_r_ack_bulk, "{\"read_states\":[{\"channel_id\":\"1\"},3]}", NULL, "MODEL_TYPE_CONVERT", -1},
+        {&schema_r_ack_bulk, "{\"read_states\":[{\"channel_id\":\"1\"},3]}", "read_states.1", "MODEL_TYPE_CONVERT", -1},
+        {&schema_r_ack_bulk, "{\"read_states\":[{\"channel_id\":[]}]}", "read_states.0.channel_id",
+         "NUMBER_TYPE_COERCE", -1},
         {&schema_r_message, "[]", NULL, "MODEL_TYPE_CONVERT", -1},
     };
     for (size_t i = 0; i < countof(rows); i++) {
@@ -143,6 +150,12 @@ TEST(a_form_error_nests_as_discord_nests_it)
     json_t *j = json_loads(b.p, 0, NULL);
     CHECK_TRUE(j != NULL);
     json_decref(j);
+    buf_reset(&b);
+    api_form_error(&b, &(struct fault){"read_states.0.channel_id", -1, "X", "x"});
+    buf_char(&b, '\0');
+    CHECK_STR(b.p,
+              "{\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{\"read_states\":{\"0\":{\"channel_id\":{"
+              "\"_errors\":[{\"code\":\"X\",\"message\":\"x\"}]}}}}}");
     buf_fini(&b);
 }
 

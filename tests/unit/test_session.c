@@ -2,7 +2,9 @@
 #include "session.h"
 #include "check.h"
 
-static const struct session_rules rules = {.heartbeat_ms = 41250, .resume_window_ms = 120000};
+#define IDENTIFY_MS 60000u
+static const struct session_rules rules = {
+    .heartbeat_ms = 41250, .resume_window_ms = 120000, .identify_ms = IDENTIFY_MS};
 #define BEAT_MS (41250u + 41250u / 2 + 10000u)
 #define CONN 77u
 #define USER 900u
@@ -329,6 +331,44 @@ TEST(while_redis_is_away_an_identify_may_be_tried_again_on_the_same_socket)
     CHECK_TRUE(s.state == SESSION_HELLO && s.user == 0);
     CHECK_EQ(identify(&s, 0), OK);
     CHECK_EQ(s.state, SESSION_LOADING);
+}
+
+TEST(who_identifies_too_often_is_told_to_wait_and_may_then)
+{
+    struct session s = in_state(SESSION_HELLO);
+    struct op op = identify_op();
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_IDENTIFY, .op = &op, .user = USER, .often = true}, 0), OK);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_INVALID && fx.v[0].conn == CONN);
+    CHECK_TRUE(s.state == SESSION_HELLO && s.user == 0);
+    CHECK_EQ(identify(&s, 5000), OK);
+    CHECK_EQ(s.state, SESSION_LOADING);
+}
+
+TEST(who_does_not_identify_in_time_is_closed_however_he_beats)
+{
+    struct session s = in_state(SESSION_HELLO);
+    struct op op = resume_op(1);
+    for (uint64_t now = 0; now < IDENTIFY_MS; now += 10000) {
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_BEAT}, now), OK);
+        CHECK_EQ(session_deadline(&s), IDENTIFY_MS);
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_RESUME, .op = &op}, now), OK); // with nobody's token
+        CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_INVALID);
+    }
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_TICK}, IDENTIFY_MS - 1), OK);
+    CHECK_EQ(fx.n, 0);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_TICK}, IDENTIFY_MS), OK);
+    CHECK_TRUE(fx.v[0].kind == SESSION_FX_CLOSE && fx.v[0].code == 4009 && s.state == SESSION_GONE);
+}
+
+TEST(an_invalid_session_has_its_time_to_identify_anew)
+{
+    struct session s = in_state(SESSION_HELLO);
+    CHECK_EQ(want(&s, 1, USER, 50000), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_TAKEN, .err = ERR_MISSING}, 50001), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_BEAT}, 50001), OK);
+    CHECK_EQ(session_deadline(&s), 50001 + IDENTIFY_MS);
+    CHECK_EQ(identify(&s, 100000), OK);
+    CHECK_EQ(session_deadline(&s), 50001 + BEAT_MS); // from now on heartbeats alone count
 }
 
 TEST(a_token_of_a_user_that_is_not_there_closes_with_4004)
@@ -718,22 +758,22 @@ TEST(a_session_is_revived_as_it_was_and_goes_on_with_its_numbers)
 TEST(what_no_gateway_of_ours_wrote_is_not_revived)
 {
     const struct session_rec good = {.user = USER, .shards = 2, .shard = 1};
-    struct session_rec none = good, beyond = good, many = good;
+    struct session_rec none = good, beyond = good, many = good, nobody = good, place = good;
     none.shards = 0;
     beyond.shard = 2;
     many.shards = SHARDS_MAX + 1ull;
+    nobody.user = 0;
+    place.user = 1ull << 63;
     const struct {
         struct session_past past;
         int want;
     } rows[] = {
-        {{id, good, {2, 3}}, OK},
-        {{id, good, {2, 1}}, OK},
-        {{id, good, {0, 0}}, ERR_INVALID},
-        {{id, good, {1, 2}}, ERR_INVALID},
-        {{id, good, {4, 2}}, ERR_INVALID},
-        {{id, none, {2, 3}}, ERR_INVALID},
-        {{id, beyond, {2, 3}}, ERR_INVALID},
-        {{id, many, {2, 3}}, ERR_INVALID},
+        {{id, good, {2, 3}}, OK},           {{id, good, {2, 1}}, OK},
+        {{id, good, {0, 0}}, ERR_INVALID},  {{id, good, {1, 2}}, ERR_INVALID},
+        {{id, good, {4, 2}}, ERR_INVALID},  {{id, good, {2, UINT64_MAX}}, ERR_INVALID},
+        {{id, none, {2, 3}}, ERR_INVALID},  {{id, beyond, {2, 3}}, ERR_INVALID},
+        {{id, many, {2, 3}}, ERR_INVALID},  {{id, nobody, {2, 3}}, ERR_INVALID},
+        {{id, place, {2, 3}}, ERR_INVALID},
     };
     for (size_t i = 0; i < countof(rows); i++)
         CHECK_EQ(session_past_valid(&rows[i].past), rows[i].want);

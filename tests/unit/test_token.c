@@ -105,4 +105,13 @@ TEST(extreme_users_and_times_survive)
     buf_fini(&b);
 }
 
+TEST(a_token_expires_when_its_life_is_over_if_it_has_one)
+{
+    CHECK_TRUE(!token_expired(ISSUED, 1000, ISSUED) && !token_expired(ISSUED, 1000, ISSUED + 999));
+    CHECK_TRUE(token_expired(ISSUED, 1000, ISSUED + 1000) && token_expired(ISSUED, 1000, UINT64_MAX));
+    CHECK_TRUE(!token_expired(ISSUED, 0, UINT64_MAX) && !token_expired(0, 0, UINT64_MAX));
+    CHECK_TRUE(!token_expired(UINT64_MAX, 1, ISSUED)); // a clock that is ahead
+    CHECK_TRUE(!token_expired(ISSUED, UINT64_MAX, UINT64_MAX));
+}
+
 MAIN

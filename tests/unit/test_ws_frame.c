@@ -88,6 +88,23 @@ TEST(a_stream_of_frames_is_read_whatever_its_pieces)
     buf_fini(&in);
 }
 
+TEST(a_message_has_only_so_many_frames)
+{
+    struct buf in = {0};
+    struct log l = {0};
+    for (uint32_t i = 0; i < WS_PARTS_MAX; i++) // as many as it may have
+        add(&in, (i + 1 == WS_PARTS_MAX ? 0x80 : 0x00) | (i == 0), i == 7 ? BYTES("x") : BYTES_NONE);
+    for (uint32_t i = 0; i < 2 * WS_PARTS_MAX; i++) // too many; it is told once
+        add(&in, i == 0, BYTES_NONE);
+    add(&in, 0x80, BYTES_NONE);
+    add(&in, 0x81, BYTES("next"));
+    for (size_t i = 0; i < in.n; i++)
+        feed(&l, in.p + i, 1);
+    CHECK_TRUE(bytes_is(buf_bytes(&l.text), "text:x large: text:next"));
+    fini(&l);
+    buf_fini(&in);
+}
+
 TEST(what_breaks_the_protocol_is_an_error_at_once)
 {
     const struct {
