@@ -83,7 +83,6 @@ static void desk_open(struct room *r, struct desk *d, enum bus_kind kind, const 
                                       .bind = "127.0.0.1",
                                       .host = "127.0.0.1",
                                       .lease_ms = 900,
-                                      .answer_bytes = 64u * 1024u * 1024u,
                                       .on_command = on_command,
                                       .on_event = on_event,
                                       .on_loss = on_loss,
