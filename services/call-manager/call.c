@@ -186,9 +186,9 @@ static int join(struct call_place *p, const struct call_in *in, const struct cal
     if (refused)
         return refused;
     bool same_session = call_sits(p, in->user, in->session);
-    if (in->stays && !same_session)
-        return ERR_MISSING;
     struct call_seat *s = seat_of(p, in->user);
+    if (in->stays && (!same_session || s->epoch != in->epoch))
+        return ERR_MISSING;
     if (!s) {
         sit_down(p, in, rules, now, out);
         return OK;

@@ -74,7 +74,7 @@ struct call_in {
     const char *session, *gateway; // never NULL where they are read: JOIN and MOVED both, LEAVE and ASSIGNED session
     uint64_t hold, turn; // JOIN, LEAVE, MOVED: the gateway's hold of the session; for flows, not for this core
     uint64_t epoch;      // JOIN: of the new seat; LEAVE with session "": seats older than this go
-    bool stays;          // JOIN: only if his session has the seat already, else ERR_MISSING
+    bool stays;          // JOIN: only if his session has the seat already, of that epoch, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
     bool everybody; // RING
     bool full;      // ADD: he is in as many channels as anybody may be

@@ -109,7 +109,7 @@ static struct flow_step sit_down(struct flow *f)
 static struct flow_step claim_and_sit(struct flow *f)
 {
     bool here = f->location.place == f->place;
-    if (here && (f->sits || f->claimed))
+    if (here && (f->sits || f->claim))
         return sit_down(f);
     f->location = gone_to(f, (struct location){.place = f->place,
                                                .channel = f->place,
@@ -124,10 +124,17 @@ static struct flow_step claim_and_sit(struct flow *f)
                               .timer = f->location.leaving != 0};
 }
 
-static struct flow_step undo(struct flow *f, uint64_t epoch)
+// What stands here of a claim that holds no more. When the user's location is elsewhere, or nowhere (who leaves makes
+// no new epoch), that is any seat; else one that is older than the claim to here.
+static struct flow_step leave_outlived(struct flow *f, const struct location *now)
+{
+    return leave_stale(f, f->place, now->place == f->place ? now->epoch : now->epoch + 1);
+}
+
+static struct flow_step undo(struct flow *f, const struct location *now)
 {
     f->at = FLOW_AT_UNDO;
-    return leave_stale(f, f->place, epoch);
+    return leave_outlived(f, now);
 }
 
 static struct flow_step leave_over(struct flow *f)
@@ -140,21 +147,24 @@ static struct flow_step leave_over(struct flow *f)
 static struct flow_step may_join(struct flow *f, const struct flow_result *r)
 {
     if (f->moot && r->sits && f->location.place != f->place) // it has sat down before, and could not be undone then
-        return undo(f, f->location.epoch);
+        return undo(f, &f->location);
     if (f->moot)
         return r->sits && f->over ? leave_over(f) : done(f, ERR_STATE);
     if (r->err != OK)
         return done(f, r->err);
-    f->sits = r->sits;
-    if (r->applied || (f->claimed && f->location.place != f->place)) // what he did since counts
-        return f->location.place == f->place ? done(f, OK) : undo(f, f->location.epoch);
+    f->sits = r->sits && r->epoch == f->location.epoch; // else it sat down too late, and another claim holds
+    bool holds = f->location.place == f->place && f->location.epoch == f->claim;
+    if (r->applied || (f->claim && !holds)) { // what he did since counts
+        f->location = (struct location){0};   // there is no move of ours to settle
+        return check(f);
+    }
     return f->location.leaving ? leave_older(f) : claim_and_sit(f);
 }
 
 static struct flow_step claimed(struct flow *f, const struct flow_result *r)
 {
     if (r->err == ERR_STATE)
-        f->claimed = true;
+        f->claim = r->epoch;
     if (r->err == ERR_STATE || r->err == ERR_CONFLICT)
         return read_again(f);
     if (r->err != OK)
@@ -180,11 +190,11 @@ static struct flow_step checked(struct flow *f, const struct flow_result *r)
 {
     if (r->err != OK)
         return done(f, r->err);
-    if (r->location.place != f->place)
-        return undo(f, r->location.epoch);
-    if (r->over)
+    if (r->over && r->location.place == f->place)
         return leave_over(f);
-    if (r->location.leaving == 0 || r->location.epoch != f->location.epoch)
+    if (r->location.place != f->place || r->location.epoch != f->location.epoch)
+        return undo(f, &r->location);
+    if (r->location.leaving == 0)
         return done(f, f->result);
     struct location to = r->location;
     to.leaving = 0;
@@ -369,7 +379,7 @@ static struct flow_step agree_next(struct flow *f, const struct flow_result *r)
         if (r->err != OK)
             return done(f, r->err);
         f->at = FLOW_AT_OLDER;
-        return leave_stale(f, f->place, r->location.epoch);
+        return leave_outlived(f, &r->location);
     case FLOW_AT_OLDER:
         return done(f, flow_failed(r->err) ? r->err : OK);
     case FLOW_AT_START:
@@ -392,7 +402,8 @@ struct flow_step flow_start(struct flow *f)
 {
     f->tries = 0;
     f->result = OK;
-    f->sits = f->claimed = f->moot = f->over = false;
+    f->sits = f->moot = f->over = false;
+    f->claim = 0;
     switch (f->kind) {
     case FLOW_JOIN:
     case FLOW_LEAVE:

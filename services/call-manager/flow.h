@@ -45,12 +45,13 @@ struct flow_step {
 // ERR_CONFLICT. Any: ERR_IO and the like, when the world failed for too long.
 struct flow_result {
     int err;
-    bool bot;               // READ_USER
-    bool full;              // READ_USER with ADD: he is in as many channels as anybody may be
-    bool over, elsewhere;   // READ_USER: the session of `in` is over; it is held by another than `in` came from
-    bool applied;           // MAY_JOIN, PLACE: before. PLACE: only when the core, too, had something left to do
-    bool sits;              // MAY_JOIN
-    uint64_t epoch;         // PLACE with LEAVE, OK: of the seat that went
+    bool bot;             // READ_USER
+    bool full;            // READ_USER with ADD: he is in as many channels as anybody may be
+    bool over, elsewhere; // READ_USER: the session of `in` is over; it is held by another than `in` came from
+    bool applied;         // MAY_JOIN, PLACE: before. PLACE: only when the core, too, had something left to do
+    bool sits;            // MAY_JOIN
+    // MAY_JOIN: of his seat. PLACE with LEAVE, OK: of the one that went. LOCATE, ERR_STATE: written the first time.
+    uint64_t epoch;
     bool recipient, listed; // LOOK
     struct location location;
 };
@@ -75,7 +76,8 @@ struct flow {
         FLOW_AT_RECORD
     } at;
     struct location location; // as read, or as claimed
-    bool sits, claimed;       // JOIN: his session has the seat; the claim was made before, under this very command
+    bool sits;                // JOIN: his session has the seat, of the claim that holds
+    uint64_t claim;           // JOIN: epoch of the claim that was made before, under this very command; 0: none
     bool moot, over;          // JOIN: it comes too late, or its session is over: nothing of it may stay
     uint32_t tries;
     int result;

@@ -337,7 +337,9 @@ static void with_place(struct job *j)
         step_place(j);
         return;
     }
+    const struct call_seat *seat = call_seat_of(&j->before, j->flow.user);
     j->result.sits = call_sits(&j->before, j->flow.user, j->step.in.session);
+    j->result.epoch = seat ? seat->epoch : 0;
     next(j, call_may_join(&j->before, j->flow.user, j->step.in.bot));
 }
 
@@ -430,6 +432,8 @@ static void on_located(void *ctx, const struct commit_result *r)
     if (r->err == OK) {
         j->user_version = r->version;
         M.voice_moves += j->step.timer;
+    } else if (r->err == ERR_STATE && bytes_u64(r->answer, &j->result.epoch) != OK) {
+        j->result.epoch = 0;
     }
     next(j, r->err);
 }
@@ -446,7 +450,8 @@ static void locate(struct job *j)
     j->out.n_changes = 1;
     j->out.changes[0] = (struct change){CHANGE_HSET, "s", BYTES("voice"), arena_copy(&j->scratch, buf_bytes(&blob))};
     buf_fini(&blob);
-    commit(j, r, j->user_version, BYTES_NONE, &j->out, on_located);
+    struct bytes epoch = arena_printf(&j->scratch, "%llu", (unsigned long long)j->step.location.epoch);
+    commit(j, r, j->user_version, epoch, &j->out, on_located);
 }
 
 // --- FLOW_LOOK, FLOW_WELCOME and FLOW_FAREWELL ---

@@ -232,6 +232,9 @@ TEST(who_only_changes_his_flags_does_not_sit_down_again)
     in.stays = in.self_mute = true;
     CHECK_EQ(step(&p, in), OK);
     CHECK_STR(told(), "+");
+    in.epoch++;
+    CHECK_EQ(step(&p, in), ERR_MISSING); // the claim that holds is another one
+    in.epoch--;
     CHECK_EQ(step(&p, join(ADA, "s-phone")), OK);
     CHECK_EQ(step(&p, in), ERR_MISSING); // the seat is another session's by now
     CHECK_EQ(step(&p, leave(ADA, "s-phone")), OK);

@@ -24,9 +24,14 @@ static struct flow_step read(struct flow *f, struct location at)
     return flow_next(f, &(struct flow_result){.err = OK, .location = at});
 }
 
-static struct flow_step sits(struct flow *f) // the answer to MAY_JOIN
+static struct flow_step sits(struct flow *f, uint64_t epoch) // the answer to MAY_JOIN
 {
-    return flow_next(f, &(struct flow_result){.err = OK, .sits = true});
+    return flow_next(f, &(struct flow_result){.err = OK, .sits = true, .epoch = epoch});
+}
+
+static struct flow_step claimed_before(struct flow *f, uint64_t epoch)
+{
+    return flow_next(f, &(struct flow_result){.err = ERR_STATE, .epoch = epoch});
 }
 
 static struct flow_step left(struct flow *f, uint64_t epoch) // a seat of that epoch
@@ -114,7 +119,7 @@ TEST(who_sits_there_already_claims_nothing_and_cannot_sit_down)
     struct flow f = flow_of(FLOW_JOIN);
     flow_start(&f);
     read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 4});
-    struct flow_step s = sits(&f);
+    struct flow_step s = sits(&f, 4);
     CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
     CHECK_TRUE(s.in.stays);
     CHECK_EQ(s.in.epoch, 4);
@@ -128,6 +133,16 @@ TEST(who_sits_there_already_claims_nothing_and_cannot_sit_down)
     CHECK_EQ(s.location.epoch, 5);
     s = went(&lost, OK);
     CHECK_TRUE(!s.in.stays);
+}
+
+TEST(a_seat_that_is_older_than_the_claim_is_not_his)
+{
+    struct flow f = flow_of(FLOW_JOIN);
+    flow_start(&f);
+    read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 4});
+    struct flow_step s = sits(&f, 3); // it was taken too late, and whoever did that is about to take it back
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 1001);
+    CHECK_EQ(s.location.epoch, 5);
 }
 
 // Else a leave under way would take the claim for the seat that it is about.
@@ -229,7 +244,7 @@ TEST(a_rival_at_the_claim_means_reading_again_but_not_for_ever)
 TEST(a_repeated_join_goes_on_from_its_own_claim)
 {
     struct flow f = claimed((struct location){.epoch = 4}); // read before the first one claimed
-    struct flow_step s = went(&f, ERR_STATE);
+    struct flow_step s = claimed_before(&f, 5);
     CHECK_STEP(s, FLOW_READ_USER, ADA, 0);
     read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 5, .leaving = AWAY});
     s = went(&f, OK);
@@ -241,34 +256,63 @@ TEST(a_repeated_join_goes_on_from_its_own_claim)
 
 TEST(a_repeated_join_does_not_take_the_user_back_from_where_he_went_since)
 {
+    const struct location away = {.place = AWAY, .channel = AWAY, .epoch = 6};
     struct flow f = flow_of(FLOW_JOIN); // it went through, its answer was lost, and then he moved on
     flow_start(&f);
-    read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6});
-    CHECK_STALE(applied(&f), HOME, 6);
+    read(&f, (struct location){.epoch = 4}); // what was read may be older than that
+    CHECK_STEP(applied(&f), FLOW_READ_USER, ADA, 0);
+    CHECK_STALE(read(&f, away), HOME, 7);
     CHECK_DONE(went(&f, ERR_STATE), OK);
-    f = claimed((struct location){.place = AWAY, .epoch = 6}); // it only claimed
-    went(&f, ERR_STATE);
-    read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6});
-    CHECK_STALE(went(&f, OK), HOME, 6);
+    f = claimed((struct location){.place = AWAY, .epoch = 4}); // it only claimed
+    claimed_before(&f, 5);
+    read(&f, away);
+    CHECK_STEP(went(&f, OK), FLOW_READ_USER, ADA, 0);
+    CHECK_STALE(read(&f, away), HOME, 7);
+    CHECK_DONE(went(&f, ERR_STATE), OK);
+}
+
+TEST(a_repeated_join_does_not_sit_down_with_the_claim_of_another)
+{
+    struct flow f = claimed((struct location){.epoch = 4});
+    claimed_before(&f, 5);
+    read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 6}); // by another session of his
+    CHECK_STEP(went(&f, OK), FLOW_READ_USER, ADA, 0);
+    CHECK_STALE(read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 6}), HOME, 6);
     CHECK_DONE(went(&f, ERR_STATE), OK);
 }
 
 TEST(a_repeated_join_that_went_through_is_no_second_one)
 {
     struct flow f = flow_of(FLOW_JOIN);
+    struct location here = {.place = HOME, .channel = HOME, .epoch = 5, .leaving = AWAY};
     flow_start(&f);
-    read(&f, (struct location){.place = HOME, .channel = HOME, .epoch = 5});
-    CHECK_DONE(applied(&f), OK);
+    read(&f, here);
+    CHECK_STEP(applied(&f), FLOW_READ_USER, ADA, 0);
+    struct flow over = f;
+    CHECK_STALE(read(&f, here), HOME, 5); // and nothing is settled: the place that is left may not have been, yet
+    CHECK_DONE(went(&f, ERR_STATE), OK);
+    struct flow_step s = flow_next(&over, &(struct flow_result){.over = true, .location = here});
+    CHECK_STEP(s, FLOW_PLACE, HOME, 0);
+    CHECK_STR(s.in.session, "s");
 }
 
 TEST(who_was_moved_between_the_claim_and_the_seat_does_not_keep_it)
 {
-    struct flow f = seated((struct location){.epoch = 4});
-    struct flow_step s = read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6});
-    CHECK_STALE(s, HOME, 6);
-    struct flow broken = f;
-    CHECK_DONE(went(&f, OK), OK);
-    CHECK_DONE(went(&broken, ERR_IO), ERR_IO);
+    const struct {
+        struct location now;
+        uint64_t older; // than that goes
+    } rows[] = {
+        {{.place = AWAY, .channel = AWAY, .epoch = 6}, 7},
+        {{.epoch = 5}, 6},                                 // he left: that grows no epoch
+        {{.place = HOME, .channel = HOME, .epoch = 6}, 6}, // another session of his claimed the same place
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct flow f = seated((struct location){.epoch = 4});
+        CHECK_STALE(read(&f, rows[i].now), HOME, rows[i].older);
+        struct flow broken = f;
+        CHECK_DONE(went(&f, OK), OK);
+        CHECK_DONE(went(&broken, ERR_IO), ERR_IO);
+    }
 }
 
 TEST(a_session_that_ended_between_the_claim_and_the_seat_does_not_keep_it)
@@ -285,7 +329,7 @@ TEST(a_session_that_ended_between_the_claim_and_the_seat_does_not_keep_it)
     CHECK_EQ(flow_next(&f, &over).what, FLOW_MAY_JOIN);
     struct flow sitting = f;
     CHECK_DONE(went(&f, OK), ERR_STATE);
-    s = sits(&sitting); // and had sat down, when nobody could undo it
+    s = sits(&sitting, 5); // and had sat down, when nobody could undo it
     CHECK_STEP(s, FLOW_PLACE, HOME, 0);
     CHECK_STR(s.in.session, "s");
     CHECK_DONE(went(&sitting, OK), OK);
@@ -302,7 +346,8 @@ TEST(settling_after_a_rival_is_left_to_whoever_moved_him_since)
     s = read(&same, (struct location){.place = HOME, .epoch = 5, .leaving = AWAY}); // only something else changed
     CHECK_EQ(s.what, FLOW_LOCATE);
     CHECK_EQ(s.location.leaving, 0);
-    CHECK_DONE(read(&f, (struct location){.place = HOME, .epoch = 6, .leaving = OLDER}), OK);
+    CHECK_STALE(read(&f, (struct location){.place = HOME, .epoch = 6, .leaving = OLDER}), HOME, 6);
+    CHECK_DONE(went(&f, ERR_STATE), OK);
 }
 
 // --- leaving ---
@@ -361,7 +406,7 @@ TEST(who_has_lost_a_session_to_another_gateway_does_not_speak_for_it_any_more)
     CHECK_EQ(flow_next(&join, &elsewhere).what, FLOW_MAY_JOIN);
     struct flow sitting = join;
     CHECK_DONE(went(&join, OK), ERR_STATE);
-    CHECK_STALE(sits(&sitting), HOME, 5); // it sat down before, and could not take that back
+    CHECK_STALE(sits(&sitting, 5), HOME, 6); // it sat down before, and could not take that back
     flow_start(&leave);
     CHECK_DONE(flow_next(&leave, &elsewhere), ERR_STATE);
     struct flow moved = flow_of(FLOW_MOVED);
@@ -415,7 +460,7 @@ TEST(a_place_and_a_user_are_made_to_agree)
     CHECK_STEP(went(&f, OK), FLOW_LOOK, ADA, 0);
     CHECK_STEP(flow_next(&f, &(struct flow_result){.err = OK, .recipient = true, .listed = true}), FLOW_READ_USER, ADA,
                0);
-    CHECK_STALE(read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6}), HOME, 6);
+    CHECK_STALE(read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 6}), HOME, 7);
     CHECK_DONE(went(&f, ERR_STATE), OK);
 }
 
