@@ -517,6 +517,7 @@ static bool from_client(enum session_in_kind kind)
 int session_step(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
                  struct session_fxs *out)
 {
+    struct window rate = s->line.rate;
     out->n = 0;
     if (from_client(in->kind) && s->line.conn && !window_take(&s->line.rate, now))
         return close_with(s, CLOSE_RATE_LIMITED, r, now, out);
@@ -541,6 +542,8 @@ int session_step(struct session *s, const struct session_in *in, const struct se
     case SESSION_STATES:
         break;
     }
+    if (err)
+        s->line.rate = rate;
     CHECK_ID(session_valid(s), s->key);
     return err;
 }

@@ -18,6 +18,8 @@ struct session_rec session_record(const struct session *s)
     };
 }
 
+#define SEQ_MAX ((1ull << 53) - 1) // the store's functions count in doubles
+
 int session_past_valid(const struct session_past *p)
 {
     const struct session_rec *c = &p->rec;
