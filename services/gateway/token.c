@@ -41,12 +41,21 @@ void token_mint(struct buf *out, uint64_t user, uint64_t issued_ms, struct bytes
     buf_fini(&id);
 }
 
+// libsodium 1.0.18 reads every byte from 0x80 on as an underscore.
+static bool is_ascii(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)p[i] & 0x80)
+            return false;
+    return true;
+}
+
 // Takes the text before the next dot, or all that is left when `last`. Not canonical, or not of that size: refused.
 static int take_part(struct bytes *in, bool last, unsigned char *out, size_t max, size_t *n)
 {
     const char *dot = in->n ? memchr(in->p, '.', in->n) : NULL;
     size_t length = dot ? (size_t)(dot - in->p) : in->n;
-    if ((dot == NULL) != last || length == 0)
+    if ((dot == NULL) != last || length == 0 || !is_ascii(in->p, length))
         return ERR_DENIED;
     if (sodium_base642bin(out, max, in->p, length, NULL, n, NULL, VARIANT) != 0)
         return ERR_DENIED;

@@ -2,6 +2,8 @@
 #include "token.h"
 #include "check.h"
 
+#include <limits.h>
+
 #define SECRET BYTES("0123456789abcdef0123456789abcdef")
 #define USER 923446812736782336ull
 #define ISSUED 1753900000123ull
@@ -49,14 +51,13 @@ TEST(another_secret_knows_nothing_of_it)
 
 TEST(no_single_altered_character_passes)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ ";
     struct buf b = {0};
     minted(&b);
     for (size_t i = 0; i < b.n; i++) {
         char was = b.p[i];
-        for (size_t j = 0; j < sizeof letters; j++) { // the last one is NUL
-            b.p[i] = letters[j];
-            CHECK_EQ(check(buf_bytes(&b), SECRET), letters[j] == was ? OK : ERR_DENIED);
+        for (int c = CHAR_MIN; c <= CHAR_MAX; c++) {
+            b.p[i] = (char)c;
+            CHECK_EQ(check(buf_bytes(&b), SECRET), c == was ? OK : ERR_DENIED);
         }
         b.p[i] = was;
     }
