@@ -523,7 +523,7 @@ static bool seats_valid(const struct call_place *p)
         const struct call_seat *s = &p->seats[i];
         if (s != call_seat_of(p, s->user) || !call_is_recipient(p, s->user) || s->session[0] == '\0')
             return false;
-        if ((s->server == CALL_SERVER_SENT) != (s->server_at == 0))
+        if (s->server > CALL_SERVER_SENT || (s->server == CALL_SERVER_SENT) != (s->server_at == 0))
             return false;
         if (!have(p->participants, p->n_participants, s->user) && p->n_participants < CALL_PARTICIPANTS_MAX)
             return false;

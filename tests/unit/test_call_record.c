@@ -89,6 +89,22 @@ TEST(a_running_call_comes_back_from_its_record_as_it_was)
     arena_fini(&a);
 }
 
+TEST(a_seat_in_a_state_that_there_is_not_is_no_call)
+{
+    struct arena a = {0};
+    struct call_place p = empty(&a), again;
+    struct call_rec rec;
+    step(&a, &p, join(11, "s-ada"));
+    CHECK_EQ(UNPACK(&a, call_rec, change("call"), &rec), OK);
+    struct call_member seat = rec.members.v[0];
+    rec.members.v = &seat;
+    struct bytes place = schema_packed(&a, &schema_channel, &chan);
+    CHECK_EQ(call_read(&a, place, schema_packed(&a, &schema_call_rec, &rec), &again), OK);
+    seat.server = CALL_SERVER_SENT + 1; // which the row lets through
+    CHECK_EQ(call_read(&a, place, schema_packed(&a, &schema_call_rec, &rec), &again), ERR_INVALID);
+    arena_fini(&a);
+}
+
 TEST(a_guild_channel_and_a_missing_one_hold_no_private_call)
 {
     struct arena a = {0};
