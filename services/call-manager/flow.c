@@ -146,10 +146,15 @@ static struct flow_step leave_over(struct flow *f)
 
 static struct flow_step may_join(struct flow *f, const struct flow_result *r)
 {
-    if (f->moot && r->sits && f->location.place != f->place) // it has sat down before, and could not be undone then
+    if (flow_failed(r->err))
+        return done(f, r->err);
+    // It has sat down before, and that could not be undone then.
+    if (f->moot && r->sits && f->over)
+        return leave_over(f);
+    if (f->moot && r->sits && f->location.place != f->place)
         return undo(f, &f->location);
     if (f->moot)
-        return r->sits && f->over ? leave_over(f) : done(f, ERR_STATE);
+        return done(f, ERR_STATE);
     if (r->err != OK)
         return done(f, r->err);
     f->sits = r->sits && r->epoch == f->location.epoch; // else it sat down too late, and another claim holds

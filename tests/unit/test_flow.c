@@ -327,12 +327,20 @@ TEST(a_session_that_ended_between_the_claim_and_the_seat_does_not_keep_it)
     f = flow_of(FLOW_JOIN); // it was over before
     flow_start(&f);
     CHECK_EQ(flow_next(&f, &over).what, FLOW_MAY_JOIN);
-    struct flow sitting = f;
+    struct flow sitting = f, broken = f;
+    CHECK_DONE(went(&broken, ERR_IO), ERR_IO); // nobody knows whether it sits
     CHECK_DONE(went(&f, OK), ERR_STATE);
     s = sits(&sitting, 5); // and had sat down, when nobody could undo it
     CHECK_STEP(s, FLOW_PLACE, HOME, 0);
     CHECK_STR(s.in.session, "s");
     CHECK_DONE(went(&sitting, OK), OK);
+    over.location = (struct location){.epoch = 4}; // read before that claim
+    f = flow_of(FLOW_JOIN);
+    flow_start(&f);
+    flow_next(&f, &over);
+    s = sits(&f, 5);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 0);
+    CHECK_STR(s.in.session, "s");
 }
 
 TEST(settling_after_a_rival_is_left_to_whoever_moved_him_since)
