@@ -39,12 +39,17 @@ static void want_read(struct fanout *f, struct sub *sub)
     loop_flush(f->g->svc.loop, &f->flush);
 }
 
+static void joined(struct gateway *g, ref r, bool first)
+{
+    if (!first)
+        return;
+    M.subscriptions++;
+    mark(g, "SADD", r);
+}
+
 void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild)
 {
-    if (subs_join(&g->fanout->subs, session, r, guild)) {
-        M.subscriptions++;
-        mark(g, "SADD", r);
-    }
+    joined(g, r, subs_join(&g->fanout->subs, session, r, guild));
 }
 
 void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version)
@@ -66,11 +71,9 @@ void fanout_seat(struct gateway *g, uint64_t place, uint64_t user, uint64_t epoc
 void fanout_follow(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version)
 {
     struct fanout *f = g->fanout;
-    struct sub *sub = subs_get(&f->subs, r);
-    bool heard = sub && sub->known; // by somebody here, so that all that came since has been seen
-    fanout_join(g, session, r, guild);
-    bool read = subs_settle(&f->subs, session, r, version);
-    if (!heard || read)
+    bool first, read = subs_follow(&f->subs, session, r, guild, version, &first);
+    joined(g, r, first);
+    if (read)
         want_read(f, subs_get(&f->subs, r));
 }
 

@@ -192,6 +192,14 @@ bool subs_settle(struct subs *s, uint64_t session, ref r, uint64_t version)
     return version != sub->applied || sub->seen > sub->applied; // it lacks something, or the others do
 }
 
+bool subs_follow(struct subs *s, uint64_t session, ref r, bool guild, uint64_t version, bool *first)
+{
+    const struct sub *sub = subs_get(s, r);
+    bool known = sub && sub->known;
+    *first = subs_join(s, session, r, guild);
+    return subs_settle(s, session, r, version) || !known;
+}
+
 bool subs_leave(struct subs *s, uint64_t session, ref r)
 {
     struct holder *h = holder_of(s, session);

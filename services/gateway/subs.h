@@ -72,6 +72,9 @@ void subs_exit(struct subs *s, uint64_t session, struct keys *left);
 bool subs_join(struct subs *s, uint64_t session, ref r, bool guild);
 // Its snapshot is of `version`. True: the log must be read for it. Not waiting: nothing changes.
 MUST_USE bool subs_settle(struct subs *s, uint64_t session, ref r, uint64_t version);
+// It was told of that record up to `version`, by whomever: it joins and settles there. True: the log must be read for
+// it, also when nobody here knows how far that goes. *first: as subs_join says.
+MUST_USE bool subs_follow(struct subs *s, uint64_t session, ref r, bool guild, uint64_t version, bool *first);
 // True: it was the last one there.
 MUST_USE bool subs_leave(struct subs *s, uint64_t session, ref r);
 

@@ -457,4 +457,18 @@ TEST(a_session_knows_all_that_it_listens_to)
     done();
 }
 
+TEST(who_comes_from_another_gateway_reads_the_log_unless_it_is_known_how_far_that_goes)
+{
+    bool first;
+    begin();
+    CHECK_TRUE(subs_follow(&subs, A, PLACE, false, 5, &first) && first);
+    CHECK_TRUE(!subs_follow(&subs, B, PLACE, false, 5, &first) && !first);
+    CHECK_TRUE(subs_follow(&subs, C, PLACE, false, 3, &first) && !first); // it is known, and C is behind
+    subs_join(&subs, A, OTHER, false);                                    // its snapshot is still to come
+    CHECK_TRUE(subs_follow(&subs, B, OTHER, false, 7, &first) && !first); // perhaps 8 is long past
+    CHECK_EQ(subs_read(subs_get(&subs, OTHER)), 7);
+    CHECK_TRUE(subs_valid(&subs));
+    done();
+}
+
 MAIN
