@@ -1,7 +1,7 @@
 // session_past: a session on its way from one gateway to another: see session.h.
 #include "session.h"
 
-#define SEQ_MAX (1ull << 53) // the store's functions count in doubles
+#define SEQ_MAX ((1ull << 53) - 1) // the store's functions count in doubles
 
 struct session_rec session_record(const struct session *s)
 {
@@ -17,8 +17,6 @@ struct session_rec session_record(const struct session *s)
         .shards = s->shards,
     };
 }
-
-#define SEQ_MAX ((1ull << 53) - 1) // the store's functions count in doubles
 
 int session_past_valid(const struct session_past *p)
 {
