@@ -43,7 +43,7 @@ static uint64_t command_id(const struct flow *f, uint64_t part)
 static struct flow_step main_step(struct flow *f, uint64_t place)
 {
     f->at = FLOW_AT_STEP;
-    struct flow_step s = {.what = FLOW_PLACE, .id = place, .command = command_id(f, 0), .in = f->in};
+    struct flow_step s = {.what = FLOW_PLACE, .id = place, .command = command_id(f, 0), .by = f->by, .in = f->in};
     if (f->kind == FLOW_ADD || f->kind == FLOW_REMOVE)
         s.agree = f->in.targets[0];
     else if (f->kind == FLOW_JOIN && !f->sits)
@@ -120,6 +120,7 @@ static struct flow_step claim_and_sit(struct flow *f)
     return (struct flow_step){.what = FLOW_LOCATE,
                               .id = f->user,
                               .command = command_id(f, 1),
+                              .by = f->by,
                               .location = f->location,
                               .timer = f->location.leaving != 0};
 }

@@ -33,6 +33,7 @@ enum flow_what {
 struct flow_step {
     enum flow_what what;
     uint64_t id, command; // command: id under which this step is applied once; 0: none
+    uint64_t by;          // of the command: later this step must not be carried out; 0: whenever
     struct call_in in;
     struct location location;
     bool timer;     // LOCATE: the user's timer row has to stand before it
@@ -59,6 +60,7 @@ struct flow_result {
 struct flow {
     enum flow_kind kind;
     uint64_t place, user, command;
+    uint64_t by; // unix ms: whoever sent the command has given up by then; 0: never
     struct call_in in;
     // The rest is the flow's own.
     enum {

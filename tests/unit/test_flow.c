@@ -343,6 +343,24 @@ TEST(a_session_that_ended_between_the_claim_and_the_seat_does_not_keep_it)
     CHECK_STR(s.in.session, "s");
 }
 
+TEST(steps_under_a_commands_number_end_with_its_time_and_those_that_tidy_up_do_not)
+{
+    struct flow f = flow_of(FLOW_JOIN);
+    f.by = 77;
+    flow_start(&f);
+    read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 4});
+    struct flow_step s = went(&f, OK); // may join
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 1001);
+    CHECK_EQ(s.by, 77);
+    s = went(&f, OK);
+    CHECK_STEP(s, FLOW_PLACE, AWAY, 0); // leaving is owed by now, however long it takes
+    CHECK_EQ(s.by, 0);
+    s = went(&f, OK);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
+    CHECK_EQ(s.by, 77);
+    CHECK_DONE(went(&f, ERR_TIMEOUT), ERR_TIMEOUT);
+}
+
 TEST(settling_after_a_rival_is_left_to_whoever_moved_him_since)
 {
     struct flow f = seated((struct location){.place = AWAY, .epoch = 4});
