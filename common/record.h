@@ -101,3 +101,8 @@ const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command
 //   FCALL sb_settle 1 zset member until next  unless it was given another time since: due again at next, empty: gone
 extern const char record_functions[];
 extern const char session_functions[]; // the same for `switchboard_sessions`: see session_functions.c
+
+// {s:<session>}:h, the hash of a client session (services/gateway/conns.h); its field `owner` is who holds it:
+// "<gateway> <hold>". Returns out. A session id is at most 64 bytes.
+const char *session_key_of(char out[RECORD_KEY_MAX], const char *session);
+struct bytes session_holder(struct bytes owner); // the gateway; none when nobody is known to hold it

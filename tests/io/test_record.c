@@ -544,4 +544,13 @@ TEST(a_row_is_set_once_for_a_command)
     close_desk(&d);
 }
 
+TEST(who_holds_a_session_is_the_first_word_of_its_owner)
+{
+    char key[RECORD_KEY_MAX];
+    CHECK_STR(session_key_of(key, "abc"), "{s:abc}:h");
+    CHECK_TRUE(bytes_is(session_holder(BYTES("gateway-1 0123")), "gateway-1"));
+    CHECK_EQ(session_holder(BYTES("gateway-1")).n, 0);
+    CHECK_EQ(session_holder(BYTES_NONE).n, 0);
+}
+
 MAIN
