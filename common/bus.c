@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RECV_TURN 64u    // messages taken in one turn of the loop
-#define RECONNECT_MS 10  // nng's default of 100 ms and more loses that much after each cut
+#define RECV_TURN 64u   // messages taken in one turn of the loop
+#define RECONNECT_MS 10 // nng's default of 100 ms and more loses that much after each cut
+#define DIAL_MS 2000u
 #define LINGER_MS 50     // before sockets are closed at a stop
 #define PRUNE_LEASES 10u // an instance that has been silent for so many leases leaves the registry
 
@@ -257,6 +258,11 @@ static int peer_named(struct bus_peer *p, const struct bus_node *node)
     return OK;
 }
 
+static bool tells_gateways(enum bus_kind kind)
+{
+    return kind == BUS_CALL_MANAGER || kind == BUS_MESSAGE;
+}
+
 static void peer_new(struct bus *b, enum bus_kind kind, const struct bus_node *node)
 {
     struct bus_peer *p = mem_alloc(sizeof *p);
@@ -277,6 +283,11 @@ static void peer_new(struct bus *b, enum bus_kind kind, const struct bus_node *n
         p->seq = 1; // its first beat tells it that something was there before
         bus_dial_events(p);
     }
+    // Whoever has events for gateways beats to all of them, so that each knows whether it hears everybody.
+    if (kind == BUS_GATEWAY && tells_gateways(b->cfg.kind))
+        bus_dial_events(p);
+    if (b->cfg.kind == BUS_GATEWAY && tells_gateways(kind))
+        bus_event_expect(b, p);
     if (b->watched[kind])
         bus_dial_commands(p);
     if (b->watched[kind] && b->cfg.on_peer)
@@ -317,7 +328,8 @@ static void look_done(struct bus *b)
     struct bus_peer *p;
     if (--b->looking > 0 || b->stopped)
         return;
-    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
+    bool trust = b->refused || loop_now(b->loop) < b->trust_until; // nobody can renew, or could a moment ago
+    for (uint32_t i = 0; !trust && (p = table_next(&b->peers, &i, NULL)) != NULL;)
         if (!p->seen)
             peer_gone(b, p, "a peer's lease ran out");
     b->read |= !b->look_failed;
@@ -379,11 +391,15 @@ void bus_look(struct bus *b)
 static void on_registered(void *ctx, const struct reply *r)
 {
     struct bus *b = ctx;
+    if (r)
+        b->refused = !reply_ok(r);
     if (!reply_ok(r) || b->stopped)
         return;
     // SET … GET answers what stood there: nothing at the first time, and nothing after our own lease has run out.
-    if (b->own_known && reply_kind(r) == REPLY_NIL)
+    if (b->own_known && reply_kind(r) == REPLY_NIL) {
         bus_event_lost(b, "our own lease ran out");
+        b->trust_until = loop_now(b->loop) + b->cfg.lease_ms;
+    }
     b->own_known = b->registered = true;
 }
 
@@ -402,6 +418,13 @@ static void register_self(struct bus *b)
     buf_fini(&node);
 }
 
+void bus_anew(struct bus *b)
+{
+    randombytes_buf(&b->epoch, sizeof b->epoch);
+    b->anew_at = loop_now(b->loop);
+    register_self(b);
+}
+
 static void on_renew(struct timer *t, uint64_t now)
 {
     struct bus *b = container_of(t, struct bus, renew);
@@ -412,11 +435,41 @@ static void on_renew(struct timer *t, uint64_t now)
     bus_look(b);
 }
 
+// True: it has been dialling for so long that it is stuck. nng waits for 10 s for a greeting that was swallowed.
+static bool stuck(struct bus_socket *s, uint64_t now)
+{
+    if (!s || bus_up(s)) {
+        if (s)
+            s->down_at = 0;
+        return false;
+    }
+    if (!s->down_at)
+        s->down_at = now;
+    return now - s->down_at >= DIAL_MS;
+}
+
+static void dial_anew(struct bus *b, uint64_t now)
+{
+    struct bus_peer *p;
+    for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
+        if (stuck(p->events, now)) {
+            close_later(b, p->events, false);
+            p->events = NULL;
+            bus_dial_events(p);
+        }
+        if (stuck(p->commands, now)) {
+            close_later(b, p->commands, false);
+            p->commands = NULL;
+            bus_dial_commands(p);
+        }
+    }
+}
+
 static void on_beat(struct timer *t, uint64_t now)
 {
     struct bus *b = container_of(t, struct bus, beat);
-    (void)now;
     loop_arm(b->loop, t, BUS_BEAT_MS / 2);
+    dial_anew(b, now);
     bus_event_beats(b);
     bus_commit_doubts(b);
     bus_command_forget_old(b);
@@ -543,6 +596,11 @@ void bus_watch(struct bus *b, enum bus_kind kind)
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
         if (p->kind == kind && b->cfg.on_peer)
             b->cfg.on_peer(b->cfg.ctx, kind, p->name, true);
+}
+
+bool bus_refused(const struct bus *b)
+{
+    return b->refused;
 }
 
 bool bus_ready(const struct bus *b)

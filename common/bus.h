@@ -3,8 +3,9 @@
 //   zset bus:<kind>             member: instance, score: unix ms until which its lease runs
 //   key  bus:<kind>:<instance>  an encoded `bus_node` (proto/messages.def), with the lease as its expiry
 // Commands go over push/pull, are repeated until answered (to another instance if need be) and carry a deadline.
-// Events go over pub/sub, in batches, one link per (publisher, subscriber), numbered, with beats. The bus may lose
-// events without a word; it never fails to say so (on_loss). What was lost is in the records' logs.
+// Events go over pub/sub, in batches, one link per (publisher, subscriber), numbered, with beats; whoever has events
+// for gateways beats to all of them from the start. The bus may lose events without a word; it never fails to say so
+// (on_loss), also while a link swallows everything. What was lost is in the records' logs.
 #pragma once
 #include "arena.h"
 #include "record.h"
@@ -48,10 +49,12 @@ struct bus_cfg {
 struct bus *bus_new(struct loop *l, struct store *s, struct bus_cfg cfg);
 void bus_watch(struct bus *b, enum bus_kind kind);     // keep its live instances known; needed before bus_command to it
 bool bus_ready(const struct bus *b);                   // registered, and every watched kind has been read once
+bool bus_refused(const struct bus *b);                 // Redis answers, and takes no writes (its disk is full, say)
 bool bus_has(const struct bus *b, enum bus_kind kind); // a live instance is known
 uint64_t bus_new_id(struct bus *b);                    // a random command id, never 0
 
 // Sends a command to the instance that rendezvous hashing picks for `key`; repeats it every 250 ms until answered.
+// It tells a deadline a tenth sooner than its own: what was not carried out by then never is.
 // `fn` is called exactly once, from the loop. Returns the command's id. For a command that continues another one
 // (and must be applied once even when its sender dies and somebody else sends it again) give `id` != 0.
 uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id, const struct msg *m,

@@ -32,7 +32,7 @@ enum bus_heard bus_link_heard(struct bus_link *l, uint64_t epoch, uint64_t seq, 
     uint64_t last = l->epoch == epoch ? l->seq : 0; // a new epoch starts anew
     bool anew = l->epoch && l->epoch != epoch;      // and how the one before it ended nobody knows
     l->heard_at = now;
-    l->silent = false;
+    l->told_at = 0;
     if (l->epoch == epoch && !beat && seq <= last)
         return BUS_HEARD_OLD;
     bool lost = anew || (beat ? seq > last : seq != last + 1);
@@ -41,10 +41,10 @@ enum bus_heard bus_link_heard(struct bus_link *l, uint64_t epoch, uint64_t seq, 
     return lost ? BUS_HEARD_LOST : BUS_HEARD_OK;
 }
 
-bool bus_link_fell_silent(struct bus_link *l, uint64_t now)
+bool bus_link_is_silent(struct bus_link *l, uint64_t now)
 {
-    if (l->silent || now - l->heard_at < BUS_SILENT_MS)
+    if (now - (l->told_at ? l->told_at : l->heard_at) < BUS_SILENT_MS)
         return false;
-    l->silent = true;
+    l->told_at = now;
     return true;
 }

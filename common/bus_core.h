@@ -11,7 +11,7 @@ size_t bus_pick(const uint64_t *names, size_t n, uint64_t key, uint64_t not );
 struct bus_link {
     uint64_t epoch, seq; // of the publisher's link to us (0: not heard yet), and of its last batch
     uint64_t heard_at;   // ms
-    bool silent;         // its silence has been told already
+    uint64_t told_at;    // when its present silence was last told of; 0: it is not silent
 };
 
 enum bus_heard {
@@ -22,4 +22,6 @@ enum bus_heard {
 #define BUS_BEAT_MS 200u    // an idle link says that it is there, and what it sent last
 #define BUS_SILENT_MS 1000u // several beats missed
 enum bus_heard bus_link_heard(struct bus_link *l, uint64_t epoch, uint64_t seq, bool beat, uint64_t now);
-bool bus_link_fell_silent(struct bus_link *l, uint64_t now); // true once per silence
+// True when its silence is to be told of: again and again while it lasts. Its publisher may be well, and everything
+// that it sends be swallowed on the way.
+bool bus_link_is_silent(struct bus_link *l, uint64_t now);

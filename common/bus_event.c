@@ -5,6 +5,8 @@
 #include "metrics.h"
 #include <string.h>
 
+#define ANEW_MS 3000u // of silence; and not sooner again
+
 // --- out ---
 
 static struct bytes head_of(struct buf *out, const struct bus_peer *p, bool beat)
@@ -56,11 +58,23 @@ int bus_publish(struct bus *b, const char *instance, struct bytes encoded)
     return OK;
 }
 
+// One that is gone is told of once. One that has been heard, whose lease lives: should something on the way swallow what
+// it sends, another connection may fare better. Only it can make one, and it does when we seem to have been started anew.
+static void silent(struct bus *b, const struct bus_link *l, uint64_t publisher, uint64_t now)
+{
+    bool again = now - l->heard_at >= ANEW_MS && now - b->anew_at >= ANEW_MS;
+    bus_event_lost(b, "a publisher is silent");
+    if (!table_get(&b->peers, publisher))
+        mem_free(table_remove(&b->links, publisher));
+    else if (again && l->epoch)
+        bus_anew(b);
+}
+
 void bus_event_beats(struct bus *b)
 {
     struct bus_peer *p;
     struct bus_link *l;
-    uint64_t now = loop_now(b->loop);
+    uint64_t now = loop_now(b->loop), publisher;
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
         struct buf head = {0};
         if (!bus_up(p->events) || p->batch.n > 0 || now - p->sent_at < BUS_BEAT_MS)
@@ -69,9 +83,9 @@ void bus_event_beats(struct bus *b)
         p->sent_at = now;
         buf_fini(&head);
     }
-    for (uint32_t i = 0; (l = table_next(&b->links, &i, NULL)) != NULL;)
-        if (bus_link_fell_silent(l, now))
-            bus_event_lost(b, "a publisher fell silent");
+    for (uint32_t i = 0; (l = table_next(&b->links, &i, &publisher)) != NULL;)
+        if (bus_link_is_silent(l, now))
+            silent(b, l, publisher, now);
 }
 
 // --- in ---
@@ -108,6 +122,15 @@ static void forget_a_link(struct bus *b)
         }
     }
     mem_free(table_remove(&b->links, of));
+}
+
+void bus_event_expect(struct bus *b, const struct bus_peer *p)
+{
+    if (table_get(&b->links, p->hash) || b->links.n >= BUS_PEERS_MAX)
+        return;
+    struct bus_link *l = mem_alloc(sizeof *l);
+    l->heard_at = loop_now(b->loop);
+    table_put(&b->links, p->hash, l);
 }
 
 // What the link says of this batch; a publisher that is heard for the first time gets a link.

@@ -30,6 +30,7 @@ struct bus_socket {
     atomic_int pipes;
     atomic_bool dropped; // a pipe went, and nobody has looked yet
     struct bus_waker *waker;
+    uint64_t down_at;        // ms: nobody is there since; 0: not seen so
     struct bus_socket *next; // to be closed with this one
 };
 
@@ -65,6 +66,8 @@ struct bus {
     struct bus_waker *waker;
     uint64_t last_link_epoch;
     bool stopped, registered, own_known, read;
+    bool refused;         // Redis answers, and takes no writes
+    uint64_t trust_until; // ms: until then nobody is gone because his lease ran out: ours has, and Redis' doing it was
     bool watched[BUS_KINDS];
     uint32_t looking;    // registry replies still to come
     bool look_failed;    // one of them was none
@@ -72,6 +75,7 @@ struct bus {
     struct table missed; // hashes of instances that something was for before they were known
     bool missed_more;    // and of others, there were too many: whoever is new is taken for one of them
     struct table links;  // struct bus_link by hash of the publisher's name
+    uint64_t anew_at;    // ms: when all were last asked to dial anew
     struct timer renew, beat;
     struct loop_flush loss;
     const char *loss_why;
@@ -94,6 +98,7 @@ void bus_dial_events(struct bus_peer *p);
 void bus_dial_commands(struct bus_peer *p);
 MUST_USE int bus_send(struct bus_socket *s, struct bytes head, struct bytes body);
 void bus_look(struct bus *b); // at the registry, soon
+void bus_anew(struct bus *b); // everybody is to dial anew
 size_t bus_peers_of(const struct bus *b, enum bus_kind kind, uint64_t *hashes, size_t max);
 #define BUS_PEERS_MAX 1024u
 
@@ -104,6 +109,7 @@ void bus_event_flush(struct loop_flush *f);
 void bus_event_lost(struct bus *b, const char *why);
 void bus_event_loss_flush(struct loop_flush *f);
 void bus_event_queue(struct bus_peer *p, struct bytes encoded);
+void bus_event_expect(struct bus *b, const struct bus_peer *p); // it beats to us from now on, or something is wrong
 
 // bus_commit.c
 void bus_commit_doubts(struct bus *b); // from time to time

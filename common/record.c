@@ -8,13 +8,15 @@
 #define DEDUPE_MS "60000"
 #define KEYS_MAX 32u         // that the changes of one commit touch
 #define FIXED_ARGS (3u + 4u) // FCALL name n; hash, log, gw, dedupe
-#define COMMIT_ARGS 5u       // expected, ttl, cap, entry, answer
+#define COMMIT_ARGS 6u       // expected, ttl, by, cap, entry, answer
 #define CHANGE_ARGS 4u       // op, which key, a, b
 
 // sb_commit  KEYS hash, log, listeners, dedupe, touched...
-//            ARGS expected, dedupe ttl in ms (0: no command), log cap, entry, answer, then (op, key, a, b) per change
+//            ARGS expected, dedupe ttl in ms (0: no command), by (unix ms of this clock; 0: whenever), log cap, entry,
+//            answer, then (op, key, a, b) per change
 //            -> {1, version, listeners} applied; {2, version, answer} this command was applied before;
-//               {0, version} somebody else was first
+//               {0, version} somebody else was first; {3, version} too late. What was sent by a process that has been
+//               stopped since, or to a Redis that was, may come long after whoever asked was told that it failed
 // sb_hold    KEYS key  ARGS value, ms. Takes or keeps a key that is free or has this value; 1, or 0
 // sb_claim   KEYS zset ARGS now, until, limit. Members due by now; nobody else gets them before `until`
 // sb_settle  KEYS zset ARGS member, until, next. Its claimant is done: due again at next, or gone when next is empty;
@@ -22,8 +24,9 @@
 // sb_want    KEYS zset ARGS member, at. Is to be due at `at` at the latest; 1, or 0 when it is sooner anyway. Whoever
 //            has claimed it may not know of that: a member whose time is no whole number of ms is due at `at` then
 // sb_cas     KEYS hash  ARGS field, expected, next. An empty text is an absent field. {1}, or {0, present}
-// sb_once    KEYS dedupe, row  ARGS ttl, answer, value, ms. Keeps the answer and sets the row (no value: none), nil; or
-//            the answer that this command got before
+// sb_once    KEYS dedupe, row  ARGS ttl, answer, value, ms, by. Keeps the answer and sets the row (no value: none),
+// nil;
+//            or the answer that this command got before; or 0: too late
 const char record_functions[] =
     "#!lua name=switchboard\n"
     "local function change(op, key, a, b)\n"
@@ -32,9 +35,14 @@ const char record_functions[] =
     "  elseif op == 'DEL' then redis.call(op, key)\n"
     "  else redis.call(op, key, a) end\n"
     "end\n"
+    "local function late(by)\n"
+    "  if by == '0' then return false end\n"
+    "  local now = redis.call('TIME')\n"
+    "  return now[1] * 1000 + math.floor(now[2] / 1000) > tonumber(by)\n"
+    "end\n"
     "redis.register_function('sb_commit', function(keys, args)\n"
     "  local hash, log, listeners, dedupe = keys[1], keys[2], keys[3], keys[4]\n"
-    "  local expected, ttl, cap, entry, answer = args[1], args[2], args[3], args[4], args[5]\n"
+    "  local expected, ttl, by, cap, entry, answer = args[1], args[2], args[3], args[4], args[5], args[6]\n"
     "  if ttl ~= '0' then\n"
     "    local before = redis.call('GET', dedupe)\n"
     "    if before then\n"
@@ -43,10 +51,11 @@ const char record_functions[] =
     "    end\n"
     "  end\n"
     "  local current = redis.call('HGET', hash, 'v') or '0'\n"
+    "  if late(by) then return {3, tonumber(current)} end\n"
     "  if current ~= expected then return {0, tonumber(current)} end\n"
     "  local version = string.format('%.0f', tonumber(expected) + 1)\n"
     "  redis.call('XADD', log, 'MAXLEN', '~', cap, version .. '-0', 'e', entry)\n"
-    "  for i = 6, #args, 4 do change(args[i], keys[tonumber(args[i + 1])], args[i + 2], args[i + 3]) end\n"
+    "  for i = 7, #args, 4 do change(args[i], keys[tonumber(args[i + 1])], args[i + 2], args[i + 3]) end\n"
     "  redis.call('HSET', hash, 'v', version)\n"
     "  if ttl ~= '0' then redis.call('SET', dedupe, version .. ':' .. answer, 'PX', ttl) end\n"
     "  return {1, tonumber(version), redis.call('SMEMBERS', listeners)}\n"
@@ -85,6 +94,7 @@ const char record_functions[] =
     "redis.register_function('sb_once', function(keys, args)\n"
     "  local before = redis.call('GET', keys[1])\n"
     "  if before then return before end\n"
+    "  if late(args[5]) then return 0 end\n"
     "  redis.call('SET', keys[1], args[2], 'PX', args[1])\n"
     "  if args[3] ~= '' then redis.call('SET', keys[2], args[3], 'PX', args[4]) end\n"
     "  return false\n"
@@ -181,6 +191,10 @@ static void on_commit(void *ctx, const struct reply *r)
             result.err = ERR_STATE;
             result.answer = reply_text(reply_at(r, 2));
             break;
+        case 3:
+            result.err = ERR_TIMEOUT;
+            M.commits_late++;
+            break;
         }
     }
     if (w.fn)
@@ -192,7 +206,7 @@ void record_commit(struct store *s, const struct commit *c, commit_fn fn, void *
     struct bytes argv[FIXED_ARGS + KEYS_MAX + COMMIT_ARGS + CHANGE_ARGS * CHANGES_MAX];
     size_t n = 0;
     char hash[RECORD_KEY_MAX], log[RECORD_KEY_MAX], listeners[RECORD_KEY_MAX], dedupe[RECORD_KEY_MAX], suffix[32];
-    struct decimal n_keys, expected, cap;
+    struct decimal n_keys, expected, by, cap;
     struct touched touched = {0};
     size_t which[CHANGES_MAX];
 
@@ -211,6 +225,7 @@ void record_commit(struct store *s, const struct commit *c, commit_fn fn, void *
         argv[n++] = bytes_of(touched.key[i]);
     argv[n++] = decimal(&expected, c->expected);
     argv[n++] = c->command ? BYTES(DEDUPE_MS) : BYTES("0");
+    argv[n++] = decimal(&by, c->by);
     argv[n++] = decimal(&cap, RECORD_LOG_CAP);
     argv[n++] = c->entry;
     argv[n++] = c->answer;
@@ -292,7 +307,7 @@ const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command
 void record_once(struct store *s, ref r, const struct once *o, store_fn fn, void *ctx)
 {
     char dedupe[RECORD_KEY_MAX], row[RECORD_KEY_MAX];
-    struct decimal ms;
+    struct decimal ms, by;
     CHECK_ID(o->command && o->answer.n, ref_id(r));
     struct bytes argv[] = {BYTES("FCALL"),
                            BYTES("sb_once"),
@@ -302,7 +317,8 @@ void record_once(struct store *s, ref r, const struct once *o, store_fn fn, void
                            BYTES(DEDUPE_MS),
                            o->answer,
                            o->value,
-                           decimal(&ms, o->ms)};
+                           decimal(&ms, o->ms),
+                           decimal(&by, o->by)};
     store_send(s, fn, ctx, countof(argv), argv);
 }
 
@@ -310,6 +326,8 @@ int record_once_result(const struct reply *r, struct bytes *earlier)
 {
     if (!reply_ok(r))
         return ERR_IO;
+    if (reply_kind(r) == REPLY_INT)
+        return ERR_TIMEOUT;
     *earlier = reply_text(r);
     return reply_kind(r) == REPLY_NIL ? OK : ERR_STATE;
 }

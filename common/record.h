@@ -47,6 +47,7 @@ struct commit {
     ref ref;
     uint64_t expected;   // version read before; 0: the record does not exist yet
     uint64_t command;    // id of the command that this carries out, 0: none
+    uint64_t by;         // unix ms: its asker has given up by then, and it is not carried out any more; 0: whenever
     struct bytes answer; // kept under the command's id and given back to a repeat
     struct bytes entry;  // encoded place_event whose version is expected + 1
     const struct change *changes;
@@ -55,7 +56,8 @@ struct commit {
 
 struct commit_result {
     int err;             // OK, ERR_CONFLICT, ERR_IO (nobody knows whether it took effect: load again, repeat the
-                         // command: its id decides), or ERR_STATE: this command was applied before, see answer
+                         // command: its id decides), ERR_TIMEOUT: `by` has passed, or ERR_STATE: this command was
+                         // applied before, see answer
     uint64_t version;    // OK: the new one. CONFLICT: the present one
     struct bytes answer; // of the earlier application
     const struct reply *listeners; // OK: LIST of instance names that listen; NULL when none. Borrowed
@@ -81,14 +83,15 @@ MUST_USE int record_cas_result(const struct reply *r, struct bytes *present); //
 
 // For a command whose whole effect is one row that expires: sets the row and keeps the answer, once for the command.
 struct once {
-    uint64_t command;
-    struct bytes answer; // not empty; kept as long as a commit's
-    const char *suffix;  // the row's key
-    struct bytes value;  // empty: no row
-    uint64_t ms;         // until the row expires
+    uint64_t command, by; // as in a commit
+    struct bytes answer;  // not empty; kept as long as a commit's
+    const char *suffix;   // the row's key
+    struct bytes value;   // empty: no row
+    uint64_t ms;          // until the row expires
 };
 void record_once(struct store *s, ref r, const struct once *o, store_fn fn, void *ctx);
-MUST_USE int record_once_result(const struct reply *r, struct bytes *earlier); // OK, ERR_IO; ERR_STATE with *earlier
+// OK, ERR_IO, ERR_TIMEOUT; ERR_STATE with *earlier.
+MUST_USE int record_once_result(const struct reply *r, struct bytes *earlier);
 const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command); // {ref}:c:<command>, to look first
 
 #define RECORD_LOG_CAP 4096u // entries kept at least, per record
@@ -98,3 +101,8 @@ const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command
 //   FCALL sb_settle 1 zset member until next  unless it was given another time since: due again at next, empty: gone
 extern const char record_functions[];
 extern const char session_functions[]; // the same for `switchboard_sessions`: see session_functions.c
+
+// {s:<session>}:h, the hash of a client session (services/gateway/conns.h); its field `owner` is who holds it:
+// "<gateway> <hold>". Returns out. A session id is at most 64 bytes.
+const char *session_key_of(char out[RECORD_KEY_MAX], const char *session);
+struct bytes session_holder(struct bytes owner); // the gateway; none when nobody is known to hold it

@@ -104,6 +104,8 @@ static const char *why_not_ready(const struct service *s)
         return "stopping";
     if (!store_up(s->store))
         return "redis is away";
+    if (bus_refused(s->bus))
+        return "redis takes no writes";
     if (!bus_ready(s->bus))
         return "the bus registry has not been read yet";
     return s->not_ready ? s->not_ready(s->ctx) : NULL;

@@ -2,6 +2,8 @@
 // business is in it. Keys of each are a session's hash, positions and texts (services/gateway/conns.h); an owner is a
 // gateway and its hold.
 #include "record.h"
+#include <stdio.h>
+#include <string.h>
 
 // sb_session_write ARGS owner, turn, ttl, most texts, most bytes, first, n, n texts, m, m pairs (record, version; none:
 //            left), fields. Keeps the texts first, first + 1, … that it has not got: 1, also to a copy of an earlier
@@ -70,3 +72,16 @@ const char session_functions[] =
     "  redis.call('PEXPIRE', keys[1], '60000')\n"
     "  return 1\n"
     "end)\n";
+
+const char *session_key_of(char out[RECORD_KEY_MAX], const char *session)
+{
+    int n = snprintf(out, RECORD_KEY_MAX, "{s:%s}:h", session);
+    CHECK(n > 0 && n < (int)RECORD_KEY_MAX);
+    return out;
+}
+
+struct bytes session_holder(struct bytes owner)
+{
+    const char *end = owner.n > 0 ? memchr(owner.p, ' ', owner.n) : NULL;
+    return end ? (struct bytes){owner.p, (size_t)(end - owner.p)} : BYTES_NONE;
+}

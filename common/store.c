@@ -14,8 +14,10 @@
 #include <uv.h>
 
 #define DEADLINE_MS 2000u
+#define CONNECT_MS                                                                                                     \
+    750u // to connect, and again to be greeted: with the back-off, a Redis that is back is found within 2 s
 #define BACKOFF_MIN_MS 50u
-#define BACKOFF_MAX_MS 1000u
+#define BACKOFF_MAX_MS 500u
 #define SCRATCH_KEPT (64u * 1024u)
 
 // The way to Redis, in order. Commands are taken in UP alone.
@@ -251,12 +253,13 @@ static void send_formatted(struct store *s, store_fn fn, void *ctx, const char *
         fail_later(s, fn, ctx);
         return;
     }
-    ops_push(&s->sent, fn, ctx)->due_at = loop_now(s->loop) + DEADLINE_MS;
+    uint64_t ms = s->state == STORE_GREETING ? CONNECT_MS : DEADLINE_MS;
+    ops_push(&s->sent, fn, ctx)->due_at = loop_now(s->loop) + ms;
     s->n_sent++;
     M.store_pending++;
     M.store_commands++;
     if (!timer_armed(&s->deadline))
-        loop_arm(s->loop, &s->deadline, DEADLINE_MS);
+        loop_arm(s->loop, &s->deadline, ms);
 }
 
 static void send_argv(struct store *s, store_fn fn, void *ctx, size_t argc, const struct bytes *argv)
@@ -451,7 +454,7 @@ static void connect_to(struct store *s, const char *number)
     ac->data = s;
     redisAsyncSetConnectCallback(ac, on_connect);
     redisAsyncSetDisconnectCallback(ac, on_disconnect);
-    loop_arm(s->loop, &s->deadline, DEADLINE_MS);
+    loop_arm(s->loop, &s->deadline, CONNECT_MS);
 }
 
 static void on_lookup(uv_getaddrinfo_t *req, int status, struct addrinfo *found)

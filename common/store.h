@@ -1,7 +1,7 @@
 // store: Redis, asynchronously. One pipelined connection; a command is sent at once and its reply calls back once.
 // Every command ends: with its reply, or with NULL when the connection broke or its deadline (2 s) passed.
 // While Redis is away new commands fail at once (NULL, from the loop, never from inside store_send).
-// Reconnects by itself with back-off and jitter (50 ms to 1 s). The only file that knows hiredis is store.c.
+// Reconnects by itself with back-off and jitter (50 ms to 0.5 s). The only file that knows hiredis is store.c.
 #pragma once
 #include "bytes.h"
 #include "loop.h"

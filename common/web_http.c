@@ -1,6 +1,7 @@
 // web_http: one request after the other on a connection: head, body, on_request, answer.
 // The user sees a decoded path in which %2F stays as it is, so an encoded slash never separates anything.
 #include "web_private.h"
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -116,9 +117,24 @@ void http_written(struct conn *c)
 
 // --- asking ---
 
+// Whoever asked has hung up: nobody waits for the answer, and he may have asked somebody else since. That is so of all
+// that waited in our sockets while this process was stopped.
+static bool asker_gone(const struct conn *c)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+    return getsockopt(lws_get_socket_fd(c->wsi), IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
+           (info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE);
+}
+
 // All of the request is here. Its bytes are the user's until he returns, even when he answers at once.
 static void ask(struct conn *c)
 {
+    if (asker_gone(c)) {
+        c->state = CONN_LINGER;
+        conn_abort(c);
+        return;
+    }
     struct web *w = c->web;
     struct http_head h = c->http.head;
     struct buf raw = c->http.raw, body = c->http.body;

@@ -158,6 +158,7 @@ void call_command(void *ctx, const struct bus_from *from, const struct msg *msg)
         struct asked *asked = mem_alloc(sizeof *asked);
         *asked = (struct asked){m, *from};
         flow.command = from->command;
+        flow.by = from->deadline;
         err = job_start(m, &flow, on_flow_done, asked);
         if (err != OK) {
             mem_free(asked);

@@ -2,6 +2,8 @@
 #include "flow.h"
 #include "errors.h"
 
+#define FLOW_HEIRS_MAX (2u * CALL_MEMBERS_MAX)
+
 bool flow_failed(int err)
 {
     return err == ERR_IO || err == ERR_TIMEOUT || err == ERR_FULL || err == ERR_CONFLICT;
@@ -43,7 +45,7 @@ static uint64_t command_id(const struct flow *f, uint64_t part)
 static struct flow_step main_step(struct flow *f, uint64_t place)
 {
     f->at = FLOW_AT_STEP;
-    struct flow_step s = {.what = FLOW_PLACE, .id = place, .command = command_id(f, 0), .in = f->in};
+    struct flow_step s = {.what = FLOW_PLACE, .id = place, .command = command_id(f, 0), .by = f->by, .in = f->in};
     if (f->kind == FLOW_ADD || f->kind == FLOW_REMOVE)
         s.agree = f->in.targets[0];
     else if (f->kind == FLOW_JOIN && !f->sits)
@@ -120,6 +122,7 @@ static struct flow_step claim_and_sit(struct flow *f)
     return (struct flow_step){.what = FLOW_LOCATE,
                               .id = f->user,
                               .command = command_id(f, 1),
+                              .by = f->by,
                               .location = f->location,
                               .timer = f->location.leaving != 0};
 }
@@ -237,6 +240,8 @@ static struct flow_step join_next(struct flow *f, const struct flow_result *r)
     case FLOW_AT_START:
     case FLOW_AT_LOOK:
     case FLOW_AT_RECORD:
+    case FLOW_AT_HEIR:
+    case FLOW_AT_MOVED:
         break;
     }
     CHECK_ID(false, f->user);
@@ -284,6 +289,8 @@ static struct flow_step leave_next(struct flow *f, const struct flow_result *r)
     case FLOW_AT_UNDO:
     case FLOW_AT_LOOK:
     case FLOW_AT_RECORD:
+    case FLOW_AT_HEIR:
+    case FLOW_AT_MOVED:
         break;
     }
     CHECK_ID(false, f->user);
@@ -317,6 +324,29 @@ static struct flow_step settle_next(struct flow *f, const struct flow_result *r)
         return done(f, r->err);
     f->location = r->location;
     return leave_older(f);
+}
+
+// --- SWEEP ---
+
+static struct flow_step next_heir(struct flow *f)
+{
+    f->at = FLOW_AT_HEIR;
+    return (struct flow_step){.what = FLOW_HEIR, .id = f->place, .in = f->in};
+}
+
+static struct flow_step sweep_next(struct flow *f, const struct flow_result *r)
+{
+    if (flow_failed(r->err) || f->at == FLOW_AT_STEP)
+        return done(f, r->err);
+    if (f->at == FLOW_AT_MOVED)
+        return ++f->tries < FLOW_HEIRS_MAX ? next_heir(f) : done(f, ERR_CONFLICT);
+    if (r->heir.user == 0)
+        return main_step(f, f->place);
+    f->heir = r->heir;
+    f->at = FLOW_AT_MOVED;
+    const struct call_in in = {
+        .kind = CALL_IN_MOVED, .user = f->heir.user, .session = f->heir.session, .gateway = f->heir.gateway};
+    return (struct flow_step){.what = FLOW_PLACE, .id = f->place, .in = in};
 }
 
 // --- ADD and REMOVE: the place first, then the user's own record is made to agree with it ---
@@ -362,6 +392,8 @@ static struct flow_step recipient_next(struct flow *f, const struct flow_result 
     case FLOW_AT_CHECK:
     case FLOW_AT_UNDO:
     case FLOW_AT_SETTLE:
+    case FLOW_AT_HEIR:
+    case FLOW_AT_MOVED:
         break;
     }
     CHECK_ID(false, f->place);
@@ -395,6 +427,8 @@ static struct flow_step agree_next(struct flow *f, const struct flow_result *r)
     case FLOW_AT_CHECK:
     case FLOW_AT_UNDO:
     case FLOW_AT_SETTLE:
+    case FLOW_AT_HEIR:
+    case FLOW_AT_MOVED:
         break;
     }
     CHECK_ID(false, f->place);
@@ -423,6 +457,8 @@ struct flow_step flow_start(struct flow *f)
     case FLOW_STEP:
     case FLOW_REMOVE:
         return main_step(f, f->place);
+    case FLOW_SWEEP:
+        return next_heir(f);
     }
     CHECK_ID(false, f->user);
     return done(f, ERR_STATE);
@@ -446,6 +482,8 @@ struct flow_step flow_next(struct flow *f, const struct flow_result *r)
         return settle_next(f, r);
     case FLOW_AGREE:
         return agree_next(f, r);
+    case FLOW_SWEEP:
+        return sweep_next(f, r);
     }
     CHECK_ID(false, f->user);
     return done(f, ERR_STATE);

@@ -17,6 +17,7 @@ enum flow_kind {
     FLOW_REMOVE, // in: REMOVE; then it goes out of it
     FLOW_SETTLE, // finish the user's move
     FLOW_AGREE,  // make a place and the user in.targets[0] agree: who is in it, and whose seat there is stale
+    FLOW_SWEEP,  // in: GATEWAY_LOST; what goes on at other gateways stays, though nobody told of it
 };
 
 enum flow_what {
@@ -27,12 +28,14 @@ enum flow_what {
     FLOW_LOOK,      // id: load the place; is that user a recipient, and does his own record list the channel?
     FLOW_WELCOME,   // id: call_welcome into that user's record, if it is as LOOK found it
     FLOW_FAREWELL,  // id: call_farewell, likewise
+    FLOW_HEIR,      // id: load the place; which session that has a seat of `in`'s gateway is held by another one now?
     FLOW_DONE,      // err: the answer
 };
 
 struct flow_step {
     enum flow_what what;
     uint64_t id, command; // command: id under which this step is applied once; 0: none
+    uint64_t by;          // of the command: later this step must not be carried out; 0: whenever
     struct call_in in;
     struct location location;
     bool timer;     // LOCATE: the user's timer row has to stand before it
@@ -54,11 +57,16 @@ struct flow_result {
     uint64_t epoch;
     bool recipient, listed; // LOOK
     struct location location;
+    struct flow_heir { // HEIR; user 0: none
+        uint64_t user;
+        char session[65], gateway[49];
+    } heir;
 };
 
 struct flow {
     enum flow_kind kind;
     uint64_t place, user, command;
+    uint64_t by; // unix ms: whoever sent the command has given up by then; 0: never
     struct call_in in;
     // The rest is the flow's own.
     enum {
@@ -73,8 +81,11 @@ struct flow {
         FLOW_AT_UNDO,
         FLOW_AT_SETTLE,
         FLOW_AT_LOOK,
-        FLOW_AT_RECORD
+        FLOW_AT_RECORD,
+        FLOW_AT_HEIR,
+        FLOW_AT_MOVED
     } at;
+    struct flow_heir heir;
     struct location location; // as read, or as claimed
     bool sits;                // JOIN: his session has the seat, of the claim that holds
     uint64_t claim;           // JOIN: epoch of the claim that was made before, under this very command; 0: none

@@ -164,6 +164,7 @@ static void commit(struct job *j, ref r, uint64_t expected, struct bytes answer,
         .ref = r,
         .expected = expected,
         .command = j->step.command,
+        .by = j->step.by,
         .answer = answer,
         .entry = message_entry(&j->scratch, r, expected + 1, j->now, out->events, out->n_events),
         .changes = out->changes,
@@ -509,6 +510,58 @@ static void write_record(struct job *j)
     commit(j, ref_user(user), j->user_version, BYTES_NONE, &j->out, on_record_written);
 }
 
+// --- FLOW_HEIR ---
+
+struct seat_held { // by whom?
+    struct job *j;
+    uint32_t i; // of the place's seats
+};
+
+static void on_seat_holder(void *ctx, const struct reply *r)
+{
+    struct seat_held w = *(struct seat_held *)ctx;
+    const struct call_seat *s = &w.j->before.seats[w.i];
+    struct flow_heir *heir = &w.j->result.heir;
+    struct bytes holder = session_holder(reply_text(r));
+    mem_free(ctx);
+    if (holder.n > 0 && !bytes_is(holder, s->gateway) &&
+        bytes_copy(heir->gateway, sizeof heir->gateway, holder) == OK) {
+        heir->user = s->user;
+        memcpy(heir->session, s->session, sizeof heir->session);
+    }
+    arrived(w.j, reply_ok(r) ? OK : ERR_IO);
+}
+
+static void with_heir(struct job *j)
+{
+    next(j, j->status);
+}
+
+static void with_seats(struct job *j)
+{
+    char key[RECORD_KEY_MAX];
+    if (j->status != OK) {
+        next(j, j->status);
+        return;
+    }
+    await(j, 1, with_heir); // this function's own, for when there is nobody to ask about
+    for (uint32_t i = 0; i < j->before.n_seats; i++) {
+        if (strcmp(j->before.seats[i].gateway, j->step.in.gateway) != 0)
+            continue;
+        struct seat_held *w = mem_alloc(sizeof *w);
+        *w = (struct seat_held){j, i};
+        j->replies++;
+        store_cmd(store_of(j), on_seat_holder, w, "HGET %s owner", session_key_of(key, j->before.seats[i].session));
+    }
+    arrived(j, OK);
+}
+
+static void look_for_heir(struct job *j)
+{
+    await(j, 1, with_seats);
+    record_load(store_of(j), ref_place(j->step.id), on_place, j);
+}
+
 // --- the flow's steps ---
 
 static void carry_out(struct job *j)
@@ -534,6 +587,9 @@ static void carry_out(struct job *j)
     case FLOW_WELCOME:
     case FLOW_FAREWELL:
         load_users(j, write_record);
+        break;
+    case FLOW_HEIR:
+        look_for_heir(j);
         break;
     case FLOW_DONE:
         finish(j, flow_answer(j->step.err));

@@ -173,7 +173,7 @@ static void on_place_swept(void *ctx, int result, uint64_t deadline)
 
 static int flow_of_place(struct row *row, char *member, struct flow *flow)
 {
-    *flow = (struct flow){.kind = FLOW_STEP, .in = {.kind = CALL_IN_GATEWAY_LOST, .gateway = row->member + 2}};
+    *flow = (struct flow){.kind = FLOW_SWEEP, .in = {.kind = CALL_IN_GATEWAY_LOST, .gateway = row->member + 2}};
     if (strncmp(member, "t:", 2) != 0)
         return bytes_u64(bytes_of(member), &flow->place);
     char *session = strchr(member + 2, ':'), *hold = session ? strchr(session + 1, ':') : NULL;

@@ -91,7 +91,6 @@ void live_resume(struct live *fresh, struct live *old, struct session_held held,
 void live_dispatch(struct live *l, struct dispatch *d); // LIVE or DETACHED; it is sent when it is kept
 void live_send(struct live *l, uint64_t seq, struct bytes text);
 void live_set_aside(struct live *l); // detached, and out of mind: who resumes it finds it in the store and the logs
-void live_voice(struct live *l);     // its voice[0] may go
 
 // --- what of sessions is in the store (ledger_io.c) ---
 //   {s:<id>}:h   hash: owner, turn, seq (of the last dispatch kept), bytes (of the texts), user, is (a session_rec)

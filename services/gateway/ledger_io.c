@@ -117,8 +117,8 @@ static void send_kept(struct live *l)
     bool asked = ledger_written(&l->ledger);
     l->g->conns->pending -= before - l->ledger.pending.n;
     fanout_go_on(l->g);
-    if (asked && l->s.voice_sent && !l->voice)
-        live_voice(l);
+    if (asked && !l->voice)
+        live_step(l, &(struct session_in){.kind = SESSION_IN_OURS});
     if (l->ledger.due)
         ledger_due(l);
 }
@@ -360,8 +360,10 @@ static void tell_moved(struct holding *w, uint64_t id)
 // Once more later: a voice update that the last gateway sent before it died may overtake the first.
 static void on_moved(struct timer *t, uint64_t now)
 {
+    struct live *l = container_of(t, struct live, moved);
     (void)now;
-    tell_moved(holding_of(container_of(t, struct live, moved)), 0);
+    if (!l->g->conns->stopping) // the bus may have ended
+        tell_moved(holding_of(l), 0);
 }
 
 struct ending { // of a session that is here no more

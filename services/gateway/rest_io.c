@@ -13,6 +13,7 @@ struct request {
     struct arena arena;
     struct rest_request r;
     struct rest_out out; // what the last step wanted
+    uint64_t by;         // it is answered by then, with an error if need be
 };
 
 struct rest {
@@ -79,6 +80,13 @@ static void on_answers(void *ctx, const struct answer *const *answers)
     answer(q, &out);
 }
 
+// What was read first, from a Redis that was slow to fail, is part of the time that a client waits.
+static uint64_t time_left(const struct request *q)
+{
+    uint64_t now = loop_now(q->g->svc.loop);
+    return q->by > now ? q->by - now : 1;
+}
+
 static void go(struct request *q)
 {
     struct gateway *g = q->g;
@@ -98,7 +106,7 @@ static void go(struct request *q)
         load_world(g, q->r.user, out->parts, NULL, on_world, q);
         break;
     case REST_COMMANDS:
-        asks_send(g, &q->arena, out->to, out->key, out->n, out->commands, g->cfg.command_ms, on_answers, q);
+        asks_send(g, &q->arena, out->to, out->key, out->n, out->commands, time_left(q), on_answers, q);
         break;
     }
 }
@@ -133,6 +141,7 @@ void rest_request(void *ctx, const struct web_request *r)
     uint64_t wait_ms;
     q->g = g;
     q->id = r->id;
+    q->by = loop_now(g->svc.loop) + g->cfg.command_ms;
     table_put(&g->rest->requests, q->id, q);
     if (full) {
         M.http_refused++;

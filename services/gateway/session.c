@@ -251,7 +251,26 @@ static void send_voice(struct session *s, struct session_fxs *out)
     if (s->voice_sent || s->n_voice == 0)
         return;
     s->voice_sent = true;
-    emit(out, SESSION_FX_VOICE);
+    emit(out, SESSION_FX_OURS);
+}
+
+// A client has left when it says so, and says it once: a leave waits for as long as it takes. A join that comes long
+// after its client has given up would surprise him.
+static bool too_late(const struct voice_item *v, uint64_t now)
+{
+    return v->channel != 0 && now >= v->by;
+}
+
+static int ours(struct session *s, uint64_t now, struct session_fxs *out)
+{
+    if (!s->voice_sent)
+        return ERR_STATE;
+    while (s->n_voice > 0 && too_late(&s->voice[0], now))
+        remove_voice(s, 0);
+    s->voice_sent = s->n_voice > 0;
+    if (s->voice_sent)
+        emit(out, SESSION_FX_VOICE)->ms = s->voice[0].channel ? s->voice[0].by - now : SESSION_VOICE_MS;
+    return OK;
 }
 
 static int voice(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
@@ -264,18 +283,21 @@ static int voice(struct session *s, const struct session_in *in, const struct se
     uint32_t first = s->voice_sent ? 1 : 0;
     if (s->n_voice - first == SESSION_VOICE_MAX)
         remove_voice(s, first); // its sender has changed his mind eight times since
-    s->voice[s->n_voice++] = voice_item(&in->op->voice);
+    s->voice[s->n_voice] = voice_item(&in->op->voice);
+    s->voice[s->n_voice++].by = now + SESSION_VOICE_MS;
     s->voiced = true;
     send_voice(s, out);
     return OK;
 }
 
-static int answered(struct session *s, struct session_fxs *out)
+static int answered(struct session *s, const struct session_in *in, struct session_fxs *out)
 {
+    bool again = in->err == ERR_TIMEOUT || in->err == ERR_FULL; // a leave: see too_late
     if (!s->voice_sent)
         return ERR_STATE;
     s->voice_sent = false;
-    remove_voice(s, 0);
+    if (!again || s->voice[0].channel)
+        remove_voice(s, 0);
     send_voice(s, out);
     if (s->n_voice == 0) { // ten kilobytes that few need for long
         mem_free(s->voice);
@@ -351,6 +373,7 @@ static int step_hello(struct session *s, const struct session_in *in, const stru
         return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
     case SESSION_IN_LOADED:
     case SESSION_IN_TAKEN:
+    case SESSION_IN_OURS:
     case SESSION_IN_ANSWERED:
     case SESSION_IN_REVOKED:
     case SESSION_IN_CUT:
@@ -385,6 +408,7 @@ static int step_taking(struct session *s, const struct session_in *in, const str
     case SESSION_IN_CALL:
     case SESSION_IN_QUIET:
     case SESSION_IN_LOADED:
+    case SESSION_IN_OURS:
     case SESSION_IN_ANSWERED:
     case SESSION_IN_REVOKED: // its token was good when it came; the session's own is looked at when it is there
     case SESSION_IN_CUT:
@@ -422,6 +446,7 @@ static int step_loading(struct session *s, const struct session_in *in, const st
     case SESSION_IN_STOP:
         return close_with(s, CLOSE_UNKNOWN_ERROR, r, now, out);
     case SESSION_IN_TAKEN:
+    case SESSION_IN_OURS:
     case SESSION_IN_ANSWERED:
     case SESSION_IN_CUT:
     case SESSION_IN_BEHIND:
@@ -449,8 +474,10 @@ static int step_live(struct session *s, const struct session_in *in, const struc
         return OK;
     case SESSION_IN_BROKEN:
         return close_with(s, in->code, r, now, out);
+    case SESSION_IN_OURS:
+        return ours(s, now, out);
     case SESSION_IN_ANSWERED:
-        return answered(s, out);
+        return answered(s, in, out);
     case SESSION_IN_LOST:
         return for_good(in->code) ? end(s, out) : detach(s, r, now);
     case SESSION_IN_TICK:
@@ -480,8 +507,10 @@ static int step_detached(struct session *s, const struct session_in *in, const s
                          struct session_fxs *out)
 {
     switch (in->kind) {
+    case SESSION_IN_OURS:
+        return ours(s, now, out);
     case SESSION_IN_ANSWERED:
-        return answered(s, out);
+        return answered(s, in, out);
     case SESSION_IN_TICK:
         return tick(s, r, now, out);
     case SESSION_IN_REVOKED:

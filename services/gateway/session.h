@@ -27,6 +27,7 @@ struct session_rules {
 #define SESSION_EVENTS 120u      // that a client may send …
 #define SESSION_EVENTS_MS 60000u // … in this time
 #define SESSION_VOICE_MAX 8u     // voice updates that wait for the one under way
+#define SESSION_VOICE_MS 10000u  // one that nobody could be told of by then is given up
 #define SESSION_REGIONS_MAX 16u
 #define SESSION_INTENTS_MAX ((1ull << 32) - 1)
 
@@ -39,6 +40,7 @@ struct line {      // what belongs to a socket; moves with it to the session tha
 };
 
 struct voice_item { // op 4 as it is to be passed on
+    uint64_t by;    // then it is too late for a join: its client does not wait any more
     uint64_t guild, channel, flags;
     bool self_mute, self_deaf, self_video;
     uint32_t n_regions;
@@ -79,7 +81,8 @@ enum session_in_kind {
     // from elsewhere
     SESSION_IN_LOADED,   // or not: err
     SESSION_IN_TAKEN,    // nothing was, for `err`; else session_resume follows
-    SESSION_IN_ANSWERED, // the voice command under way
+    SESSION_IN_OURS,     // the store says that it still is
+    SESSION_IN_ANSWERED, // the voice command under way, with `err`
     SESSION_IN_LOST,     // the socket is gone
     SESSION_IN_TICK,     // the deadline may have passed
     SESSION_IN_REVOKED,  // the user's tokens of before `before_ms` are void
@@ -96,7 +99,8 @@ struct session_in {
     uint16_t code;            // BROKEN: to close with; LOST: the peer's
     uint64_t user, issued_ms; // IDENTIFY, RESUME: whose token it is, 0 nobody's
     bool full, often, away;   // IDENTIFY: he has sessions enough; began too many lately; Redis cannot be asked now
-    int err;                  // LOADED, TAKEN: OK (LOADED), ERR_MISSING (there is no such user, session), or trouble
+    int err;                  // LOADED, TAKEN: OK (LOADED), ERR_MISSING (there is no such user, session), or trouble;
+                              // ANSWERED: ERR_TIMEOUT when nobody did
     bool bot;                 // LOADED
     uint64_t before_ms;       // REVOKED
 };
@@ -110,7 +114,8 @@ enum session_fx_kind {
     SESSION_FX_TAKE,      // ask the store for session `wanted`
     SESSION_FX_READY,     // send READY as number 1, then what belongs to it
     SESSION_FX_REPLAY,    // send again what the store has behind `seq`, up to `kept`, then RESUMED
-    SESSION_FX_VOICE,     // send voice[0] as a command
+    SESSION_FX_OURS,      // ask the store whether it still is ours: another gateway may have taken it meanwhile
+    SESSION_FX_VOICE,     // send voice[0] as a command that has `ms` of time
     SESSION_FX_CALL,      // send CALL_CREATE for `channel` if the user sees a call there
     SESSION_FX_UNLISTEN,  // the identify failed: listen to nothing
     SESSION_FX_END,       // it is over for everybody: forget it; `tell`: its voice state must be left
@@ -120,7 +125,7 @@ struct session_fx {
     enum session_fx_kind kind;
     uint64_t conn; // ACK, INVALID, RECONNECT, CLOSE
     uint16_t code;
-    uint64_t seq, channel;
+    uint64_t seq, channel, ms;
     bool tell;
 };
 #define SESSION_FX_MAX 4u

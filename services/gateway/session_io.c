@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define TEXT_KEPT (64u * 1024u) // between one READY and the next
-#define VOICE_MS 10000u         // a voice command that is not answered by then is given up
 #define SHARED_REPLY(op, d) BYTES("{\"op\":" #op ",\"d\":" d ",\"s\":null,\"t\":null}")
 
 // A command of a session may outlive it; so it has a life of its own.
@@ -380,10 +379,10 @@ static void on_voice_answered(void *ctx, const struct answer *a)
         return;
     l->voice = NULL;
     if (!c.g->conns->stopping)
-        live_step(l, &(struct session_in){.kind = SESSION_IN_ANSWERED});
+        live_step(l, &(struct session_in){.kind = SESSION_IN_ANSWERED, .err = a ? (int)a->err : ERR_TIMEOUT});
 }
 
-void live_voice(struct live *l)
+static void send_voice(struct live *l, uint64_t ms)
 {
     struct gateway *g = l->g;
     const struct voice_item *v = &l->s.voice[0];
@@ -408,8 +407,7 @@ void live_voice(struct live *l)
     *c = (struct voice_call){.g = g, .key = l->s.key, .user = l->s.user};
     l->voice = c;
     const struct msg m = {&schema_voice_update, &update};
-    bus_command(g->svc.bus, BUS_CALL_MANAGER, v->channel ? v->channel : l->s.user, 0, &m, VOICE_MS, on_voice_answered,
-                c);
+    bus_command(g->svc.bus, BUS_CALL_MANAGER, v->channel ? v->channel : l->s.user, 0, &m, ms, on_voice_answered, c);
 }
 
 // --- op 13 ---
@@ -515,9 +513,12 @@ static void perform(struct live *l, const struct session_fxs *fxs)
         case SESSION_FX_REPLAY:
             replay(l, fx->seq);
             break;
-        case SESSION_FX_VOICE: // not if somebody else has the session, perhaps with a word of his own since
+        case SESSION_FX_OURS:
             ledger_ask(&l->ledger);
             ledger_due(l);
+            break;
+        case SESSION_FX_VOICE:
+            send_voice(l, fx->ms);
             break;
         case SESSION_FX_CALL:
             ask_for_call(l, fx->channel);

@@ -298,6 +298,7 @@ const struct committed *job_commit(struct job *j, const struct edit *e)
         .ref = e->ref,
         .expected = e->version,
         .command = e->final ? j->command : 0,
+        .by = e->final && j->command ? j->deadline : 0, // what leads there may be finished by whoever asks next
         .answer = e->answer,
         .entry = message_entry(&j->arena, e->ref, e->version + 1, job_now(j), e->events, e->n_events),
         .changes = e->changes,
@@ -312,6 +313,8 @@ bool job_committed(struct job *j, const struct committed *c)
     if (c->err == ERR_STATE) {
         M.commands_duplicate++;
         job_done(j, c->answer);
+    } else if (c->err == ERR_TIMEOUT) {
+        job_refuse(j, API_OVERLOADED);
     } else if (c->err != OK) {
         job_again(j);
     }

@@ -44,7 +44,7 @@ struct edit {
     struct bytes answer; // the body
 };
 struct committed {
-    int err; // OK, ERR_CONFLICT or ERR_STATE: as in struct commit_result
+    int err; // OK, ERR_CONFLICT, ERR_TIMEOUT or ERR_STATE: as in struct commit_result
     uint64_t version;
     struct bytes answer;
 };

@@ -156,7 +156,8 @@ static void on_written(void *ctx, const struct reply *r)
     if (!job_back(j))
         return;
     struct place_in in = {.kind = PLACE_IN_FAILED};
-    if (record_once_result(r, &in.earlier) != ERR_IO)
+    int err = record_once_result(r, &in.earlier);
+    if (err == OK || err == ERR_STATE)
         in.kind = PLACE_IN_WRITTEN;
     job_step(j, in);
 }
@@ -220,6 +221,7 @@ static void do_write(struct job *j)
                                     .node = bytes_of(p->next.node)}));
     snprintf(suffix, sizeof suffix, "t:%s", p->session);
     struct once once = {.command = p->command,
+                        .by = j->from.deadline,
                         .answer = {p->answer, p->answer_n},
                         .suffix = suffix,
                         .value = buf_bytes(&row),

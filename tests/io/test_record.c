@@ -237,6 +237,32 @@ TEST(a_command_is_applied_once_and_its_repeat_gets_the_answer_again)
     close_desk(&d);
 }
 
+static uint64_t unix_ms(void)
+{
+    struct timespec t;
+    CHECK(clock_gettime(CLOCK_REALTIME, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+TEST(what_comes_after_its_asker_has_given_up_is_not_carried_out)
+{
+    struct desk d;
+    open_desk(&d, NULL);
+    struct commit c = {.ref = 7, .command = 5, .by = unix_ms() + 60000, .answer = BYTES("a"), .entry = BYTES("e")};
+    CHECK_EQ(commit(&d, c), OK);
+    c.by = 1; // a repeat that was under way for long is still told what became of the first
+    CHECK_EQ(commit(&d, c), ERR_STATE);
+    CHECK_STR(d.answer, "a");
+    c = (struct commit){.ref = 7, .expected = 1, .command = 6, .by = unix_ms() - 1000, .entry = BYTES("e")};
+    CHECK_EQ(commit(&d, c), ERR_TIMEOUT);
+    CHECK_EQ(d.version, 1);
+    ask(&d, "XLEN {7}:log");
+    CHECK_EQ(d.version, 1);
+    ask(&d, "EXISTS {7}:c:6");
+    CHECK_EQ(d.version, 0);
+    close_desk(&d);
+}
+
 TEST(without_a_command_nothing_is_kept)
 {
     struct desk d;
@@ -507,7 +533,24 @@ TEST(a_row_is_set_once_for_a_command)
     CHECK_EQ(d.err, OK);
     ask(&d, "EXISTS {7}:none");
     CHECK_EQ(d.version, 0);
+    before = d.done;
+    once =
+        (struct once){.command = 7, .by = 1, .answer = BYTES("c"), .suffix = "row", .value = BYTES("z"), .ms = 50000};
+    record_once(d.store, 7, &once, set_once, &d);
+    UNTIL(d.loop, d.done == before + 1);
+    CHECK_EQ(d.err, ERR_TIMEOUT); // too late: the row is as somebody else has set it since, say
+    ask(&d, "GET {7}:row");
+    CHECK_STR(d.answer, "x");
     close_desk(&d);
+}
+
+TEST(who_holds_a_session_is_the_first_word_of_its_owner)
+{
+    char key[RECORD_KEY_MAX];
+    CHECK_STR(session_key_of(key, "abc"), "{s:abc}:h");
+    CHECK_TRUE(bytes_is(session_holder(BYTES("gateway-1 0123")), "gateway-1"));
+    CHECK_EQ(session_holder(BYTES("gateway-1")).n, 0);
+    CHECK_EQ(session_holder(BYTES_NONE).n, 0);
 }
 
 MAIN

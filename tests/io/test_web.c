@@ -561,6 +561,25 @@ TEST(the_answer_to_a_peer_that_left_goes_nowhere)
     buf_fini(&body);
 }
 
+TEST(a_request_whose_sender_has_hung_up_is_not_carried_out)
+{
+    struct rig *t = rig_new();
+    static const char *const requests[] = {"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+                                           "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab"};
+    for (size_t i = 0; i < countof(requests); i++) {
+        struct peer gone = peer_to(t);
+        CHECK(send(gone.fd, requests[i], strlen(requests[i]), 0) == (ssize_t)strlen(requests[i]));
+        close(gone.fd); // before we were ever told of him
+    }
+    struct peer p = peer_to(t);
+    peer_text(&p, requests[0]);
+    UNTIL(t->loop, t->requests == 1);
+    UNTIL(t->loop, peer_has(&p, "200 OK"));
+    CHECK_EQ(t->requests, 1);
+    rig_free(t);
+    peer_free(&p);
+}
+
 TEST(a_stop_says_which_requests_are_gone)
 {
     struct rig *t = rig_new();

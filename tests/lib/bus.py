@@ -250,6 +250,7 @@ class BusPeer:
                     renewed = time.monotonic()
                 except Exception:  # Redis is away in some tests: the lease runs out, as it should
                     pass
+            self._greet_gateways()
             with self.lock:
                 links = list(self.links.values())
             for link in links:
@@ -257,6 +258,19 @@ class BusPeer:
                     link.send(self, beat=True)
                 except pynng.NNGException:
                     pass
+
+    def _greet_gateways(self):
+        """Who has events for gateways beats to all of them."""
+        if not self.registered or self.kind not in ("call-manager", "message"):
+            return
+        try:
+            for name in live_instances(self.redis, "gateway"):
+                node = self.redis.get(f"bus:gateway:{name}") if name not in self.links else None
+                if node:
+                    with self.lock:
+                        self.links.setdefault(name, _Link(unpack(node, "bus_node")["events_url"]))
+        except Exception:  # Redis is away in some tests, or the peer is being closed
+            pass
 
     # -- what comes in
 

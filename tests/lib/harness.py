@@ -73,6 +73,26 @@ def fetch(method, url, body=None, headers=None, timeout_s=10):
             return refusal.code, refusal.headers.get("Content-Type"), refusal.read()
 
 
+def clean_environment():
+    """Only what our processes need: nothing of the caller's own SB_* or REDIS_URL leaks in."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("SB_") and key != "REDIS_URL"}
+    suppressions = Path(__file__).with_name("lsan.supp")
+    if suppressions.exists():
+        env["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
+    return env | {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
+                  "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
+
+
+def sanitizer_words(log):
+    """What a sanitizer said in a log, or None."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    found = SANITIZER.search(text)
+    if not found:
+        return None
+    start = text.rfind("\n", 0, found.start()) + 1
+    return f"a sanitizer spoke in {log.stem}:\n{text[start:start + 4000]}"
+
+
 def die_with_parent():
     """A child of the main thread gets TERM when the test process is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -96,7 +116,53 @@ class Service:
     ports: dict = field(default_factory=dict)
 
 
-class System:
+class Reachable:
+    """Where a running Switchboard is, and its admin port. services: {name: something with .ports}; certificate: what
+    the public port shows; None: it speaks plainly."""
+
+    services = admin_token = certificate = None
+
+    @property
+    def api_base(self):
+        return self.api_base_of("gateway")
+
+    @property
+    def gateway_url(self):
+        return self.gateway_url_of("gateway")
+
+    @property
+    def admin_url(self):
+        return f"http://127.0.0.1:{self.services['gateway'].ports['admin']}"
+
+    def api_base_of(self, gateway):
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.services[gateway].ports['public']}/api"
+
+    def gateway_url_of(self, gateway):
+        return f"ws{'s' if self.certificate else ''}://127.0.0.1:{self.services[gateway].ports['public']}"
+
+    def health_url_of(self, name):
+        return f"http://127.0.0.1:{self.services[name].ports['health']}"
+
+    # -- the admin port ------------------------------------------------------------------------
+
+    def admin(self, method, path, body=None, token=None):
+        """One request to the admin API; `token` other than the right one is for tests of refusal."""
+        headers = {} if token == "" else {"Authorization": f"Bearer {token or self.admin_token}"}
+        status, kind, data = fetch(method, self.admin_url + path, body, headers, timeout_s=READY_S)
+        if data and kind != "application/json":
+            raise AssertionError(f"{method} {path}: Content-Type is {kind!r}, not exactly application/json")
+        return AdminReply(status, json.loads(data) if data else None)
+
+    def admin_ok(self, method, path, body=None):
+        reply = self.admin(method, path, body)
+        assert reply.status in (200, 204), f"{method} {path} answered {reply.status}: {reply.json}"
+        return reply.json
+
+    def load(self, world):
+        return self.admin_ok("POST", "/admin/load", world)
+
+
+class System(Reachable):
     """System(build_dir) starts everything and returns when all is ready. Options:
     env        extra environment, by service kind or name, "*" for all: {"call-manager": {"SB_RING_MS": "1500"}}
     instances  how many of a kind, one of each by default: {"gateway": 2} gives "gateway" and "gateway-2"
@@ -149,45 +215,6 @@ class System:
     @property
     def redis_url(self):
         return f"redis://127.0.0.1:{self.redis_port}/0"
-
-    @property
-    def api_base(self):
-        return self.api_base_of("gateway")
-
-    @property
-    def gateway_url(self):
-        return self.gateway_url_of("gateway")
-
-    @property
-    def admin_url(self):
-        return f"http://127.0.0.1:{self.services['gateway'].ports['admin']}"
-
-    def api_base_of(self, gateway):
-        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.services[gateway].ports['public']}/api"
-
-    def gateway_url_of(self, gateway):
-        return f"ws{'s' if self.certificate else ''}://127.0.0.1:{self.services[gateway].ports['public']}"
-
-    def health_url_of(self, name):
-        return f"http://127.0.0.1:{self.services[name].ports['health']}"
-
-    # -- the admin port ------------------------------------------------------------------------
-
-    def admin(self, method, path, body=None, token=None):
-        """One request to the admin API; `token` other than the right one is for tests of refusal."""
-        headers = {} if token == "" else {"Authorization": f"Bearer {token or self.admin_token}"}
-        status, kind, data = fetch(method, self.admin_url + path, body, headers, timeout_s=READY_S)
-        if data and kind != "application/json":
-            raise AssertionError(f"{method} {path}: Content-Type is {kind!r}, not exactly application/json")
-        return AdminReply(status, json.loads(data) if data else None)
-
-    def admin_ok(self, method, path, body=None):
-        reply = self.admin(method, path, body)
-        assert reply.status in (200, 204), f"{method} {path} answered {reply.status}: {reply.json}"
-        return reply.json
-
-    def load(self, world):
-        return self.admin_ok("POST", "/admin/load", world)
 
     def _demo_of(self, loaded):
         """The same shape as build/run/demo.json, from the answer of /admin/load."""
@@ -246,15 +273,7 @@ class System:
         self.services[name] = Service(name, kind, self.dir / f"{name}.log", Path(env["SB_PORTS_FILE"]), env)
 
     def _environment(self, service):
-        """Only what a service needs: nothing of the caller's own SB_* or REDIS_URL leaks in."""
-        env = {key: value for key, value in os.environ.items()
-               if not key.startswith("SB_") and key != "REDIS_URL"}
-        env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:exitcode=99"
-        env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
-        suppressions = Path(__file__).with_name("lsan.supp")
-        if suppressions.exists():
-            env["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
-        return env | {"REDIS_URL": self.redis_url} | {key: str(value) for key, value in service.env.items()}
+        return clean_environment() | {"REDIS_URL": self.redis_url} | {key: str(value) for key, value in service.env.items()}
 
     def _popen(self, argv, log, env=None):
         guard = die_with_parent if threading.current_thread() is threading.main_thread() else None
@@ -392,15 +411,7 @@ class System:
     # -- what happened -------------------------------------------------------------------------
 
     def _sanitizer_words(self):
-        words = []
-        for service in self.services.values():
-            if service.log.exists():
-                text = service.log.read_text(errors="replace")
-                found = SANITIZER.search(text)
-                if found:
-                    start = text.rfind("\n", 0, found.start()) + 1
-                    words.append(f"a sanitizer spoke in {service.name}:\n{text[start:start + 4000]}")
-        return words
+        return [words for service in self.services.values() if (words := sanitizer_words(service.log))]
 
     def _raise(self, troubles):
         if troubles:

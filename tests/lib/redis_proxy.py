@@ -30,7 +30,7 @@ def _requests(buffer):
 
 class Trap:
     """One request that is waited for. kind: "hold" (it stays here), "cut" (the connection breaks before it),
-    "deaf" (it is carried out, and the connection breaks before its reply)."""
+    "deaf" (it is carried out, and the connection breaks before its reply), "late" (it waits here until it is let go)."""
 
     def __init__(self, kind, fits):
         self.kind, self.fits = kind, fits
@@ -112,6 +112,10 @@ class RedisProxy:
                 buffer += data
                 for raw, args in _requests(buffer):
                     trap = self._sprung(args)
+                    if trap and trap.kind == "late":
+                        trap.caught.set()
+                        trap.let_go.wait()
+                        trap = None
                     if trap is None:
                         server.sendall(raw)
                     elif self._spring(trap, raw, client, server):

@@ -201,6 +201,19 @@ static void say_score(struct redis_reply *r, double score)
 
 #define COMMAND(name) static void name(size_t argc, const struct bytes *argv, struct redis_reply *out)
 
+COMMAND(do_time)
+{
+    char text[24];
+    uint64_t ms = sim_unix_ms();
+    (void)argc;
+    (void)argv;
+    say_list(out, 2);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)(ms / 1000));
+    say_text(&out->v[0], bytes_of(text));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)(ms % 1000 * 1000));
+    say_text(&out->v[1], bytes_of(text));
+}
+
 COMMAND(do_get)
 {
     struct key *k = look(argv[1], TYPE_TEXT);
@@ -773,6 +786,7 @@ void redis_call(size_t argc, const struct bytes *argv, struct redis_reply *out)
         {"HSETNX", do_hsetnx},
         {"HKEYS", do_members},
         {"GET", do_get},
+        {"TIME", do_time},
         {"SET", do_set},
         {"DEL", do_del},
         {"EXISTS", do_exists},

@@ -13,7 +13,8 @@ struct instance;
 typedef void (*sim_fn)(void *ctx, uint64_t id);
 void sim_begin(uint64_t seed);
 void sim_end(void);
-uint64_t sim_us(void); // virtual time since the beginning
+uint64_t sim_us(void);      // virtual time since the beginning
+uint64_t sim_unix_ms(void); // the time of day, by the one clock that is right: Redis'
 uint64_t sim_random(void);
 uint64_t sim_below(uint64_t n);                 // 0 when n is 0
 uint64_t sim_between(uint64_t lo, uint64_t hi); // inclusive

@@ -33,10 +33,15 @@ static uint64_t world_ms(void)
     return START_MS + sim_us() / 1000;
 }
 
+uint64_t sim_unix_ms(void)
+{
+    return START_UNIX_MS + sim_us() / 1000;
+}
+
 // lease.c and others ask the system itself.
 int sim_clock_gettime(clockid_t clock, struct timespec *out)
 {
-    uint64_t ms = clock == CLOCK_REALTIME ? START_UNIX_MS + sim_us() / 1000 : world_ms();
+    uint64_t ms = clock == CLOCK_REALTIME ? sim_unix_ms() : world_ms();
     if (clock == CLOCK_REALTIME && sim_at)
         ms += (uint64_t)sim_at->skew_ms;
     out->tv_sec = (time_t)(ms / 1000);

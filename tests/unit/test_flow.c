@@ -343,6 +343,63 @@ TEST(a_session_that_ended_between_the_claim_and_the_seat_does_not_keep_it)
     CHECK_STR(s.in.session, "s");
 }
 
+TEST(steps_under_a_commands_number_end_with_its_time_and_those_that_tidy_up_do_not)
+{
+    struct flow f = flow_of(FLOW_JOIN);
+    f.by = 77;
+    flow_start(&f);
+    read(&f, (struct location){.place = AWAY, .channel = AWAY, .epoch = 4});
+    struct flow_step s = went(&f, OK); // may join
+    CHECK_STEP(s, FLOW_LOCATE, ADA, 1001);
+    CHECK_EQ(s.by, 77);
+    s = went(&f, OK);
+    CHECK_STEP(s, FLOW_PLACE, AWAY, 0); // leaving is owed by now, however long it takes
+    CHECK_EQ(s.by, 0);
+    s = went(&f, OK);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 1000);
+    CHECK_EQ(s.by, 77);
+    CHECK_DONE(went(&f, ERR_TIMEOUT), ERR_TIMEOUT);
+}
+
+static struct flow sweep_of(void)
+{
+    return (struct flow){.kind = FLOW_SWEEP, .place = HOME, .in = {.kind = CALL_IN_GATEWAY_LOST, .gateway = "lost"}};
+}
+
+static const struct flow_result heir = {.err = OK, .heir = {ADA, "s", "heir"}};
+
+TEST(a_sweep_gives_what_goes_on_elsewhere_to_its_new_gateway_and_takes_the_rest)
+{
+    struct flow f = sweep_of();
+    CHECK_STEP(flow_start(&f), FLOW_HEIR, HOME, 0);
+    struct flow_step s = flow_next(&f, &heir);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 0);
+    CHECK_TRUE(s.in.kind == CALL_IN_MOVED && s.in.user == ADA);
+    CHECK_TRUE(strcmp(s.in.session, "s") == 0 && strcmp(s.in.gateway, "heir") == 0);
+    CHECK_STEP(went(&f, ERR_STATE), FLOW_HEIR, HOME, 0); // somebody has seen to it meanwhile: the same
+    s = went(&f, OK);
+    CHECK_STEP(s, FLOW_PLACE, HOME, 0);
+    CHECK_TRUE(s.in.kind == CALL_IN_GATEWAY_LOST && strcmp(s.in.gateway, "lost") == 0);
+    CHECK_DONE(went(&f, OK), OK);
+}
+
+TEST(a_sweep_that_cannot_know_takes_nothing)
+{
+    struct flow f = sweep_of();
+    flow_start(&f);
+    CHECK_DONE(went(&f, ERR_IO), ERR_IO);
+    f = sweep_of();
+    flow_start(&f);
+    flow_next(&f, &heir);
+    CHECK_DONE(went(&f, ERR_IO), ERR_IO);
+    f = sweep_of(); // and does not go on for ever
+    flow_start(&f);
+    struct flow_step s = flow_next(&f, &heir);
+    for (int i = 0; i < 100 && s.what != FLOW_DONE; i++)
+        s = s.what == FLOW_HEIR ? flow_next(&f, &heir) : went(&f, OK);
+    CHECK_DONE(s, ERR_CONFLICT);
+}
+
 TEST(settling_after_a_rival_is_left_to_whoever_moved_him_since)
 {
     struct flow f = seated((struct location){.place = AWAY, .epoch = 4});

@@ -135,7 +135,7 @@ struct cell {
 #define ALL_GONE                                                                                                       \
     {                                                                                                                  \
         REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED,    \
-            REFUSED, REFUSED, REFUSED, REFUSED, REFUSED                                                                \
+            REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED                                                       \
     }
 
 static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
@@ -151,6 +151,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = REFUSED,
                 [SESSION_IN_TAKEN] = REFUSED,
+                [SESSION_IN_OURS] = REFUSED,
                 [SESSION_IN_ANSWERED] = REFUSED,
                 [SESSION_IN_LOST] = ENDS,
                 [SESSION_IN_TICK] = DIES(4009),
@@ -171,6 +172,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = {OK, SESSION_LIVE, {SESSION_FX_READY, NONE}, 0},
                 [SESSION_IN_TAKEN] = REFUSED,
+                [SESSION_IN_OURS] = REFUSED,
                 [SESSION_IN_ANSWERED] = REFUSED,
                 [SESSION_IN_LOST] = ENDS,
                 [SESSION_IN_TICK] = DIES(4009),
@@ -191,6 +193,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = REFUSED,
                 [SESSION_IN_TAKEN] = {OK, SESSION_HELLO, {SESSION_FX_INVALID, NONE}, 0},
+                [SESSION_IN_OURS] = REFUSED,
                 [SESSION_IN_ANSWERED] = REFUSED,
                 [SESSION_IN_LOST] = ENDS,
                 [SESSION_IN_TICK] = DIES(4009),
@@ -205,13 +208,14 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_BEAT] = DOES(SESSION_FX_ACK),
                 [SESSION_IN_IDENTIFY] = CLOSES(4005, SESSION_DETACHED),
                 [SESSION_IN_RESUME] = CLOSES(4005, SESSION_DETACHED),
-                [SESSION_IN_VOICE] = DOES(SESSION_FX_VOICE),
+                [SESSION_IN_VOICE] = DOES(SESSION_FX_OURS),
                 [SESSION_IN_CALL] = DOES(SESSION_FX_CALL),
                 [SESSION_IN_QUIET] = QUIET,
                 [SESSION_IN_BROKEN] = CLOSES(4002, SESSION_DETACHED),
                 [SESSION_IN_LOADED] = REFUSED,
                 [SESSION_IN_TAKEN] = REFUSED,
-                [SESSION_IN_ANSWERED] = REFUSED, // nothing was asked
+                [SESSION_IN_OURS] = REFUSED,     // nothing was asked
+                [SESSION_IN_ANSWERED] = REFUSED, // likewise
                 [SESSION_IN_LOST] = {OK, SESSION_DETACHED, {NONE, NONE}, 0},
                 [SESSION_IN_TICK] = CLOSES(4009, SESSION_DETACHED),
                 [SESSION_IN_REVOKED] = DIES(4004),
@@ -231,6 +235,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_BROKEN] = REFUSED,
                 [SESSION_IN_LOADED] = REFUSED,
                 [SESSION_IN_TAKEN] = REFUSED,
+                [SESSION_IN_OURS] = REFUSED,
                 [SESSION_IN_ANSWERED] = REFUSED,
                 [SESSION_IN_LOST] = REFUSED,
                 [SESSION_IN_TICK] = ENDS,
@@ -497,7 +502,7 @@ TEST(one_voice_command_is_under_way_at_a_time_and_the_others_follow_in_order)
     CHECK_EQ(fx.n, 0);
     for (uint64_t channel = 2; channel <= 3; channel++) {
         CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_ANSWERED}, 0), OK);
-        CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_VOICE && s.voice[0].channel == channel);
+        CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_OURS && s.voice[0].channel == channel);
     }
     CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_ANSWERED}, 0), OK);
     CHECK_EQ(fx.n, 0);
@@ -524,7 +529,61 @@ TEST(voice_goes_on_while_the_socket_is_lost)
     CHECK_EQ(voice(&s, 2), OK);
     CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_LOST, .code = 1006}, 0), OK);
     CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_ANSWERED}, 0), OK);
-    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_VOICE && s.voice[0].channel == 2);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_OURS && s.voice[0].channel == 2);
+    session_fini(&s);
+}
+
+static int ours(struct session *s, uint64_t now)
+{
+    return step(s, (struct session_in){.kind = SESSION_IN_OURS}, now);
+}
+
+static int unanswered(struct session *s, uint64_t now)
+{
+    return step(s, (struct session_in){.kind = SESSION_IN_ANSWERED, .err = ERR_TIMEOUT}, now);
+}
+
+TEST(a_voice_command_has_the_time_that_is_left_of_it)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(voice(&s, 1), OK);
+    CHECK_EQ(ours(&s, 4000), OK);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_VOICE && fx.v[0].ms == SESSION_VOICE_MS - 4000);
+    session_fini(&s);
+}
+
+TEST(a_join_that_could_not_be_passed_on_in_time_is_never_passed_on)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(voice(&s, 1), OK);
+    CHECK_EQ(voice(&s, 2), OK);
+    CHECK_EQ(ours(&s, SESSION_VOICE_MS), OK);
+    CHECK_TRUE(fx.n == 0 && s.n_voice == 0 && !s.voice_sent);
+    CHECK_EQ(voice(&s, 3), OK); // and the next one is as if nothing had been
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_OURS);
+    CHECK_EQ(ours(&s, 1), OK);
+    CHECK_EQ(unanswered(&s, SESSION_VOICE_MS), OK);
+    CHECK_TRUE(fx.n == 0 && s.n_voice == 0);
+    session_fini(&s);
+}
+
+TEST(a_leave_is_passed_on_however_long_it_takes)
+{
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(voice(&s, 1), OK);
+    CHECK_EQ(voice(&s, 0), OK);
+    CHECK_EQ(voice(&s, 2), OK);
+    CHECK_EQ(ours(&s, 10 * SESSION_VOICE_MS), OK);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_VOICE && fx.v[0].ms == SESSION_VOICE_MS);
+    CHECK_EQ(s.voice[0].channel, 0);
+    CHECK_EQ(unanswered(&s, 11 * SESSION_VOICE_MS), OK); // nobody heard it: again, once it is known that we may
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_OURS && s.voice[0].channel == 0);
+    CHECK_EQ(ours(&s, 11 * SESSION_VOICE_MS), OK);
+    CHECK_TRUE(fx.n == 1 && fx.v[0].kind == SESSION_FX_VOICE);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_ANSWERED}, 11 * SESSION_VOICE_MS), OK);
+    CHECK_TRUE(fx.n == 1 && s.n_voice == 1); // the join behind it is asked about, and is too late
+    CHECK_EQ(ours(&s, 11 * SESSION_VOICE_MS), OK);
+    CHECK_TRUE(fx.n == 0 && s.n_voice == 0);
     session_fini(&s);
 }
 
