@@ -37,9 +37,18 @@ static bool comes_back(const struct schema *s, const char *v)
         case K_blob:
         case K_hide:
             return false;
+        case K_id:
+        case K_nid:
+        case K_oid:
         case K_u64:
             if (*(const uint64_t *)(const void *)at > INT64_MAX)
                 return false;
+            break;
+        case K_ids:
+            memcpy(&list, at, sizeof list);
+            for (uint32_t k = 0; k < list.n; k++)
+                if (list.v[k] > INT64_MAX)
+                    return false;
             break;
         case K_list:
             memcpy(&list, at, sizeof list);

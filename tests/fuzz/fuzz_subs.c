@@ -226,14 +226,14 @@ static void leave(struct run *r, uint32_t session, uint32_t place)
 
 // --- voice states ---
 
-static void seat(struct run *r, uint32_t place)
+static uint32_t seat(struct run *r, uint32_t place) // whose
 {
     struct sub *sub = subs_get(&r->subs, ref_of(place));
     uint32_t sitter = feed_below(&r->in, SITTERS), n = 0;
     uint64_t epoch = feed_below(&r->in, 16);
     bool left = feed_flag(&r->in);
     if (!sub)
-        return;
+        return sitter;
     subs_seat(sub, 1 + sitter, epoch, left);
     if (r->claim[place][sitter] <= epoch + 1)
         r->claim[place][sitter] = left ? 0 : epoch + 1;
@@ -241,11 +241,12 @@ static void seat(struct run *r, uint32_t place)
         n += r->claim[place][i] != 0;
     r->overflown[place] |= n > SUBS_SEATS_MAX;
     CHECK(sub->n_seats <= SUBS_SEATS_MAX && (r->overflown[place] || sub->n_seats == n));
+    return sitter;
 }
 
-static void check_seats(const struct run *r, uint32_t session, uint32_t place)
+static void check_seats(const struct run *r, uint32_t session, uint32_t place, uint32_t from)
 {
-    for (uint32_t i = 0; i < SITTERS; i++)
+    for (uint32_t i = from; i < SITTERS; i += SITTERS / 4)
         for (uint64_t epoch = 0; epoch < 16; epoch += 5) {
             bool newer = false, vague = false;
             for (uint32_t p = 0; p < RECORDS; p++) {
@@ -346,8 +347,7 @@ static void act(struct run *r)
         listen(r, session, place);
         break;
     case 12:
-        seat(r, place);
-        check_seats(r, session, (place + 1) % RECORDS);
+        check_seats(r, session, (place + 1) % RECORDS, seat(r, place) % (SITTERS / 4));
         break;
     }
     forget_seats(r);
