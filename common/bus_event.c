@@ -58,8 +58,9 @@ int bus_publish(struct bus *b, const char *instance, struct bytes encoded)
     return OK;
 }
 
-// One that is gone is told of once. One that has been heard, whose lease lives: should something on the way swallow what
-// it sends, another connection may fare better. Only it can make one, and it does when we seem to have been started anew.
+// One that is gone is told of once. One that has been heard, whose lease lives: should something on the way swallow
+// what it sends, another connection may fare better. Only it can make one, and it does when we seem to have been
+// started anew.
 static void silent(struct bus *b, const struct bus_link *l, uint64_t publisher, uint64_t now)
 {
     bool again = now - l->heard_at >= ANEW_MS && now - b->anew_at >= ANEW_MS;
