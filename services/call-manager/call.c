@@ -197,6 +197,7 @@ static int join(struct call_place *p, const struct call_in *in, const struct cal
         return ERR_STATE;
     bool same_flags = s->self_mute == in->self_mute && s->self_deaf == in->self_deaf && s->self_video == in->self_video;
     take_flags(s, in);
+    s->epoch = in->epoch;         // of his newest claim: who was overtaken by it takes back older ones
     PUT(s->gateway, in->gateway); // the session may have been resumed on another one
     if (same_session && !same_flags) {
         emit_seat(p, out, CALL_FX_VOICE_STATE, s);

@@ -191,6 +191,16 @@ TEST(flags_are_one_voice_state_and_no_new_server)
     CHECK_TRUE(fx.v[0].self_mute);
 }
 
+TEST(the_seat_is_of_the_newest_claim_whatever_else_is_said_with_it)
+{
+    struct call_place p = started(true);
+    struct call_in in = join(ADA, "s-ada");
+    in.self_mute = true;
+    in.epoch = 7;
+    CHECK_EQ(step(&p, in), OK);
+    CHECK_EQ(call_seat_of(&p, ADA)->epoch, 7); // an older claim's undoing must not take it
+}
+
 TEST(saying_the_same_again_asks_for_a_fresh_server)
 {
     struct call_place p = started(true);
