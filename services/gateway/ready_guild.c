@@ -8,7 +8,7 @@
 static void member_json(struct buf *out, const struct ready *r, const struct member *m, bool with_user)
 {
     const struct j_user user = ready_user(r, m->user);
-    const struct j_member j = view_member(m, with_user ? &user : NULL);
+    const struct j_member j = present_member(m, with_user ? &user : NULL, 0, 0);
     JSON(out, j_member, &j);
 }
 
@@ -34,7 +34,9 @@ static void contents_json(struct buf *out, const struct ready *r, const struct l
     buf_str(out, ",\"roles\":");
     view_roles(out, g);
     buf_str(out, ",\"channels\":");
-    view_channels(out, g, false);
+    struct arena a = {0};
+    view_channels(&a, out, g, false);
+    arena_fini(&a);
     buf_str(out, ",\"threads\":[],\"emojis\":[],\"stickers\":[],\"stage_instances\":[],\"guild_scheduled_events\":[],"
                  "\"soundboard_sounds\":[],\"activity_instances\":[],\"embedded_activities\":[]");
 }
@@ -47,7 +49,7 @@ static void people_json(struct buf *out, const struct ready *r, const struct loa
 
 void ready_guild_json(struct buf *out, const struct ready *r, const struct loaded_guild *g)
 {
-    view_guild_properties(out, &g->guild);
+    present_guild_json(out, &g->guild);
     out->n--; // its closing brace
     contents_json(out, r, g);
     people_json(out, r, g);
@@ -60,10 +62,10 @@ static void guild_json(struct buf *out, const struct ready *r, const struct load
         buf_str(out, "{\"id\":");
         json_id(out, g->guild.id);
         buf_str(out, ",\"data_mode\":\"full\",\"properties\":");
-        view_guild_properties(out, &g->guild);
+        present_guild_json(out, &g->guild);
         buf_str(out, ",\"premium_subscription_count\":0");
     } else {
-        view_guild_properties(out, &g->guild);
+        present_guild_json(out, &g->guild);
         out->n--; // its closing brace
         buf_str(out, ",\"unavailable\":false");
     }

@@ -26,7 +26,7 @@ void handle_guild_channels(struct step *s)
     if (!g)
         return;
     struct buf out = {0};
-    view_channels(&out, g, true);
+    view_channels(s->a, &out, g, true);
     rest_reply_buf(s, &out);
 }
 
@@ -132,7 +132,7 @@ void rest_guild_channel(struct step *s)
             if (g->channels[k].id != s->route.id[0])
                 continue;
             struct buf out = {0};
-            view_channel(&out, &g->channels[k], g->guild.id);
+            present_guild_channel_json(s->a, &out, &g->channels[k], g->guild.id);
             rest_reply_buf(s, &out);
             return;
         }

@@ -3,11 +3,6 @@
 
 #include <stdlib.h>
 
-#define ALL_PERMISSIONS ((1ull << 53) - 1) // every bit that a JSON number could hold
-#define PERMISSION_ADMINISTRATOR (1ull << 3)
-#define AFK_TIMEOUT_S 300u
-#define BITRATE 64000u // of a voice channel whose record does not say
-#define MEMBERS_MAX 500000u
 #define FLAGS_OF_BOTS 565248u // presence, members and message content, limited: what an unverified bot may ask for
 
 static int user_by_id(const void *a, const void *b)
@@ -63,39 +58,19 @@ void view_application(struct buf *out, const struct user *bot)
     JSON(out, j_application, &app);
 }
 
-void view_guild_properties(struct buf *out, const struct guild *g)
-{
-    const struct j_guild j = {
-        .id = g->id,
-        .name = g->name,
-        .icon = g->icon,
-        .owner_id = g->owner,
-        .afk_timeout = AFK_TIMEOUT_S,
-        .preferred_locale = BYTES("en-US"),
-        .max_members = MEMBERS_MAX,
-        .max_video_channel_users = 25,
-        .max_stage_video_channel_users = 50,
-    };
-    JSON(out, j_guild, &j);
-}
-
 void view_roles(struct buf *out, const struct loaded_guild *g)
 {
-    static const struct j_role_colors colors = {0};
     buf_char(out, '[');
     for (uint32_t i = 0; i < g->n_roles; i++) {
-        const struct role *r = &g->roles[i];
-        const struct j_role j = {
-            .id = r->id, .name = r->name, .permissions = r->permissions, .position = r->position, .colors = &colors};
         buf_str(out, i ? "," : "");
-        JSON(out, j_role, &j);
+        present_role_json(out, &g->roles[i]);
     }
     buf_char(out, ']');
 }
 
 void view_guild(struct buf *out, const struct loaded_guild *g, bool open)
 {
-    view_guild_properties(out, &g->guild);
+    present_guild_json(out, &g->guild);
     out->n--; // its closing brace
     buf_str(out, ",\"roles\":");
     view_roles(out, g);
@@ -104,62 +79,20 @@ void view_guild(struct buf *out, const struct loaded_guild *g, bool open)
         buf_char(out, '}');
 }
 
-void view_channel(struct buf *out, const struct guild_channel *c, uint64_t guild)
-{
-    if (c->type == CHANNEL_VOICE || c->type == CHANNEL_STAGE) {
-        const struct j_guild_voice voice = {
-            .id = c->id,
-            .type = c->type,
-            .guild_id = guild,
-            .name = c->name,
-            .position = c->position,
-            .parent_id = c->parent,
-            .bitrate = c->bitrate ? c->bitrate : BITRATE,
-            .user_limit = c->user_limit,
-            .rtc_region = c->rtc_region,
-            .video_quality_mode = 1,
-        };
-        JSON(out, j_guild_voice, &voice);
-        return;
-    }
-    const struct j_guild_text text = {
-        .id = c->id,
-        .type = c->type,
-        .guild_id = guild,
-        .name = c->name,
-        .position = c->position,
-        .parent_id = c->parent,
-    };
-    JSON(out, j_guild_text, &text);
-}
-
-void view_channels(struct buf *out, const struct loaded_guild *g, bool with_guild_id)
+void view_channels(struct arena *a, struct buf *out, const struct loaded_guild *g, bool with_guild_id)
 {
     buf_char(out, '[');
     for (uint32_t i = 0; i < g->n_channels; i++) {
         buf_str(out, i ? "," : "");
-        view_channel(out, &g->channels[i], with_guild_id ? g->guild.id : 0);
+        present_guild_channel_json(a, out, &g->channels[i], with_guild_id ? g->guild.id : 0);
     }
     buf_char(out, ']');
-}
-
-struct j_member view_member(const struct member *m, const struct j_user *user)
-{
-    return (struct j_member){
-        .user = user,
-        .user_id = user ? 0 : m->user,
-        .nick = m->nick,
-        .roles = m->roles,
-        .joined_at = m->joined_at,
-        .deaf = m->deaf,
-        .mute = m->mute,
-    };
 }
 
 void view_member_json(struct buf *out, const struct member *m, struct user_set users)
 {
     const struct j_user user = view_user(users, m->user);
-    const struct j_member j = view_member(m, &user);
+    const struct j_member j = present_member(m, &user, 0, 0);
     JSON(out, j_member, &j);
 }
 
@@ -205,13 +138,13 @@ uint64_t view_permissions(const struct loaded_guild *g, uint64_t user)
     const struct member *m = view_find_member(g, user);
     uint64_t all = 0;
     if (g->guild.owner == user)
-        return ALL_PERMISSIONS;
+        return PERMISSIONS_ALL;
     for (uint32_t i = 0; m && i < g->n_roles; i++) {
         uint64_t role = g->roles[i].id;
         if (role == g->guild.id || ids_have(m->roles, role)) // everybody has the role named as the guild
             all |= g->roles[i].permissions;
     }
-    return all & PERMISSION_ADMINISTRATOR ? ALL_PERMISSIONS : all;
+    return all & MAY(ADMINISTRATOR) ? PERMISSIONS_ALL : all;
 }
 
 void view_counts(struct buf *out, const struct loaded_guild *g)

@@ -2,6 +2,7 @@
 // Users, private channels and messages are proto/present's.
 #pragma once
 #include "load.h"
+#include "present_guild.h"
 
 // One of a world's users, who are sorted by id.
 const struct user *view_find_user(struct user_set users, uint64_t id);             // NULL: not among them
@@ -12,12 +13,8 @@ void view_application(struct buf *out, const struct user *bot);
 // All that a guild is and has but its channels and members, as one object. Without its closing brace when `open`:
 // the caller adds more.
 void view_guild(struct buf *out, const struct loaded_guild *g, bool open);
-void view_guild_properties(struct buf *out, const struct guild *g); // of that, what needs nothing loaded: {…}
 void view_roles(struct buf *out, const struct loaded_guild *g);     // […]
-// guild 0: guild_id is left out, as inside a guild object.
-void view_channel(struct buf *out, const struct guild_channel *c, uint64_t guild);
-void view_channels(struct buf *out, const struct loaded_guild *g, bool with_guild_id); // […]
-struct j_member view_member(const struct member *m, const struct j_user *user);        // user NULL: user_id instead
+void view_channels(struct arena *a, struct buf *out, const struct loaded_guild *g, bool with_guild_id); // […]
 void view_member_json(struct buf *out, const struct member *m, struct user_set users);
 
 // CALL_CREATE of the world's n-th channel, which has a call. Channels are read one after another: who is found in two

@@ -177,35 +177,3 @@ struct event relationship_event(struct arena *a, uint64_t owner, const struct us
     buf_fini(&json);
     return e;
 }
-
-// --- permissions ---
-
-static const struct permission {
-    const char *name;
-    uint32_t bit;
-    bool everyone;
-} permissions[] = {
-#define PERMISSION(name, bit, everyone) {#name, bit, everyone},
-#include "permissions.def"
-#undef PERMISSION
-};
-
-int permission_bit(struct bytes name, uint64_t *out)
-{
-    for (size_t i = 0; i < countof(permissions); i++) {
-        if (bytes_is(name, permissions[i].name)) {
-            *out = 1ull << permissions[i].bit;
-            return OK;
-        }
-    }
-    return ERR_MISSING;
-}
-
-uint64_t permissions_of_everyone(void)
-{
-    uint64_t all = 0;
-    for (size_t i = 0; i < countof(permissions); i++)
-        if (permissions[i].everyone)
-            all |= 1ull << permissions[i].bit;
-    return all;
-}

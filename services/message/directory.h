@@ -1,4 +1,4 @@
-// directory: who and what there is. Names of users, names of permissions, relationships, and a guild as a world
+// directory: who and what there is. Names of users, relationships, and a guild as a world
 // document wants it. Pure. Results are 0 or a code of errors.def.
 #pragma once
 #include "present.h"
@@ -32,7 +32,3 @@ int relationship_step(const struct relationship_put *put, const struct user *use
 // RELATIONSHIP_ADD or RELATIONSHIP_REMOVE in `owner`'s own record, for what he and `other` were and are.
 struct event relationship_event(struct arena *a, uint64_t owner, const struct user *other, enum relation was,
                                 enum relation is);
-
-// --- permissions ---
-MUST_USE int permission_bit(struct bytes name, uint64_t *out); // ERR_MISSING
-uint64_t permissions_of_everyone(void);                        // of a new guild

@@ -1,5 +1,6 @@
 // guild: see guild.h.
 #include "guild.h"
+#include "permissions.h"
 #include "table.h"
 
 #include <string.h>

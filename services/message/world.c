@@ -1,5 +1,6 @@
 // world: see world.h. Reads the document into arena memory, so that nothing of jansson's outlives world_parse.
 #include "world.h"
+#include "permissions.h"
 #include "errors.h"
 #include "table.h"
 #include "text.h"

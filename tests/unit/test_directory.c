@@ -1,5 +1,6 @@
 // directory: names, relationships from every pair of states, permissions.
 #include "check.h"
+#include "permissions.h"
 #include "directory.h"
 #include "errors.h"
 

@@ -351,7 +351,7 @@ TEST(private_channels_are_shown_to_their_recipients_alone)
 #define J_MEMBER(user, roles)                                                                                          \
     "{\"user\":" user ",\"nick\":null,\"avatar\":null,\"banner\":null,\"roles\":[" roles                               \
     "],\"joined_at\":\"2015-01-01T00:00:00.000000+00:00\",\"premium_since\":null,\"deaf\":false,\"mute\":false,"       \
-    "\"flags\":0,\"pending\":false,\"communication_disabled_until\":null}"
+    "\"flags\":0,\"pending\":false,\"communication_disabled_until\":null,\"hoisted_role\":null}"
 #define J_MY_CLUB(owner, permissions, more)                                                                            \
     "{\"id\":\"100\",\"name\":\"Club\",\"icon\":null,\"banner\":null,\"owner\":" owner                                 \
     ",\"permissions\":\"" permissions "\",\"features\":[]" more "}"
