@@ -54,11 +54,8 @@ void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild)
 
 void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version)
 {
-    struct sub *sub = subs_get(&g->fanout->subs, r);
-    if (sub)
-        sub->seats_known = true; // fanout_seat tells of them
     if (subs_settle(&g->fanout->subs, session, r, version))
-        want_read(g->fanout, sub);
+        want_read(g->fanout, subs_get(&g->fanout->subs, r));
 }
 
 void fanout_seat(struct gateway *g, uint64_t place, uint64_t user, uint64_t epoch)
@@ -179,12 +176,22 @@ static void take_event(struct fanout *f, struct sub *sub, uint64_t version, cons
     instruct(f, sub->ref, e);
 }
 
+static bool is_of_seats(const struct place_event *p)
+{
+    for (uint32_t i = 0; i < p->events.n; i++)
+        if (p->events.v[i].sitter)
+            return true;
+    return false;
+}
+
 static void take_entry(struct fanout *f, const struct place_event *p)
 {
     struct sub *sub = subs_get(&f->subs, p->ref);
     switch (subs_entry(&f->subs, p->ref, p->version)) {
     case SUBS_APPLY:
     case SUBS_CATCH:
+        if (is_of_seats(p) && subs_hold(&f->subs, p->ref, p->version))
+            want_read(f, sub);
         for (uint32_t i = 0; sub && i < p->events.n; i++) {
             take_event(f, sub, p->version, &p->events.v[i]);
             sub = subs_get(&f->subs, p->ref); // the event may have made the last one leave
@@ -269,6 +276,13 @@ static void take_log(struct fanout *f, ref r, uint64_t after, const struct reply
     }
 }
 
+// Once Redis is there again everything is read anew.
+static void retry_later(struct fanout *f)
+{
+    if (store_up(f->g->svc.store) && !timer_armed(&f->retry))
+        loop_arm(f->g->svc.loop, &f->retry, RETRY_MS);
+}
+
 static void on_log(void *ctx, const struct reply *r)
 {
     struct reading reading = *(struct reading *)ctx;
@@ -292,19 +306,21 @@ static void on_log(void *ctx, const struct reply *r)
         sub->reading = false;
         if (more)
             want_read(f, sub);
-    } else { // once Redis is there again everything is read anew
+    } else {
         sub->reading = sub->again = false;
-        if (store_up(f->g->svc.store) && !timer_armed(&f->retry))
-            loop_arm(f->g->svc.loop, &f->retry, RETRY_MS);
+        retry_later(f);
     }
 }
 
-// --- who sits where, as far as nobody here has been told: before any log is read, as replies come in order ---
+// --- who sits where, as far as nobody here has been told. Before their logs are read, as replies come in order; other
+// logs may be read already, and the bus does not wait: see subs_hold. ---
 
 struct seating {
     struct fanout *f;
     ref ref;
 };
+
+static void ask_seats(struct fanout *f, struct sub *sub);
 
 static void on_seats(void *ctx, const struct reply *r)
 {
@@ -313,9 +329,16 @@ static void on_seats(void *ctx, const struct reply *r)
     struct sub *sub = subs_get(&f->subs, seating.ref);
     struct call_rec call;
     mem_free(ctx);
-    if (sub)
-        sub->seats_known = reply_ok(r);
-    if (!sub || reply_kind(r) != REPLY_TEXT || UNPACK(&f->arena, call_rec, reply_text(r), &call) != OK)
+    if (!sub)
+        return;
+    if (!subs_seats_come(&f->subs, sub, reply_ok(r))) {
+        if (reply_ok(r))
+            ask_seats(f, sub);
+        else
+            retry_later(f);
+        return;
+    }
+    if (reply_kind(r) != REPLY_TEXT || UNPACK(&f->arena, call_rec, reply_text(r), &call) != OK)
         call.members.n = 0;
     for (uint32_t i = 0; i < call.members.n; i++)
         subs_seat(sub, call.members.v[i].user, call.members.v[i].epoch, false);
@@ -325,11 +348,10 @@ static void on_seats(void *ctx, const struct reply *r)
 static void ask_seats(struct fanout *f, struct sub *sub)
 {
     char key[RECORD_KEY_MAX];
-    if (sub->seats_known || sub->guild || ref_is_user(sub->ref))
+    if (!subs_ask_seats(sub))
         return;
     struct seating *s = mem_alloc(sizeof *s);
     *s = (struct seating){f, sub->ref};
-    sub->seats_known = true;
     store_cmd(f->g->svc.store, on_seats, s, "HGET %s call", record_key(key, sub->ref, "s"));
 }
 

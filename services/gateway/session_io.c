@@ -445,7 +445,9 @@ static void on_call_channel(void *ctx, int err, const struct loaded_channel *c, 
         mem_free(ctx);
         return;
     }
-    if (c->version < at && ++((struct asking *)ctx)->tries < CALL_TRIES) { // it has been told of something newer
+    // It has been told of something newer, or it is not known yet who is elsewhere.
+    bool early = c->version < at || subs_blind(fanout_subs(ask.g), ask.key, ref_place(ask.channel));
+    if (early && ++((struct asking *)ctx)->tries < CALL_TRIES) {
         load_channel(ask.g, ask.channel, on_call_channel, ctx);
         return;
     }

@@ -114,6 +114,7 @@ static bool drop(struct subs *s, struct listener *l)
     mem_free(l);
     if (sub->n > 0)
         return false;
+    s->n_unseated -= sub->unseated;
     table_remove(&s->by_ref, sub->ref);
     mem_free(sub->v);
     mem_free(sub->seats);
@@ -194,10 +195,16 @@ bool subs_settle(struct subs *s, uint64_t session, ref r, uint64_t version)
 
 bool subs_follow(struct subs *s, uint64_t session, ref r, bool guild, uint64_t version, bool *first)
 {
-    const struct sub *sub = subs_get(s, r);
-    bool known = sub && sub->known;
+    struct sub *sub = subs_get(s, r);
+    bool known = sub && sub->known, newer = !known || version > sub->applied;
     *first = subs_join(s, session, r, guild);
-    return subs_settle(s, session, r, version) || !known;
+    bool read = subs_settle(s, session, r, version) || !known;
+    sub = subs_get(s, r);
+    if (read && newer && !sub->guild && !ref_is_user(r)) {
+        s->n_unseated += !sub->unseated;
+        sub->unseated = true;
+    }
+    return read;
 }
 
 bool subs_leave(struct subs *s, uint64_t session, ref r)
@@ -231,7 +238,7 @@ bool subs_position(const struct subs *s, uint64_t session, ref r, uint64_t *at)
     const struct listener *l = listener_of(s, session, r);
     if (!l || l->state == LISTEN_WAITING)
         return false;
-    *at = l->state == LISTEN_APART ? l->at : l->sub->applied;
+    *at = l->state == LISTEN_FOLLOWS ? l->sub->applied : l->at;
     return true;
 }
 
@@ -331,9 +338,13 @@ void subs_advance(struct subs *s, ref r, uint64_t version)
     struct sub *sub = subs_get(s, r);
     if (!sub) // an event of the entry made the last one leave
         return;
-    for (uint32_t i = 0; i < sub->n_odd; i++)
-        if (waits_for(sub->v[i], version))
-            sub->v[i]->at = version;
+    for (uint32_t i = 0; i < sub->n_odd; i++) {
+        struct listener *l = sub->v[i];
+        if (waits_for(l, version))
+            l->at = version;
+        else if (l->state == LISTEN_HELD)
+            l->state = LISTEN_APART;
+    }
     if (sub->applied + 1 == version)
         sub->applied = version;
     gather(sub);
@@ -403,6 +414,8 @@ static bool sub_valid(const struct sub *sub)
             return false;
         if (l->state == LISTEN_FOLLOWS && !sub->known)
             return false;
+        if (l->state == LISTEN_HELD)
+            return false;
     }
     return true;
 }
@@ -471,11 +484,66 @@ bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user,
     return false;
 }
 
+// --- seats that have to be read ---
+
+bool subs_ask_seats(struct sub *sub)
+{
+    if (!sub->unseated || sub->asking)
+        return false;
+    sub->asking = true;
+    sub->asked_at = sub->applied;
+    return true;
+}
+
+bool subs_seats_come(struct subs *s, struct sub *sub, bool ok)
+{
+    bool asked = sub->asking;
+    sub->asking = false;
+    if (!ok || !asked || sub->asked_at != sub->applied)
+        return false;
+    sub->unseated = false;
+    s->n_unseated--;
+    return true;
+}
+
+static bool blind(const struct subs *s, const struct holder *h, ref r)
+{
+    const struct listener *l;
+    for (uint32_t i = 0; s->n_unseated > 0 && (l = table_next(&h->refs, &i, NULL)) != NULL;)
+        if (l->sub->unseated && l->sub->ref != r)
+            return true;
+    return false;
+}
+
+bool subs_blind(const struct subs *s, uint64_t session, ref r)
+{
+    const struct holder *h = holder_of(s, session);
+    return h && blind(s, h, r);
+}
+
+// One that followed changes places with the first that does, which has been looked at.
+bool subs_hold(struct subs *s, ref r, uint64_t version)
+{
+    struct sub *sub = subs_get(s, r);
+    bool any = false;
+    for (uint32_t i = 0; sub && s->n_unseated > 0 && i < sub->n; i++) {
+        struct listener *l = sub->v[i];
+        if (!due(l, version) || !blind(s, l->holder, r))
+            continue;
+        set_state(l, LISTEN_HELD, version - 1);
+        any = true;
+    }
+    return any;
+}
+
 bool subs_valid(const struct subs *s)
 {
     const struct sub *sub;
-    for (uint32_t i = 0; (sub = table_next(&s->by_ref, &i, NULL)) != NULL;)
+    uint32_t n_unseated = 0;
+    for (uint32_t i = 0; (sub = table_next(&s->by_ref, &i, NULL)) != NULL;) {
         if (!sub_valid(sub))
             return false;
-    return true;
+        n_unseated += sub->unseated;
+    }
+    return n_unseated == s->n_unseated;
 }

@@ -10,6 +10,7 @@ enum listen_state {
     LISTEN_WAITING, // its snapshot is not there yet: it gets nothing
     LISTEN_FOLLOWS, // it has what `applied` says
     LISTEN_APART,   // it has what its own `at` says
+    LISTEN_HELD,    // the same, and it does not get the entry that is being told
 };
 
 struct holder;
@@ -38,7 +39,9 @@ struct sub {
     uint64_t nth_reading;   // the one under way, 0: none. One of a record that was left and is listened to anew is void
     uint32_t n, cap, n_odd; // n_odd: of them do not follow
     struct listener **v;    // those that do not follow come first
-    bool seats_known;       // or being read: those that nobody here has been told of stand in the store
+    bool unseated;          // sessions know of seats that nobody here has been told of: they stand in the store
+    bool asking;            // for them, which began when
+    uint64_t asked_at;      // this was applied
     uint32_t n_seats, seats_cap;
     struct seat *seats; // each user once
 };
@@ -53,6 +56,7 @@ struct subs {
     struct table by_ref;     // ref → sub; owns
     struct table by_session; // session → holder; owns, and its listeners
     struct table by_user;    // user → first holder
+    uint32_t n_unseated;     // records
 };
 
 struct keys { // a growing list of session keys
@@ -114,6 +118,17 @@ void subs_wait(struct subs *s, uint64_t session, ref r);
 void subs_seat(struct sub *sub, uint64_t user, uint64_t epoch, bool left); // an event, or a snapshot, said so
 // He is known to sit at another record that this session listens to, by a newer claim.
 bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user, uint64_t epoch);
+
+// What a session was told by another gateway nobody here has heard, so that seats of a record that it comes to
+// (subs_follow) may be missing until they have been read. True: they are to be read now.
+MUST_USE bool subs_ask_seats(struct sub *sub);
+// They have been read (ok), or could not be. True: they count. Else ask again: who left meanwhile would sit there.
+MUST_USE bool subs_seats_come(struct subs *s, struct sub *sub, bool ok);
+// Seats are missing of another record that it listens to: what is outdated for it cannot be told yet.
+bool subs_blind(const struct subs *s, uint64_t session, ref r);
+// Before an entry is addressed that says something of a voice state: who is blind to that stays behind it. True: there
+// is such a one, and the log must be read for it.
+MUST_USE bool subs_hold(struct subs *s, ref r, uint64_t version);
 
 // Reading a log. subs_read: from which version on (exclusive).
 uint64_t subs_read(struct sub *sub);

@@ -6,6 +6,7 @@
 // - What somebody else's record says of a place is known exactly to who has been told as much there; to whom it is
 // news,
 //   he goes on from there.
+// - What says something of a voice state is not told to who listens to another record whose seats are still to be read.
 // - A claim to a seat is outdated exactly for who listens to another record where that user sits by a newer one.
 // - When nothing more happens and the log has been read, everybody stands at its end.
 #include "fuzz.h"
@@ -30,7 +31,9 @@ struct run {
     uint64_t at[SESSIONS][RECORDS];     // what each has been told of, from settled on
     uint64_t claim[RECORDS][SITTERS];   // of whom a seat is known there: epoch + 1
     bool overflown[RECORDS];            // of more than are remembered
+    bool unseated;                      // seats of SEATED have to be read
 };
+#define SEATED 1u // the one record with seats: 0 is a user's, 2 a guild's
 
 static ref ref_of(uint32_t place)
 {
@@ -47,13 +50,38 @@ static uint64_t user_of(uint64_t session)
     return 1 + (session - session_of(0)) % 3;
 }
 
-static void told(struct run *r, uint32_t place, uint64_t version, const struct keys *keys)
+static bool blind(const struct run *r, uint32_t session, uint32_t place)
+{
+    return r->unseated && place != SEATED && r->listens[session][SEATED];
+}
+
+static void told(struct run *r, uint32_t place, uint64_t version, bool seats, const struct keys *keys)
 {
     for (uint32_t i = 0; i < keys->n; i++) {
         uint32_t session = (uint32_t)(keys->v[i] - session_of(0));
         CHECK(session < SESSIONS && r->settled[session][place]);
         CHECK(r->at[session][place] + 1 == version);
+        CHECK(!seats || !blind(r, session, place));
     }
+}
+
+static void want_read(struct run *r, uint32_t place)
+{
+    struct sub *sub = subs_get(&r->subs, ref_of(place));
+    if (sub && sub->reading)
+        sub->again = true;
+    else
+        r->places[place].wanted = true;
+}
+
+static void hold(struct run *r, uint32_t place, uint64_t version)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < SESSIONS; i++)
+        any |= r->settled[i][place] && r->at[i][place] + 1 == version && blind(r, i, place);
+    CHECK(subs_hold(&r->subs, ref_of(place), version) == any);
+    if (any)
+        want_read(r, place);
 }
 
 // Everybody who is to get the entry gets it, whomever it is for: who is left out has seen that there was one.
@@ -62,10 +90,13 @@ static void apply(struct run *r, uint32_t place, uint64_t version)
     struct keys all = {0}, some = {0};
     uint64_t to = feed_below(&r->in, 4), user = 1 + feed_below(&r->in, 3),
              session = session_of(feed_below(&r->in, SESSIONS));
+    bool seats = version % 2; // the same entry is always of the same kind
+    if (seats)
+        hold(r, place, version);
     subs_address(&r->subs, ref_of(place), version, 0, 0, 0, &all);
     subs_address(&r->subs, ref_of(place), version, to, user, session, &some);
-    told(r, place, version, &all);
-    told(r, place, version, &some);
+    told(r, place, version, seats, &all);
+    told(r, place, version, seats, &some);
     CHECK(some.n <= all.n && (to != 2 || some.n <= 1));
     for (uint32_t i = 0; i < some.n; i++) {
         uint64_t who = user_of(some.v[i]);
@@ -76,15 +107,6 @@ static void apply(struct run *r, uint32_t place, uint64_t version)
         r->at[all.v[i] - session_of(0)][place] = version;
     keys_fini(&all);
     keys_fini(&some);
-}
-
-static void want_read(struct run *r, uint32_t place)
-{
-    struct sub *sub = subs_get(&r->subs, ref_of(place));
-    if (sub && sub->reading)
-        sub->again = true;
-    else
-        r->places[place].wanted = true;
 }
 
 static void entry(struct run *r, uint32_t place, uint64_t version)
@@ -141,12 +163,35 @@ static void joined(struct run *r, uint32_t session, uint32_t place, bool first)
     r->listens[session][place] = true;
 }
 
+static void seats_may_lack(struct run *r, uint32_t place, uint64_t version)
+{
+    const struct sub *sub = subs_get(&r->subs, ref_of(place));
+    r->unseated |= place == SEATED && (!sub || !sub->known || version > sub->applied);
+}
+
+static void seats_come(struct run *r)
+{
+    struct sub *sub = subs_get(&r->subs, ref_of(SEATED));
+    if (!sub)
+        return;
+    CHECK(subs_ask_seats(sub) == r->unseated && !subs_ask_seats(sub));
+    bool ok = feed_flag(&r->in), late = feed_flag(&r->in) && sub->known;
+    if (late)
+        entry(r, SEATED, ++r->places[SEATED].version);
+    late = late && sub->asked_at != sub->applied;
+    bool take = subs_seats_come(&r->subs, sub, ok);
+    CHECK(take == (r->unseated && ok && !late));
+    r->unseated = r->unseated && !take;
+}
+
 // From where another gateway left it; what came since is in the log.
 static void follow(struct run *r, uint32_t session, uint32_t place)
 {
     uint64_t back = feed_below(&r->in, 5), version = r->places[place].version;
     bool was_settled = r->settled[session][place], first;
     version = version > back ? version - back : 0;
+    if (!was_settled)
+        seats_may_lack(r, place, version);
     bool read = subs_follow(&r->subs, session_of(session), ref_of(place), place == 2, version, &first);
     joined(r, session, place, first);
     CHECK(!was_settled || !read);
@@ -165,6 +210,7 @@ static void listen(struct run *r, uint32_t session, uint32_t place)
     CHECK(waits || at < version || version == 0);
     subs_wait(&r->subs, session_of(session), ref_of(place));
     CHECK(subs_valid(&r->subs) && !subs_position(&r->subs, session_of(session), ref_of(place), &at));
+    seats_may_lack(r, place, version);
     bool read = subs_follow(&r->subs, session_of(session), ref_of(place), place == 2, version, &first);
     joined(r, session, place, first);
     settled(r, session, place, version, read);
@@ -266,6 +312,7 @@ static void forget_seats(struct run *r)
         if (!subs_get(&r->subs, ref_of(p))) {
             memset(r->claim[p], 0, sizeof r->claim[p]);
             r->overflown[p] = false;
+            r->unseated = r->unseated && p != SEATED;
         }
 }
 
@@ -288,6 +335,7 @@ static void check(const struct run *r)
             CHECK(subs_position(&r->subs, session_of(s), ref_of(p), &at) == r->settled[s][p]);
             CHECK(!r->settled[s][p] || at == r->at[s][p]);
             check_known(r, s, p);
+            CHECK(subs_blind(&r->subs, session_of(s), ref_of(p)) == blind(r, s, p));
         }
     uint32_t n = 0;
     for (uint32_t u = 1; u <= 3; u++)
@@ -304,7 +352,7 @@ static void act(struct run *r)
         subs_enter(&r->subs, session_of(session), user_of(session_of(session)));
         r->entered[session] = true;
     }
-    switch (what % 13) {
+    switch (what < 247 ? what % 13 : 13) {
     case 0:
         joined(r, session, place, subs_join(&r->subs, session_of(session), ref_of(place), place == 2));
         break;
@@ -349,6 +397,9 @@ static void act(struct run *r)
     case 12:
         check_seats(r, session, (place + 1) % RECORDS, seat(r, place) % (SITTERS / 4));
         break;
+    case 13:
+        seats_come(r);
+        break;
     }
     forget_seats(r);
     check(r);
@@ -360,6 +411,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned n = 0; r.in.n && n < 500; n++)
         act(&r);
     r.in.n = 0; // nothing more happens
+    struct sub *seated = subs_get(&r.subs, ref_of(SEATED));
+    if (seated && subs_ask_seats(seated)) {
+        CHECK(subs_seats_come(&r.subs, seated, true));
+        r.unseated = false;
+    }
     for (uint32_t p = 0; p < RECORDS; p++) {
         for (unsigned tries = 0; r.places[p].wanted || r.places[p].untold; tries++) {
             const struct sub *sub = subs_get(&r.subs, ref_of(p));

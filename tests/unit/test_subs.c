@@ -306,6 +306,122 @@ TEST(a_voice_state_of_an_older_claim_is_outdated_where_a_newer_one_is_heard)
     done();
 }
 
+static bool follow(uint64_t session, ref r, bool guild, uint64_t version)
+{
+    bool first, read = subs_follow(&subs, session, r, guild, version, &first);
+    CHECK_TRUE(subs_valid(&subs));
+    return read;
+}
+
+static uint64_t position(uint64_t session, ref r)
+{
+    uint64_t at = 0;
+    CHECK_TRUE(subs_position(&subs, session, r, &at));
+    return at;
+}
+
+// Ann's A is resumed here. The other gateway told it that 77 sits in OTHER, by claim 29; PLACE, to whose log B listens
+// already, says next that he left there, by claim 28.
+TEST(who_comes_from_another_gateway_is_not_told_who_left_before_it_is_known_who_sits_elsewhere)
+{
+    begin();
+    listen(B, PLACE, 5);
+    CHECK_TRUE(!follow(A, PLACE, false, 5));
+    CHECK_TRUE(!subs_blind(&subs, A, PLACE));
+    CHECK_TRUE(follow(A, OTHER, false, 8));
+    CHECK_TRUE(subs_blind(&subs, A, PLACE) && !subs_blind(&subs, A, OTHER) && !subs_blind(&subs, B, PLACE));
+    CHECK_TRUE(subs_ask_seats(subs_get(&subs, OTHER)));
+    CHECK_EQ(subs_entry(&subs, PLACE, 6), SUBS_APPLY);
+    CHECK_TRUE(!subs_outdated(&subs, A, PLACE, 77, 28)); // as far as is known
+    CHECK_TRUE(subs_hold(&subs, PLACE, 6));
+    CHECK_EQ(all(PLACE, 6), 2);
+    CHECK_EQ(position(A, PLACE), 5);
+    advance(PLACE, 6);
+    CHECK_EQ(subs_entry(&subs, PLACE, 7), SUBS_APPLY);
+    CHECK_TRUE(!subs_hold(&subs, PLACE, 7)); // it is behind anyway
+    CHECK_EQ(all(PLACE, 7), 2);
+    advance(PLACE, 7);
+    CHECK_EQ(subs_entry(&subs, PLACE, 6), SUBS_CATCH);
+    CHECK_TRUE(subs_hold(&subs, PLACE, 6)); // still
+    CHECK_EQ(all(PLACE, 6), 0);
+    advance(PLACE, 6);
+    CHECK_EQ(position(A, PLACE), 5);
+    CHECK_TRUE(subs_seats_come(&subs, subs_get(&subs, OTHER), true));
+    subs_seat(subs_get(&subs, OTHER), 77, 29, false);
+    CHECK_EQ(subs_entry(&subs, PLACE, 6), SUBS_CATCH);
+    CHECK_TRUE(!subs_hold(&subs, PLACE, 6));
+    CHECK_EQ(all(PLACE, 6), 1);
+    CHECK_TRUE(subs_outdated(&subs, A, PLACE, 77, 28));
+    advance(PLACE, 6);
+    CHECK_EQ(all(PLACE, 7), 1);
+    advance(PLACE, 7);
+    CHECK_EQ(all(PLACE, 8), 12);
+    done();
+}
+
+TEST(those_of_many_who_are_blind_are_held_and_nobody_else)
+{
+    begin();
+    for (uint64_t k = 4; k <= 9; k++)
+        subs_enter(&subs, k, 100 + k);
+    for (uint64_t k = 1; k <= 9; k++)
+        listen(k, PLACE, 5);
+    for (uint64_t k = 1; k <= 9; k += 3)
+        (void)follow(k, OTHER, false, 8);
+    CHECK_TRUE(subs_hold(&subs, PLACE, 6));
+    CHECK_EQ(all(PLACE, 6), 235689);
+    advance(PLACE, 6);
+    CHECK_TRUE(subs_hold(&subs, PLACE, 6));
+    for (uint64_t k = 1; k <= 9; k += 3)
+        subs_exit(&subs, k, NULL); // held or not
+    CHECK_TRUE(!subs_blind(&subs, 1, PLACE) && subs_get(&subs, OTHER) == NULL);
+    advance(PLACE, 6);
+    CHECK_EQ(all(PLACE, 7), 235689);
+    done();
+}
+
+TEST(seats_are_read_for_who_was_told_of_more_than_anybody_here)
+{
+    static const struct {
+        bool user, guild;       // nobody sits in a guild's record, or in a user's
+        uint64_t here, version; // here: where another stands, 0: there is none
+        bool asks;
+    } t[] = {
+        {.here = 0, .version = 5, .asks = true}, {.here = 5, .version = 4},     {.here = 5, .version = 5},
+        {.here = 5, .version = 6, .asks = true}, {.guild = true, .version = 5}, {.user = true, .version = 5},
+    };
+    for (size_t i = 0; i < countof(t); i++) {
+        ref r = t[i].user ? ref_user(ANN) : PLACE;
+        begin();
+        if (t[i].here)
+            listen(B, r, t[i].here);
+        (void)follow(A, r, t[i].guild, t[i].version);
+        CHECK_EQ(subs_blind(&subs, A, OTHER), t[i].asks);
+        CHECK_EQ(subs_ask_seats(subs_get(&subs, r)), t[i].asks);
+        CHECK_TRUE(!subs_ask_seats(subs_get(&subs, r))); // once
+        done();
+    }
+}
+
+TEST(seats_that_were_read_before_an_entry_was_applied_are_read_again)
+{
+    begin();
+    (void)follow(A, OTHER, false, 8);
+    struct sub *sub = subs_get(&subs, OTHER);
+    CHECK_TRUE(!subs_seats_come(&subs, sub, true)); // nobody asked: for those who have left
+    CHECK_TRUE(subs_ask_seats(sub));
+    CHECK_TRUE(!subs_seats_come(&subs, sub, false));
+    CHECK_TRUE(subs_blind(&subs, A, PLACE));
+    CHECK_TRUE(subs_ask_seats(sub));
+    advance(OTHER, 9); // he may have left by that
+    CHECK_TRUE(!subs_seats_come(&subs, sub, true));
+    CHECK_TRUE(subs_blind(&subs, A, PLACE));
+    CHECK_TRUE(subs_ask_seats(sub));
+    CHECK_TRUE(subs_seats_come(&subs, sub, true));
+    CHECK_TRUE(!subs_blind(&subs, A, PLACE) && !subs_ask_seats(sub));
+    done();
+}
+
 TEST(what_a_users_record_says_of_a_place_is_outdated_for_who_has_been_told_as_much)
 {
     begin();
