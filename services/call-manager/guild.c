@@ -1,0 +1,73 @@
+// guild: see guild.h.
+#include "guild_private.h"
+#include "errors.h"
+
+#define SET_RTC_REGION 32u // of channel_put
+
+struct guild_wants guild_wants(const struct guild_in *in)
+{
+    switch (in->kind) {
+    case GUILD_IN_SERVER_LOST:
+    case GUILD_IN_SERVER_FREE:
+    case GUILD_IN_ROOM:
+        return (struct guild_wants){.crowd = true};
+    case GUILD_IN_CHANNEL_PUT:
+        return (struct guild_wants){.channels = true,
+                                    .crowd = ((const struct channel_put *)in->msg)->set & SET_RTC_REGION};
+    case GUILD_IN_CHANNEL_DELETE:
+        return (struct guild_wants){.channels = true, .crowd = true};
+    case GUILD_IN_GUILD_EDIT:
+        return (struct guild_wants){.channels = true};
+    case GUILD_IN_JOIN:
+    case GUILD_IN_LEAVE:
+    case GUILD_IN_MOVED:
+    case GUILD_IN_ASSIGNED:
+    case GUILD_IN_GATEWAY_LOST:
+    case GUILD_IN_SEAT:
+    case GUILD_IN_MEMBER_EDIT:
+    case GUILD_IN_MEMBER_REMOVE:
+    case GUILD_IN_VOICE_EDIT:
+    case GUILD_IN_ROLE_PUT:
+    case GUILD_IN_ROLE_DELETE:
+    case GUILD_IN_STATUS_PUT:
+    case GUILD_IN_STAGE_PUT:
+    case GUILD_IN_STAGE_DELETE:
+        return (struct guild_wants){0};
+    case GUILD_IN_KINDS:
+        break;
+    }
+    CHECK_ID(false, in->target);
+    return (struct guild_wants){0};
+}
+
+bool guild_minds(const struct guild_in *in, const struct voice_room *room, const struct voice_seat *seat)
+{
+    if (seat->channel != in->channel)
+        return false;
+    return in->kind != GUILD_IN_ROOM || (room && seat->generation < room->generation);
+}
+
+static void forget(struct guild_out *out)
+{
+    out->n_events = out->n_changes = out->n_asks = out->n_rooms = 0;
+    out->n_came = out->n_went = out->n_released = 0;
+    out->joins = out->leaves = 0;
+    out->more = false;
+}
+
+int guild_step(struct arena *a, const struct guild_scene *s, const struct guild_in *in, const struct guild_rules *rules,
+               uint64_t now, struct guild_out *out)
+{
+    const struct guild_work w = {a, s, in, rules, now, out};
+    forget(out);
+    out->seat_at = out->room_at = out->epoch = 0;
+    out->body = BYTES_NONE;
+    if (!s->guild)
+        return API_UNKNOWN_GUILD;
+    int err = in->kind < GUILD_IN_MEMBER_EDIT ? guild_voice_step(&w) : guild_change_step(&w);
+    if (err == OK)
+        guild_put_rooms(&w);
+    else
+        forget(out);
+    return err;
+}
