@@ -47,6 +47,35 @@ bool guild_minds(const struct guild_in *in, const struct voice_room *room, const
     return in->kind != GUILD_IN_ROOM || (room && seat->generation < room->generation);
 }
 
+// Of the seats that the scene shows, those in `room`.
+static bool room_valid(const struct guild_scene *s, const struct scene_room *room)
+{
+    uint64_t seats = 0, videos = 0;
+    for (uint32_t i = 0; i <= s->n_crowd; i++) {
+        const struct scene_member *who = i < s->n_crowd ? &s->crowd[i] : &s->target;
+        bool twice = i < s->n_crowd && who->id == s->target.id;
+        if (who->seat && who->seat->channel == room->id && !twice) {
+            seats++;
+            videos += who->seat->self_video;
+        }
+    }
+    return room->room ? seats <= room->room->seats && videos <= room->room->videos : seats == 0;
+}
+
+bool guild_scene_valid(const struct guild_scene *s)
+{
+    const struct voice_seat *seat = s->target.seat;
+    if (seat && (s->from.id != seat->channel || seat->user != s->target.id))
+        return false;
+    for (uint32_t i = 0; i < s->n_crowd; i++)
+        if (!s->crowd[i].seat || s->crowd[i].seat->channel != s->to.id)
+            return false;
+    for (uint32_t i = 1; i < s->roles.n; i++)
+        if (s->roles.v[i - 1].id >= s->roles.v[i].id)
+            return false;
+    return room_valid(s, &s->to) && room_valid(s, &s->from);
+}
+
 static void forget(struct guild_out *out)
 {
     out->n_events = out->n_changes = out->n_asks = out->n_rooms = 0;

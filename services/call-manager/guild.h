@@ -141,3 +141,6 @@ MUST_USE int guild_step(struct arena *a, const struct guild_scene *s, const stru
                         const struct guild_rules *rules, uint64_t now, struct guild_out *out);
 // OK, or why a JOIN would be refused: what op 4 is silent about.
 int guild_may_join(const struct guild_scene *s, const struct guild_in *in, uint64_t now);
+bool guild_sits(const struct guild_scene *s, const struct guild_in *in); // the target's session in the channel
+// The seats of the scene are in the rooms that it has, and counted there: what Redis gives back is what was written.
+bool guild_scene_valid(const struct guild_scene *s);
