@@ -5,8 +5,8 @@
 // and every claim grows the epoch: so whoever was overtaken sees it, and takes back what he did too late.
 // Whoever dies in between is finished by the next who looks: by the repeated command, or by the user's timer row
 // (FLOW_SETTLE). The shell (job.c) carries out each step and hands back how it went; it never chooses one.
-// A place is a private channel or a guild; within a guild a claim is new with each channel that he goes to himself. A bot
-// has one voice state in each guild, and a location for each.
+// A place is a private channel or a guild; within a guild a claim is new with each channel that he goes to himself. A
+// bot has one voice state in each guild, and a location for each.
 #pragma once
 #include "call.h"
 #include "guild.h"
@@ -24,17 +24,17 @@ enum flow_kind {
 };
 
 enum flow_what {
-    FLOW_READ_USER, // id: load {u:id}:s, the location that is a bot's in `guild`, or, when that is 0, the guilds where a
-                    // bot is; is the session of `in` over, or another gateway's?
-    FLOW_MAY_JOIN,  // id: load the place, ask …_may_join and …_sits; was `command` applied there before?
-    FLOW_PLACE,     // id: load the place, step it with `in`, commit
-    FLOW_LOCATE,    // id: write `location` into {u:id}:s, if the record is as it was read; guild: as that field says
-    FLOW_LOOK,      // id: load the place; is that user a recipient, or member, and does his own record list the place?
-    FLOW_WELCOME,   // id: call_welcome into that user's record, if it is as LOOK found it
-    FLOW_FAREWELL,  // id: …_farewell, likewise
-    FLOW_HEIR,      // id: load the place; which session that has a seat of `in`'s gateway is held by another one now? Of
-                    // a guild: is in.user's?
-    FLOW_DONE,      // err: the answer
+    FLOW_READ_USER, // id: load {u:id}:s, the location that is a bot's in `guild`, or, when that is 0, the guilds where
+                    // a bot is; is the session of `in` over, or another gateway's?
+    FLOW_MAY_JOIN, // id: load the place, ask …_may_join and …_sits; was `command` applied there before?
+    FLOW_PLACE,    // id: load the place, step it with `in`, commit
+    FLOW_LOCATE,   // id: write `location` into {u:id}:s, if the record is as it was read; guild: as that field says
+    FLOW_LOOK,     // id: load the place; is that user a recipient, or member, and does his own record list the place?
+    FLOW_WELCOME,  // id: call_welcome into that user's record, if it is as LOOK found it
+    FLOW_FAREWELL, // id: …_farewell, likewise
+    FLOW_HEIR,     // id: load the place; which session that has a seat of `in`'s gateway is held by another one now? Of
+                   // a guild: is in.user's?
+    FLOW_DONE,     // err: the answer
 };
 
 struct flow_step {
@@ -97,7 +97,7 @@ struct flow {
     } at;
     struct flow_heir heir;
     bool bot;
-    struct ids guilds;        // LEAVE, MOVED of a bot: still to be gone through, from `nth` on
+    struct ids guilds; // LEAVE, MOVED of a bot: still to be gone through, from `nth` on
     uint32_t nth;
     struct location location; // as read, or as claimed
     bool sits;                // JOIN: his session has the seat, of the claim that holds
@@ -111,7 +111,7 @@ struct flow {
 
 struct flow_step flow_start(struct flow *f);
 struct flow_step flow_next(struct flow *f, const struct flow_result *r);
-bool flow_failed(int err);   // the world's doing: to be tried again, and nothing follows from it
+bool flow_failed(int err); // the world's doing: to be tried again, and nothing follows from it
 #define FLOW_LOCATION_MAX 32u
 // The field of {u:<id>}:s that says where somebody is. guild: of a step.
 const char *flow_location(char out[FLOW_LOCATION_MAX], bool bot, uint64_t guild);

@@ -3,6 +3,141 @@
 #include "errors.h"
 
 #define SET_RTC_REGION 32u // of channel_put
+#define SET_CHANNEL 4u     // of member_edit
+#define SET_OWNER 4u       // of guild_edit
+#define SET_AFK 8u         // likewise
+
+// --- inputs ---
+
+const struct schema *guild_schema(enum guild_in_kind kind)
+{
+    switch (kind) {
+    case GUILD_IN_MEMBER_EDIT:
+        return &schema_member_edit;
+    case GUILD_IN_MEMBER_REMOVE:
+        return &schema_member_remove;
+    case GUILD_IN_VOICE_EDIT:
+        return &schema_voice_state_edit;
+    case GUILD_IN_CHANNEL_PUT:
+        return &schema_channel_put;
+    case GUILD_IN_CHANNEL_DELETE:
+        return &schema_channel_delete;
+    case GUILD_IN_ROLE_PUT:
+        return &schema_role_put;
+    case GUILD_IN_ROLE_DELETE:
+        return &schema_role_delete;
+    case GUILD_IN_GUILD_EDIT:
+        return &schema_guild_edit;
+    case GUILD_IN_STATUS_PUT:
+        return &schema_status_put;
+    case GUILD_IN_STAGE_PUT:
+        return &schema_stage_put;
+    case GUILD_IN_STAGE_DELETE:
+        return &schema_stage_delete;
+    case GUILD_IN_JOIN:
+    case GUILD_IN_LEAVE:
+    case GUILD_IN_MOVED:
+    case GUILD_IN_ASSIGNED:
+    case GUILD_IN_GATEWAY_LOST:
+    case GUILD_IN_SERVER_LOST:
+    case GUILD_IN_SERVER_FREE:
+    case GUILD_IN_SEAT:
+    case GUILD_IN_ROOM:
+    case GUILD_IN_KINDS:
+        break;
+    }
+    return NULL;
+}
+
+static int say(struct guild_in *out, enum guild_in_kind kind, uint64_t actor, uint64_t target, uint64_t channel)
+{
+    out->kind = kind;
+    out->actor = actor;
+    out->target = target;
+    out->channel = channel;
+    return OK;
+}
+
+int guild_command(const struct msg *m, struct guild_in *out, uint64_t *guild)
+{
+    *out = (struct guild_in){.msg = m->v};
+    switch (m->schema->tag) {
+    case TAG_member_edit: {
+        const struct member_edit *v = m->v;
+        *guild = v->guild;
+        return v->to || !(v->set & ~SET_CHANNEL)
+                   ? say(out, GUILD_IN_MEMBER_EDIT, v->user, v->target, v->set & SET_CHANNEL ? v->channel : 0)
+                   : ERR_INVALID;
+    }
+    case TAG_member_remove: {
+        const struct member_remove *v = m->v;
+        *guild = v->guild;
+        return say(out, GUILD_IN_MEMBER_REMOVE, v->user, v->target, 0);
+    }
+    case TAG_voice_state_edit: {
+        const struct voice_state_edit *v = m->v;
+        *guild = v->guild;
+        return say(out, GUILD_IN_VOICE_EDIT, v->user, v->target, v->channel);
+    }
+    case TAG_channel_put: {
+        const struct channel_put *v = m->v;
+        *guild = v->guild;
+        return v->to ? say(out, GUILD_IN_CHANNEL_PUT, v->user, 0, v->to->id) : ERR_INVALID;
+    }
+    case TAG_channel_delete: {
+        const struct channel_delete *v = m->v;
+        *guild = v->guild;
+        return say(out, GUILD_IN_CHANNEL_DELETE, v->user, 0, v->channel);
+    }
+    case TAG_role_put: {
+        const struct role_put *v = m->v;
+        *guild = v->guild;
+        return v->to ? say(out, GUILD_IN_ROLE_PUT, v->user, 0, 0) : ERR_INVALID;
+    }
+    case TAG_role_delete: {
+        const struct role_delete *v = m->v;
+        *guild = v->guild;
+        return say(out, GUILD_IN_ROLE_DELETE, v->user, 0, 0);
+    }
+    case TAG_guild_edit: {
+        const struct guild_edit *v = m->v;
+        *guild = v->guild;
+        return v->to ? say(out, GUILD_IN_GUILD_EDIT, v->user, v->set & SET_OWNER ? v->to->owner : 0,
+                           v->set & SET_AFK ? v->to->afk_channel : 0)
+                     : ERR_INVALID;
+    }
+    case TAG_status_put: {
+        const struct status_put *v = m->v;
+        *guild = v->guild;
+        return say(out, GUILD_IN_STATUS_PUT, v->user, 0, v->channel);
+    }
+    case TAG_stage_put: {
+        const struct stage_put *v = m->v;
+        *guild = v->guild;
+        return v->to ? say(out, GUILD_IN_STAGE_PUT, v->user, 0, v->channel) : ERR_INVALID;
+    }
+    case TAG_stage_delete: {
+        const struct stage_delete *v = m->v;
+        *guild = v->guild;
+        return say(out, GUILD_IN_STAGE_DELETE, v->user, 0, v->channel);
+    }
+    default:
+        return ERR_MISSING;
+    }
+}
+
+void guild_farewell(struct arena *a, uint64_t guild, uint64_t user, uint64_t version, struct event *e, struct change *c)
+{
+    const struct j_guild_gone gone = {.id = guild};
+    *c = (struct change){CHANGE_HDEL, "g", arena_printf(a, "%llu", (unsigned long long)guild), BYTES_NONE};
+    *e = (struct event){.name = BYTES("GUILD_DELETE"),
+                        .to = 1,
+                        .user = user,
+                        .place_op = 2,
+                        .place = guild,
+                        .place_version = version,
+                        .body = schema_text(a, &schema_j_guild_gone, &gone)};
+}
 
 struct guild_wants guild_wants(const struct guild_in *in)
 {
@@ -89,7 +224,7 @@ int guild_step(struct arena *a, const struct guild_scene *s, const struct guild_
 {
     const struct guild_work w = {a, s, in, rules, now, out};
     forget(out);
-    out->seat_at = out->room_at = out->epoch = 0;
+    out->seat_at = out->room_at = out->seat_done = out->epoch = 0;
     out->body = BYTES_NONE;
     if (!s->guild)
         return API_UNKNOWN_GUILD;

@@ -92,6 +92,12 @@ struct guild_wants {
     bool channels, crowd;
 };
 struct guild_wants guild_wants(const struct guild_in *in);
+const struct schema *guild_schema(enum guild_in_kind kind); // of `msg`; NULL: there is none
+// A command about a guild as an input; new_id and region_known are the caller's. ERR_MISSING: it is no such command.
+MUST_USE int guild_command(const struct msg *m, struct guild_in *out, uint64_t *guild);
+// What goes into the record of a user who was removed at `version`.
+void guild_farewell(struct arena *a, uint64_t guild, uint64_t user, uint64_t version, struct event *e,
+                    struct change *c);
 // Is that one of the seats in the channel of `in` that it is about? room: as it stands.
 bool guild_minds(const struct guild_in *in, const struct voice_room *room, const struct voice_seat *seat);
 
@@ -125,6 +131,7 @@ struct guild_out { // everything in it lives in the arena or the scene
     // Timer rows to be written before the commit, or, of the row that asked, when it is due again (ERR_STATE, too).
     uint64_t seat_at, room_at; // for GUILD_IN_SEAT of the target, GUILD_IN_ROOM of `channel`; 0: none
     uint64_t epoch;            // LEAVE: of the seat that went
+    uint64_t seat_done;        // a seat row of the target for that time is not needed any more; 0: none
     bool more;                 // the crowd was too large: the same input once more, after this commit
     struct bytes body;         // the answer: what REST returns
     struct fault fault;        // 50035

@@ -197,6 +197,7 @@ static int assigned(const struct guild_work *w)
     if (is_gone(room, in->node) && in->asked_at <= room->gone_at)
         return ask_again(w, &seat);
     settle_room(w, room);
+    w->out->seat_done = was->server_at;
     seat.server = SEAT_SERVER_SENT;
     seat.server_at = 0;
     seat.generation = room->generation;
