@@ -26,15 +26,15 @@ enum flow_kind {
 enum flow_what {
     FLOW_READ_USER, // id: load {u:id}:s, the location that is a bot's in `guild`, or, when that is 0, the guilds where
                     // a bot is; is the session of `in` over, or another gateway's?
-    FLOW_MAY_JOIN, // id: load the place, ask …_may_join and …_sits; was `command` applied there before?
-    FLOW_PLACE,    // id: load the place, step it with `in`, commit
-    FLOW_LOCATE,   // id: write `location` into {u:id}:s, if the record is as it was read; guild: as that field says
-    FLOW_LOOK,     // id: load the place; is that user a recipient, or member, and does his own record list the place?
-    FLOW_WELCOME,  // id: call_welcome into that user's record, if it is as LOOK found it
-    FLOW_FAREWELL, // id: …_farewell, likewise
-    FLOW_HEIR,     // id: load the place; which session that has a seat of `in`'s gateway is held by another one now? Of
-                   // a guild: is in.user's?
-    FLOW_DONE,     // err: the answer
+    FLOW_MAY_JOIN,  // id: load the place, ask …_may_join and …_sits; was `command` applied there before?
+    FLOW_PLACE,     // id: load the place, step it with `in`, commit
+    FLOW_LOCATE,    // id: write `location` into {u:id}:s, if the record is as it was read; guild: as that field says
+    FLOW_LOOK,      // id: load the place; is that user a recipient, or member, and does his own record list the place?
+    FLOW_WELCOME,   // id: call_welcome into that user's record, if it is as LOOK found it
+    FLOW_FAREWELL,  // id: …_farewell, likewise
+    FLOW_HEIR, // id: load the place; which session that has a seat of `in`'s gateway is held by another one now? Of
+               // a guild: is in.user's?
+    FLOW_DONE, // err: the answer
 };
 
 struct flow_step {

@@ -85,7 +85,7 @@ void job_next(struct job *j, int err)
     carry_out(j);
 }
 
-void job_again(struct job *j)
+void job_repeat(struct job *j)
 {
     if (++j->conflicts > CONFLICTS_MAX)
         job_next(j, ERR_IO);
@@ -130,9 +130,9 @@ struct store *job_store(const struct job *j)
     return j->m->service.store;
 }
 
-void job_commit(struct job *j, ref r, uint64_t expected, uint64_t command, struct bytes answer,
-                const struct event *events, uint32_t n_events, const struct change *changes, uint32_t n_changes,
-                commit_fn fn)
+void job_write(struct job *j, ref r, uint64_t expected, uint64_t command, struct bytes answer,
+               const struct event *events, uint32_t n_events, const struct change *changes, uint32_t n_changes,
+               commit_fn fn)
 {
     if (j->m->closed) {
         job_next(j, ERR_IO);
@@ -153,7 +153,7 @@ void job_commit(struct job *j, ref r, uint64_t expected, uint64_t command, struc
 
 // --- FLOW_PLACE and FLOW_MAY_JOIN ---
 
-void job_applied(struct job *j, struct bytes answer)
+void job_was_applied(struct job *j, struct bytes answer)
 {
     if (j->step.change)
         j->end.body = arena_copy(&j->kept, answer);
@@ -168,7 +168,7 @@ static void on_applied_before(void *ctx, const struct reply *r)
     struct bytes kept = reply_text(r); // <version>:<answer>
     const char *answer = kept.n > 0 ? memchr(kept.p, ':', kept.n) : NULL;
     if (answer)
-        job_applied(j, (struct bytes){answer + 1, kept.n - (size_t)(answer + 1 - kept.p)});
+        job_was_applied(j, (struct bytes){answer + 1, kept.n - (size_t)(answer + 1 - kept.p)});
     job_next(j, !reply_ok(r) ? ERR_IO : kept.n > 0 ? OK : j->result.err);
 }
 
@@ -178,7 +178,7 @@ static void ask_applied(struct job *j, store_fn fn)
     store_cmd(job_store(j), fn, j, "GET %s", record_command_key(key, ref_place(j->step.id), j->step.command));
 }
 
-void job_refused(struct job *j, int err)
+void job_denied(struct job *j, int err)
 {
     j->result.err = err;
     if (j->step.command)
@@ -347,7 +347,7 @@ static void locate(struct job *j)
     const struct change voice = {CHANGE_HSET, "s", bytes_of(field), arena_copy(&j->scratch, buf_bytes(&blob))};
     buf_fini(&blob);
     struct bytes epoch = arena_printf(&j->scratch, "%llu", (unsigned long long)j->step.location.epoch);
-    job_commit(j, r, j->user_version, j->step.command, epoch, NULL, 0, &voice, 1, on_located);
+    job_write(j, r, j->user_version, j->step.command, epoch, NULL, 0, &voice, 1, on_located);
 }
 
 // --- FLOW_LOOK, FLOW_WELCOME and FLOW_FAREWELL ---
@@ -430,8 +430,8 @@ static void write_record(struct job *j)
         call_farewell(&j->scratch, &j->chan, user, j->version, j->last_message, users, &j->out);
     if (j->is_guild)
         j->out.n_events = j->out.n_changes = 1;
-    job_commit(j, ref_user(user), j->user_version, 0, BYTES_NONE, j->out.events, j->out.n_events, j->out.changes,
-               j->out.n_changes, on_record_written);
+    job_write(j, ref_user(user), j->user_version, 0, BYTES_NONE, j->out.events, j->out.n_events, j->out.changes,
+              j->out.n_changes, on_record_written);
 }
 
 // --- FLOW_HEIR ---

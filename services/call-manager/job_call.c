@@ -103,7 +103,7 @@ static void on_place_committed(void *ctx, const struct commit_result *r)
 {
     struct job *j = ctx;
     if (r->err == ERR_CONFLICT) {
-        job_again(j);
+        job_repeat(j);
         return;
     }
     if (r->err == OK) {
@@ -137,8 +137,8 @@ static void write_place(struct job *j)
         timers_want_agreement(j->m, j->after.channel, j->step.agree, j->now + SETTLE_MS);
     if (j->step.in.kind == CALL_IN_JOIN || j->step.in.kind == CALL_IN_MOVED)
         timers_note_gateway(j->m, bytes_of(j->step.in.gateway), j->after.channel, 0, j->version + 1);
-    job_commit(j, ref_place(j->after.channel), j->version, j->step.command, place_answer(j), j->out.events,
-               j->out.n_events, j->out.changes, j->out.n_changes, on_place_committed);
+    job_write(j, ref_place(j->after.channel), j->version, j->step.command, place_answer(j), j->out.events,
+              j->out.n_events, j->out.changes, j->out.n_changes, on_place_committed);
 }
 
 int job_read_call(struct job *j, const struct reply *r)
@@ -175,7 +175,7 @@ void job_call_step(struct job *j)
     int err = call_step(&j->after, in, &j->m->rules, j->now, &j->fxs);
     CHECK_ID(call_valid(&j->after), j->before.channel);
     if (err != OK)
-        job_refused(j, err);
+        job_denied(j, err);
     else
         job_load_users(j, write_place);
 }

@@ -330,12 +330,12 @@ static void on_committed(void *ctx, const struct commit_result *r)
     struct job *j = ctx;
     const struct guild_out *out = &j->guild->out;
     if (r->err == ERR_CONFLICT) {
-        job_again(j);
+        job_repeat(j);
         return;
     }
     if (r->err == ERR_STATE) { // this very command was applied before: nothing of this attempt stands
         j->result.applied = true;
-        job_applied(j, r->answer);
+        job_was_applied(j, r->answer);
         job_next(j, OK);
         return;
     }
@@ -376,8 +376,8 @@ static void write_guild(struct job *j)
         answer = arena_printf(&j->scratch, "%llu", (unsigned long long)out->epoch);
     want_timers(j);
     // Of several commits the last one is the command's.
-    job_commit(j, ref_place(j->step.id), j->version, out->more ? 0 : j->step.command, answer, out->events,
-               out->n_events, out->changes, out->n_changes, on_committed);
+    job_write(j, ref_place(j->step.id), j->version, out->more ? 0 : j->step.command, answer, out->events, out->n_events,
+              out->changes, out->n_changes, on_committed);
 }
 
 static void step_guild(struct job *j)
@@ -393,7 +393,7 @@ static void step_guild(struct job *j)
         return;
     }
     keep_answer(j);
-    job_refused(j, err);
+    job_denied(j, err);
 }
 
 static void act(struct job *j)

@@ -51,18 +51,18 @@ struct job {
 
 // job.c
 void job_next(struct job *j, int err); // the step is over
-void job_again(struct job *j);         // another attempt at it, from its load on: somebody else was first
+void job_repeat(struct job *j);        // another attempt at it, from its load on: somebody else was first
 void job_more(struct job *j);          // the same, because there is more to do
 void job_await(struct job *j, uint32_t n, void (*then)(struct job *j));
 void job_arrived(struct job *j, int status); // one reply of several that were asked for at once; the last one goes on
 struct store *job_store(const struct job *j);
 uint64_t job_unix_now(const struct job *j);
 // entry: of n events. Other than the step's command and answer: 0 and none.
-void job_commit(struct job *j, ref r, uint64_t expected, uint64_t command, struct bytes answer,
-                const struct event *events, uint32_t n_events, const struct change *changes, uint32_t n_changes,
-                commit_fn fn);
-void job_refused(struct job *j, int err);             // by the core: because the command was applied before?
-void job_applied(struct job *j, struct bytes answer); // it was: this is what is kept of it
+void job_write(struct job *j, ref r, uint64_t expected, uint64_t command, struct bytes answer,
+               const struct event *events, uint32_t n_events, const struct change *changes, uint32_t n_changes,
+               commit_fn fn);
+void job_denied(struct job *j, int err);                  // by the core: because the command was applied before?
+void job_was_applied(struct job *j, struct bytes answer); // it was: this is what is kept of it
 
 // job_call.c: the step, with the place loaded into chan, before and after.
 int job_read_call(struct job *j, const struct reply *r);
