@@ -396,13 +396,41 @@ static void step_guild(struct job *j)
     job_denied(j, err);
 }
 
+static void invalid(struct job *j)
+{
+    LOG(ERROR, EV("record.invalid"), KU("guild", j->step.id));
+    job_next(j, ERR_INVALID);
+}
+
+// What does not fit together may have been read while somebody else wrote it.
+static void on_version(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    uint64_t version = 0;
+    if (!reply_ok(r) || bytes_u64(reply_text(r), &version) != OK)
+        job_next(j, ERR_IO);
+    else if (version != j->version)
+        job_repeat(j);
+    else
+        invalid(j);
+}
+
+static void look_whether_newer(struct job *j)
+{
+    char key[RECORD_KEY_MAX];
+    store_cmd(job_store(j), on_version, j, "HGET %s v", record_key(key, ref_place(j->step.id), "s"));
+}
+
 static void act(struct job *j)
 {
     struct guild_load *g = j->guild;
     const struct scene_member *who = &g->scene.target;
-    if (g->broken || !guild_scene_valid(&g->scene)) {
-        LOG(ERROR, EV("record.invalid"), KU("guild", j->step.id));
-        job_next(j, ERR_INVALID);
+    if (g->broken) {
+        invalid(j);
+        return;
+    }
+    if (!guild_scene_valid(&g->scene)) {
+        look_whether_newer(j);
         return;
     }
     if (j->step.what == FLOW_PLACE) {
