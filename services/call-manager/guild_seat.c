@@ -14,7 +14,7 @@ bool stage_moderator(const struct guild_work *w, const struct member *m, const s
     return (guild_may_in(w, m, c) & all) == all;
 }
 
-static bool suppressed(const struct guild_work *w, const struct member *m, const struct guild_channel *c)
+bool seat_suppressed(const struct guild_work *w, const struct member *m, const struct guild_channel *c)
 {
     if (c->type == CHANNEL_STAGE)
         return !stage_moderator(w, m, c);
@@ -46,7 +46,7 @@ struct voice_seat seat_in(const struct guild_work *w, const struct scene_member 
     seat.channel = room->id;
     seat.joined_at = w->now;
     seat.request_at = 0;
-    seat.suppress = suppressed(w, who->member, room->channel);
+    seat.suppress = seat_suppressed(w, who->member, room->channel);
     seat.self_video = seat.self_video && seat_may_film(w, who, room);
     return seat;
 }

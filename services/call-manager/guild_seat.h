@@ -12,6 +12,7 @@ enum seat_server { SEAT_SERVER_OWED, SEAT_SERVER_NONE, SEAT_SERVER_SENT }; // vo
 // Suppressed: in the AFK channel, where he may not speak, and in a stage whose moderator he is not. His camera goes out
 // where he may not use it, or too many do. Server, session and gateway stay as they are: see seat_ask.
 struct voice_seat seat_in(const struct guild_work *w, const struct scene_member *who, const struct scene_room *room);
+bool seat_suppressed(const struct guild_work *w, const struct member *m, const struct guild_channel *c);
 bool seat_may_film(const struct guild_work *w, const struct scene_member *who, const struct scene_room *room);
 bool stage_moderator(const struct guild_work *w, const struct member *m, const struct guild_channel *c);
 

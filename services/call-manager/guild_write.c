@@ -50,6 +50,11 @@ void guild_take(const struct guild_work *w, struct event *e, const char *suffix,
     tell_row(e, s, id, BYTES_NONE);
 }
 
+bool guild_same(const struct guild_work *w, const struct schema *s, const void *a, const void *b)
+{
+    return bytes_eq(schema_packed(w->a, s, a), schema_packed(w->a, s, b));
+}
+
 void guild_put_guild(const struct guild_work *w, struct event *e, const struct guild *g)
 {
     struct bytes packed = schema_packed(w->a, &schema_guild, g);

@@ -24,6 +24,8 @@ struct bytes guild_id(const struct guild_work *w, uint64_t id); // in decimal: t
 void guild_put(const struct guild_work *w, struct event *e, const char *suffix, uint64_t id, const struct schema *s,
                const void *row);
 void guild_take(const struct guild_work *w, struct event *e, const char *suffix, uint64_t id, const struct schema *s);
+// The same row, field by field: nothing is to be written, and nobody to be told.
+bool guild_same(const struct guild_work *w, const struct schema *s, const void *a, const void *b);
 void guild_put_guild(const struct guild_work *w, struct event *e, const struct guild *g);
 
 uint64_t guild_may(const struct guild_work *w, const struct member *m); // in the guild
