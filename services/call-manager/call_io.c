@@ -1,5 +1,6 @@
 // call_io: commands from the bus become flows, and a place's asks become commands to the region allocator. Shell.
 #include "errors.h"
+#include "guild_form.h"
 #include "manager.h"
 #include "metrics.h"
 #include "present.h"
@@ -117,9 +118,10 @@ static int guild_flow(struct manager *m, struct arena *a, const struct msg *msg,
     int err = guild_command(msg, change, &f->place);
     if (err != OK)
         return ERR_INVALID; // not for this service, or not whole
-    if (put && m->regions.n == 0)
+    bool region = put && put->set & SET_CHANNEL_REGION && put->to->rtc_region.n > 0;
+    if (region && m->regions.n == 0)
         return ERR_IO; // no allocator has told which there are
-    change->region_known = put && regions_have(&m->regions, put->to->rtc_region);
+    change->region_known = region && regions_have(&m->regions, put->to->rtc_region);
     if (change->kind == GUILD_IN_MEMBER_REMOVE) {
         f->kind = FLOW_REMOVE;
         f->in = (struct call_in){.kind = CALL_IN_REMOVE, .n_targets = 1, .targets = {change->target}};

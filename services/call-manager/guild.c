@@ -1,11 +1,7 @@
 // guild: see guild.h.
 #include "guild_private.h"
 #include "errors.h"
-
-#define SET_RTC_REGION 32u // of channel_put
-#define SET_CHANNEL 4u     // of member_edit
-#define SET_OWNER 4u       // of guild_edit
-#define SET_AFK 8u         // likewise
+#include "guild_form.h"
 
 // --- inputs ---
 
@@ -65,8 +61,8 @@ int guild_command(const struct msg *m, struct guild_in *out, uint64_t *guild)
     case TAG_member_edit: {
         const struct member_edit *v = m->v;
         *guild = v->guild;
-        return v->to || !(v->set & ~SET_CHANNEL)
-                   ? say(out, GUILD_IN_MEMBER_EDIT, v->user, v->target, v->set & SET_CHANNEL ? v->channel : 0)
+        return v->to || !(v->set & ~(uint64_t)SET_MEMBER_CHANNEL)
+                   ? say(out, GUILD_IN_MEMBER_EDIT, v->user, v->target, v->set & SET_MEMBER_CHANNEL ? v->channel : 0)
                    : ERR_INVALID;
     }
     case TAG_member_remove: {
@@ -102,8 +98,8 @@ int guild_command(const struct msg *m, struct guild_in *out, uint64_t *guild)
     case TAG_guild_edit: {
         const struct guild_edit *v = m->v;
         *guild = v->guild;
-        return v->to ? say(out, GUILD_IN_GUILD_EDIT, v->user, v->set & SET_OWNER ? v->to->owner : 0,
-                           v->set & SET_AFK ? v->to->afk_channel : 0)
+        return v->to ? say(out, GUILD_IN_GUILD_EDIT, v->user, v->set & SET_GUILD_OWNER ? v->to->owner : 0,
+                           v->set & SET_GUILD_AFK_CHANNEL ? v->to->afk_channel : 0)
                      : ERR_INVALID;
     }
     case TAG_status_put: {
@@ -148,7 +144,7 @@ struct guild_wants guild_wants(const struct guild_in *in)
         return (struct guild_wants){.crowd = true};
     case GUILD_IN_CHANNEL_PUT:
         return (struct guild_wants){.channels = true,
-                                    .crowd = ((const struct channel_put *)in->msg)->set & SET_RTC_REGION};
+                                    .crowd = ((const struct channel_put *)in->msg)->set & SET_CHANNEL_REGION};
     case GUILD_IN_CHANNEL_DELETE:
         return (struct guild_wants){.channels = true, .crowd = true};
     case GUILD_IN_GUILD_EDIT:
