@@ -9,6 +9,7 @@ enum channel_type {
     CHANNEL_VOICE = 2,
     CHANNEL_GROUP = 3,
     CHANNEL_CATEGORY = 4,
+    CHANNEL_ANNOUNCEMENT = 5,
     CHANNEL_STAGE = 13,
 };
 enum message_type { MESSAGE_DEFAULT = 0, MESSAGE_CALL = 3 };

@@ -9,6 +9,13 @@ bool channel_has_voice(uint64_t type)
     return type == CHANNEL_VOICE || type == CHANNEL_STAGE;
 }
 
+static struct bytes keep(struct arena *a, struct buf *buf)
+{
+    struct bytes text = arena_copy(a, buf_bytes(buf));
+    buf_fini(buf);
+    return text;
+}
+
 void present_guild_json(struct buf *out, const struct guild *g)
 {
     const struct j_guild j = {
@@ -46,6 +53,25 @@ void present_role_json(struct buf *out, const struct role *r)
     const struct j_role_colors colors = {.primary_color = r->color};
     const struct j_role j = role_of(r, &colors);
     JSON(out, j_role, &j);
+}
+
+void present_roles_json(struct buf *out, uint32_t n, const struct role *v)
+{
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < n; i++) {
+        buf_str(out, i ? "," : "");
+        present_role_json(out, &v[i]);
+    }
+    buf_char(out, ']');
+}
+
+void present_guild_roles_json(struct buf *out, const struct guild *g, uint32_t n, const struct role *v)
+{
+    present_guild_json(out, g);
+    out->n--; // its closing brace
+    buf_str(out, ",\"roles\":");
+    present_roles_json(out, n, v);
+    buf_str(out, ",\"emojis\":[],\"stickers\":[]}");
 }
 
 struct bytes present_role(struct arena *a, const struct role *r, uint64_t guild)
@@ -104,11 +130,11 @@ void present_guild_channel_json(struct arena *a, struct buf *out, const struct g
     JSON(out, j_guild_voice, &voice);
 }
 
-static struct bytes keep(struct arena *a, struct buf *buf)
+struct bytes present_guild(struct arena *a, const struct guild *g, struct role_set roles)
 {
-    struct bytes text = arena_copy(a, buf_bytes(buf));
-    buf_fini(buf);
-    return text;
+    struct buf out = {0};
+    present_guild_roles_json(&out, g, roles.n, roles.v);
+    return keep(a, &out);
 }
 
 struct bytes present_guild_channel(struct arena *a, const struct guild_channel *c, uint64_t guild)

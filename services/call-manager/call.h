@@ -73,8 +73,10 @@ struct call_in {
     uint64_t user;
     const char *session, *gateway; // never NULL where they are read: JOIN and MOVED both, LEAVE and ASSIGNED session
     uint64_t hold, turn; // JOIN, LEAVE, MOVED: the gateway's hold of the session; for flows, not for this core
-    uint64_t epoch;      // JOIN: of the new seat; LEAVE with session "": seats older than this go
-    bool stays;          // JOIN: only if his session has the seat already, of that epoch, else ERR_MISSING
+    // For flows, and for the guild core: JOIN: the guild; LEAVE: only there, 0: wherever he is. channel: of the guild.
+    uint64_t guild, channel;
+    uint64_t epoch; // JOIN: of the new seat; LEAVE with session "": seats older than this go
+    bool stays;     // JOIN: only if his session has the seat already, of that epoch, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
     bool everybody; // RING
     bool full;      // ADD: he is in as many channels as anybody may be

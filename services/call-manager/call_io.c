@@ -1,5 +1,6 @@
 // call_io: commands from the bus become flows, and a place's asks become commands to the region allocator. Shell.
 #include "errors.h"
+#include "guild_form.h"
 #include "manager.h"
 #include "metrics.h"
 #include "present.h"
@@ -15,23 +16,25 @@ struct asked { // who waits for a job's answer
     struct bus_from from;
 };
 
-static void answer(struct manager *m, const struct bus_from *from, int err)
+static void answer(struct manager *m, const struct bus_from *from, const struct job_end *end)
 {
+    static const struct fault region = {"region", -1, "BASE_TYPE_CHOICES", "Value must be a known region."};
     struct buf body = {0};
     if (m->closed)
         return; // it is sent again, to another instance
-    if (err == API_INVALID_FORM)
-        api_form_error(&body, &(struct fault){"region", -1, "BASE_TYPE_CHOICES", "Value must be a known region."});
-    bus_answer(m->service.bus, from, err, buf_bytes(&body));
+    if (end->result == API_INVALID_FORM)
+        api_form_error(&body, end->fault ? end->fault : &region);
+    else if (end->result == OK)
+        buf_add(&body, end->body.p, end->body.n);
+    bus_answer(m->service.bus, from, end->result, buf_bytes(&body));
     buf_fini(&body);
 }
 
-static void on_flow_done(void *ctx, int result, uint64_t deadline)
+static void on_flow_done(void *ctx, const struct job_end *end) // when it is due again has a row of its own
 {
     struct asked a = *(struct asked *)ctx;
-    (void)deadline; // its row stands
     mem_free(ctx);
-    answer(a.m, &a.from, result);
+    answer(a.m, &a.from, end);
 }
 
 // Each turns one message into a flow. Texts of a message are slices; the core wants them terminated: the arena lives
@@ -46,9 +49,12 @@ static bool is_name(struct bytes text)
 static int voice_flow(struct manager *m, struct arena *a, const struct voice_update *v, struct flow *f)
 {
     bool joins = v->channel != 0;
-    *f = (struct flow){.kind = joins ? FLOW_JOIN : FLOW_LEAVE, .place = v->channel, .user = v->user};
+    *f = (struct flow){
+        .kind = joins ? FLOW_JOIN : FLOW_LEAVE, .place = v->guild ? v->guild : v->channel, .user = v->user};
     f->in = (struct call_in){.kind = joins ? CALL_IN_JOIN : CALL_IN_LEAVE,
                              .user = v->user,
+                             .guild = v->guild,
+                             .channel = v->channel,
                              .session = arena_text(a, v->session),
                              .gateway = arena_text(a, v->gateway),
                              .hold = v->hold,
@@ -104,6 +110,25 @@ static int recipient_flow(bool adds, uint64_t user, uint64_t channel, uint64_t t
     return OK;
 }
 
+static int guild_flow(struct manager *m, struct arena *a, const struct msg *msg, struct flow *f)
+{
+    struct guild_in *change = arena_take(a, sizeof *change);
+    const struct channel_put *put = MSG_IS(msg, channel_put);
+    *f = (struct flow){.kind = FLOW_STEP, .change = change};
+    int err = guild_command(msg, change, &f->place);
+    if (err != OK)
+        return ERR_INVALID; // not for this service, or not whole
+    bool region = put && put->set & SET_CHANNEL_REGION && put->to->rtc_region.n > 0;
+    if (region && m->regions.n == 0)
+        return ERR_IO; // no allocator has told which there are
+    change->region_known = region && regions_have(&m->regions, put->to->rtc_region);
+    if (change->kind == GUILD_IN_MEMBER_REMOVE) {
+        f->kind = FLOW_REMOVE;
+        f->in = (struct call_in){.kind = CALL_IN_REMOVE, .n_targets = 1, .targets = {change->target}};
+    }
+    return OK;
+}
+
 static int flow_of(struct manager *m, struct arena *a, const struct msg *msg, struct flow *f)
 {
     const void *v = msg->v;
@@ -136,15 +161,15 @@ static int flow_of(struct manager *m, struct arena *a, const struct msg *msg, st
     }
     case TAG_server_lost: {
         const struct server_lost *r = v;
-        struct call_in in = {.kind = CALL_IN_SERVER_LOST, .node = arena_text(a, r->node)};
+        struct call_in in = {.kind = CALL_IN_SERVER_LOST, .channel = r->channel, .node = arena_text(a, r->node)};
         return step_flow(r->place, in, NULL, f);
     }
     case TAG_server_free: {
         const struct server_free *r = v;
-        return step_flow(r->place, (struct call_in){.kind = CALL_IN_SERVER_FREE}, NULL, f);
+        return step_flow(r->place, (struct call_in){.kind = CALL_IN_SERVER_FREE, .channel = r->channel}, NULL, f);
     }
     default:
-        return ERR_INVALID; // not for this service
+        return guild_flow(m, a, msg, f);
     }
 }
 
@@ -168,7 +193,7 @@ void call_command(void *ctx, const struct bus_from *from, const struct msg *msg)
         }
     }
     if (err != OK)
-        answer(m, from, err);
+        answer(m, from, &(struct job_end){.result = err});
     arena_fini(&a);
 }
 
@@ -178,17 +203,16 @@ struct ask {
     struct manager *m;
     uint64_t number;
     struct timer timer;
-    uint64_t place, user, at;
+    uint64_t place, channel, user, at;
     char session[65], region[65];
     uint32_t n_regions;
     char regions[CALL_REGIONS_MAX][65];
 };
 
-static void on_step_done(void *ctx, int result, uint64_t deadline)
+static void on_step_done(void *ctx, const struct job_end *end)
 {
     (void)ctx; // whatever came of it, the place's row asks again if a server is still owed
-    (void)result;
-    (void)deadline;
+    (void)end;
 }
 
 static void on_assigned(void *ctx, const struct answer *answer)
@@ -201,6 +225,7 @@ static void on_assigned(void *ctx, const struct answer *answer)
                                   .place = k->place,
                                   .in = {.kind = CALL_IN_ASSIGNED,
                                          .user = k->user,
+                                         .channel = k->channel,
                                          .session = k->session,
                                          .asked_at = k->at,
                                          .node = arena_text(&a, to.node),
@@ -223,8 +248,8 @@ static void send_ask(struct timer *t, uint64_t now)
     for (uint32_t i = 0; i < k->n_regions; i++)
         preferred[i] = bytes_of(k->regions[i]);
     const struct assign assign = {.place = k->place,
-                                  .channel = k->place,
-                                  .server = k->place, // a private call's voice server is identified by its channel
+                                  .channel = k->channel,
+                                  .server = k->place, // the guild, or of a private call its channel, identifies it
                                   .user = k->user,
                                   .session = bytes_of(k->session),
                                   .region = bytes_of(k->region),
@@ -233,23 +258,39 @@ static void send_ask(struct timer *t, uint64_t now)
     bus_command(k->m->service.bus, BUS_REGION_ALLOCATOR, k->place, 0, &msg, ASK_MS, on_assigned, k);
 }
 
+// To be sent at k->at. It is copied.
+static void ask_later(struct manager *m, const struct ask *ask, uint64_t now)
+{
+    struct ask *k = mem_alloc(sizeof *k);
+    *k = *ask;
+    k->m = m;
+    k->number = ++m->last_number;
+    k->timer.fire = send_ask;
+    table_put(&m->asks, k->number, k);
+    loop_arm(m->service.loop, &k->timer, k->at > now ? k->at - now : 0);
+}
+
 void call_ask_server(struct manager *m, const struct call_place *p, const struct call_fx *fx, uint64_t now)
 {
     const struct call_seat *s = call_seat_of(p, fx->user);
     CHECK_ID(s != NULL, p->channel);
-    struct ask *k = mem_alloc(sizeof *k);
-    *k = (struct ask){.m = m,
-                      .number = ++m->last_number,
-                      .place = p->channel,
-                      .user = fx->user,
-                      .at = fx->at,
-                      .n_regions = s->n_regions};
-    memcpy(k->session, fx->session, sizeof k->session);
-    memcpy(k->region, p->region_chosen ? p->region : "", p->region_chosen ? sizeof k->region : 1);
-    memcpy(k->regions, s->regions, sizeof k->regions);
-    k->timer.fire = send_ask;
-    table_put(&m->asks, k->number, k);
-    loop_arm(m->service.loop, &k->timer, fx->at > now ? fx->at - now : 0);
+    struct ask k = {
+        .place = p->channel, .channel = p->channel, .user = fx->user, .at = fx->at, .n_regions = s->n_regions};
+    memcpy(k.session, fx->session, sizeof k.session);
+    memcpy(k.region, p->region_chosen ? p->region : "", p->region_chosen ? sizeof k.region : 1);
+    memcpy(k.regions, s->regions, sizeof k.regions);
+    ask_later(m, &k, now);
+}
+
+void call_ask_guild_server(struct manager *m, uint64_t guild, const struct guild_ask *ask, uint64_t now)
+{
+    struct ask k = {.place = guild, .channel = ask->channel, .user = ask->user, .at = ask->at};
+    CHECK_ID(bytes_copy(k.session, sizeof k.session, ask->session) == OK, guild);
+    CHECK_ID(bytes_copy(k.region, sizeof k.region, ask->region) == OK, guild);
+    for (uint32_t i = 0; i < ask->preferred.n && k.n_regions < CALL_REGIONS_MAX; i++)
+        if (bytes_copy(k.regions[k.n_regions], sizeof k.regions[0], ask->preferred.v[i]) == OK)
+            k.n_regions++;
+    ask_later(m, &k, now);
 }
 
 void call_drop_asks(struct manager *m)
@@ -272,9 +313,9 @@ static void on_released(void *ctx, const struct answer *answer)
         LOG(WARN, EV("release.unanswered"), KS("why", "no region allocator answered in time"));
 }
 
-void call_release_server(struct manager *m, uint64_t place)
+void call_release_server(struct manager *m, uint64_t place, uint64_t channel)
 {
-    const struct release release = {.place = place, .channel = place};
+    const struct release release = {.place = place, .channel = channel};
     const struct msg msg = {&schema_release, &release};
     bus_command(m->service.bus, BUS_REGION_ALLOCATOR, place, 0, &msg, RELEASE_MS, on_released, NULL);
 }

@@ -1,6 +1,7 @@
 // flow: see flow.h. One function per kind; `at` says which step's result has just come in.
 #include "flow.h"
 #include "errors.h"
+#include <stdio.h>
 
 #define FLOW_HEIRS_MAX (2u * CALL_MEMBERS_MAX)
 
@@ -22,7 +23,16 @@ static struct flow_step done(const struct flow *f, int err)
 
 static struct flow_step user_step(struct flow *f, enum flow_what what, uint64_t user)
 {
-    return (struct flow_step){.what = what, .id = user, .in = f->in};
+    uint64_t guild = f->kind == FLOW_AGREE ? f->place : f->in.guild;
+    return (struct flow_step){.what = what, .id = user, .in = f->in, .guild = guild};
+}
+
+const char *flow_location(char out[FLOW_LOCATION_MAX], bool bot, uint64_t guild)
+{
+    int n = bot ? snprintf(out, FLOW_LOCATION_MAX, "voice:%llu", (unsigned long long)guild)
+                : snprintf(out, FLOW_LOCATION_MAX, "voice");
+    CHECK_ID(n > 0 && n < (int)FLOW_LOCATION_MAX, guild);
+    return out;
 }
 
 static struct flow_step read_user(struct flow *f)
@@ -46,6 +56,7 @@ static struct flow_step main_step(struct flow *f, uint64_t place)
 {
     f->at = FLOW_AT_STEP;
     struct flow_step s = {.what = FLOW_PLACE, .id = place, .command = command_id(f, 0), .by = f->by, .in = f->in};
+    s.change = f->change;
     if (f->kind == FLOW_ADD || f->kind == FLOW_REMOVE)
         s.agree = f->in.targets[0];
     else if (f->kind == FLOW_JOIN && !f->sits)
@@ -69,7 +80,7 @@ static struct flow_step settle(struct flow *f, struct location to)
 {
     f->at = FLOW_AT_SETTLE;
     f->location = to;
-    return (struct flow_step){.what = FLOW_LOCATE, .id = f->user, .location = to};
+    return (struct flow_step){.what = FLOW_LOCATE, .id = f->user, .location = to, .guild = f->bot ? f->in.guild : 0};
 }
 
 // Who holds the session now has the say; and of what he has said, the last. A repeat that lay somewhere while the user
@@ -114,7 +125,7 @@ static struct flow_step claim_and_sit(struct flow *f)
     if (here && (f->sits || f->claim))
         return sit_down(f);
     f->location = gone_to(f, (struct location){.place = f->place,
-                                               .channel = f->place,
+                                               .channel = f->in.guild ? f->in.channel : f->place,
                                                .epoch = f->location.epoch + 1,
                                                .leaving = here ? 0 : f->location.place});
     f->sits = false;
@@ -124,6 +135,7 @@ static struct flow_step claim_and_sit(struct flow *f)
                               .command = command_id(f, 1),
                               .by = f->by,
                               .location = f->location,
+                              .guild = f->bot ? f->in.guild : 0,
                               .timer = f->location.leaving != 0};
 }
 
@@ -151,6 +163,8 @@ static struct flow_step may_join(struct flow *f, const struct flow_result *r)
 {
     if (flow_failed(r->err))
         return done(f, r->err);
+    if (r->guild != (f->in.guild != 0))
+        return done(f, API_UNKNOWN_CHANNEL);
     // It has sat down before, and that could not be undone then.
     if (f->moot && r->sits && f->over)
         return leave_over(f);
@@ -218,7 +232,7 @@ static struct flow_step join_next(struct flow *f, const struct flow_result *r)
         f->over = r->over;
         f->moot = r->over || outdated(f, r);
         f->location = r->location;
-        f->in.bot = r->bot;
+        f->in.bot = f->bot = r->bot;
         f->at = FLOW_AT_MAY;
         return (struct flow_step){.what = FLOW_MAY_JOIN, .id = f->place, .command = command_id(f, 0), .in = f->in};
     case FLOW_AT_MAY:
@@ -250,9 +264,26 @@ static struct flow_step join_next(struct flow *f, const struct flow_result *r)
 
 // --- LEAVE ---
 
+// A session of a bot has a voice state in any number of guilds: one after another, each as if it were the only one.
+static struct flow_step next_guild(struct flow *f)
+{
+    if (f->nth == f->guilds.n)
+        return done(f, ERR_STATE);
+    f->in.guild = f->guilds.v[f->nth++];
+    f->tries = 0;
+    f->result = OK;
+    return read_user(f);
+}
+
 static struct flow_step leave_here(struct flow *f)
 {
-    return f->location.place ? main_step(f, f->location.place) : done(f, ERR_STATE);
+    uint64_t place = f->location.place;
+    return place && (!f->in.guild || f->in.guild == place) ? main_step(f, place) : done(f, ERR_STATE);
+}
+
+static bool is_said(const struct flow *f) // by whoever holds the session; else it is over
+{
+    return f->in.gateway && f->in.gateway[0];
 }
 
 static struct flow_step left(struct flow *f, const struct flow_result *r)
@@ -270,6 +301,13 @@ static struct flow_step leave_next(struct flow *f, const struct flow_result *r)
     case FLOW_AT_READ:
         if (r->err != OK || outdated(f, r))
             return done(f, r->err != OK ? r->err : ERR_STATE);
+        if (r->bot && !f->in.guild && is_said(f))
+            return done(f, ERR_STATE); // out of which?
+        f->bot = r->bot;
+        if (r->bot && !f->in.guild) {
+            f->guilds = r->guilds;
+            return next_guild(f);
+        }
         f->location = r->location;
         return f->location.leaving ? leave_older(f) : leave_here(f);
     case FLOW_AT_OLDER:
@@ -303,9 +341,13 @@ static struct flow_step moved_next(struct flow *f, const struct flow_result *r)
 {
     if (f->at != FLOW_AT_READ || r->err != OK)
         return done(f, r->err);
-    if (r->location.place == 0 || r->elsewhere)
+    if (r->elsewhere)
         return done(f, ERR_STATE);
-    return main_step(f, r->location.place);
+    if (r->bot && !f->in.guild) {
+        f->guilds = r->guilds;
+        return next_guild(f);
+    }
+    return r->location.place ? main_step(f, r->location.place) : done(f, ERR_STATE);
 }
 
 // --- SETTLE ---
@@ -331,6 +373,7 @@ static struct flow_step settle_next(struct flow *f, const struct flow_result *r)
 static struct flow_step next_heir(struct flow *f)
 {
     f->at = FLOW_AT_HEIR;
+    f->in.user = f->user;
     return (struct flow_step){.what = FLOW_HEIR, .id = f->place, .in = f->in};
 }
 
@@ -357,11 +400,20 @@ static struct flow_step look(struct flow *f)
     return (struct flow_step){.what = FLOW_LOOK, .id = f->in.targets[0]};
 }
 
+// Who comes to a guild is welcomed by whoever took him in: its members are not ours.
+static bool differs(const struct flow_result *r)
+{
+    return r->recipient != r->listed && !(r->guild && r->recipient);
+}
+
 // Also after a refusal that an unfinished command of before would explain.
 static bool record_may_differ(const struct flow *f)
 {
     if (f->kind == FLOW_ADD)
         return f->result == OK || f->result == ERR_STATE;
+    if (f->change)
+        return f->result == OK || f->result == API_UNKNOWN_MEMBER ||
+               (f->result == API_UNKNOWN_GUILD && f->change->actor == f->change->target);
     return f->result == OK || f->result == API_INVALID_RECIPIENTS ||
            (f->result == API_UNKNOWN_CHANNEL && f->in.user == f->in.targets[0]);
 }
@@ -378,7 +430,7 @@ static struct flow_step recipient_next(struct flow *f, const struct flow_result 
         f->result = r->err;
         return record_may_differ(f) ? look(f) : done(f, f->result);
     case FLOW_AT_LOOK:
-        if (r->err != OK || r->recipient == r->listed)
+        if (r->err != OK || !differs(r))
             return done(f, f->result);
         f->at = FLOW_AT_RECORD;
         return (struct flow_step){.what = r->recipient ? FLOW_WELCOME : FLOW_FAREWELL, .id = f->in.targets[0]};
@@ -407,7 +459,7 @@ static struct flow_step agree_next(struct flow *f, const struct flow_result *r)
 {
     switch (f->at) {
     case FLOW_AT_LOOK:
-        if (r->err == OK && r->recipient != r->listed)
+        if (r->err == OK && differs(r))
             return recipient_next(f, r);
         return flow_failed(r->err) ? done(f, r->err) : read_user(f);
     case FLOW_AT_RECORD:
@@ -441,8 +493,10 @@ struct flow_step flow_start(struct flow *f)
 {
     f->tries = 0;
     f->result = OK;
-    f->sits = f->moot = f->over = false;
+    f->sits = f->moot = f->over = f->bot = false;
     f->claim = 0;
+    f->guilds = (struct ids){0};
+    f->nth = 0;
     switch (f->kind) {
     case FLOW_JOIN:
     case FLOW_LEAVE:
@@ -464,7 +518,7 @@ struct flow_step flow_start(struct flow *f)
     return done(f, ERR_STATE);
 }
 
-struct flow_step flow_next(struct flow *f, const struct flow_result *r)
+static struct flow_step next(struct flow *f, const struct flow_result *r)
 {
     switch (f->kind) {
     case FLOW_JOIN:
@@ -487,4 +541,73 @@ struct flow_step flow_next(struct flow *f, const struct flow_result *r)
     }
     CHECK_ID(false, f->user);
     return done(f, ERR_STATE);
+}
+
+struct flow_step flow_next(struct flow *f, const struct flow_result *r)
+{
+    struct flow_step s = next(f, r);
+    bool others = f->nth < f->guilds.n && s.what == FLOW_DONE && !flow_failed(s.err);
+    return others ? next_guild(f) : s;
+}
+
+// --- what a step means at a guild ---
+
+int flow_guild_in(const struct flow_step *s, struct guild_in *out)
+{
+    const struct call_in *in = &s->in;
+    if (s->change) {
+        *out = *s->change;
+        return OK;
+    }
+    *out = (struct guild_in){.target = in->user,
+                             .channel = in->channel,
+                             .session = in->session,
+                             .gateway = in->gateway,
+                             .epoch = in->epoch,
+                             .stays = in->stays,
+                             .bot = in->bot,
+                             .self_mute = in->self_mute,
+                             .self_deaf = in->self_deaf,
+                             .self_video = in->self_video,
+                             .flags = in->flags,
+                             .regions = in->regions,
+                             .asked_at = in->asked_at,
+                             .region = in->region,
+                             .node = in->node,
+                             .endpoint = in->endpoint,
+                             .token = in->token};
+    switch (in->kind) {
+    case CALL_IN_JOIN:
+        out->kind = GUILD_IN_JOIN;
+        return OK;
+    case CALL_IN_LEAVE:
+        out->kind = GUILD_IN_LEAVE;
+        out->channel = 0;
+        return OK;
+    case CALL_IN_MOVED:
+        out->kind = GUILD_IN_MOVED;
+        return OK;
+    case CALL_IN_ASSIGNED:
+        out->kind = GUILD_IN_ASSIGNED;
+        return OK;
+    case CALL_IN_SERVER_LOST:
+        out->kind = GUILD_IN_SERVER_LOST;
+        return OK;
+    case CALL_IN_SERVER_FREE:
+        out->kind = GUILD_IN_SERVER_FREE;
+        return OK;
+    case CALL_IN_GATEWAY_LOST:
+        out->kind = GUILD_IN_GATEWAY_LOST;
+        return OK;
+    case CALL_IN_TICK:
+        return ERR_STATE; // what is due in a guild has rows of its own
+    case CALL_IN_RING:
+    case CALL_IN_STOP:
+    case CALL_IN_REGION:
+    case CALL_IN_ADD:
+    case CALL_IN_REMOVE:
+    case CALL_IN_KINDS:
+        break;
+    }
+    return API_UNKNOWN_CHANNEL;
 }

@@ -5,31 +5,36 @@
 // and every claim grows the epoch: so whoever was overtaken sees it, and takes back what he did too late.
 // Whoever dies in between is finished by the next who looks: by the repeated command, or by the user's timer row
 // (FLOW_SETTLE). The shell (job.c) carries out each step and hands back how it went; it never chooses one.
+// A place is a private channel or a guild; within a guild a claim is new with each channel that he goes to himself. A
+// bot has one voice state in each guild, and a location for each.
 #pragma once
 #include "call.h"
+#include "guild.h"
 
 enum flow_kind {
     FLOW_JOIN,   // in: JOIN
     FLOW_LEAVE,  // in: LEAVE with a session; without a gateway: because it is over
     FLOW_MOVED,  // in: MOVED, wherever the user is
-    FLOW_STEP,   // in: anything that concerns one place alone
+    FLOW_STEP,   // in, or change: anything that concerns one place alone
     FLOW_ADD,    // in: ADD; then the channel enters the user's own record
-    FLOW_REMOVE, // in: REMOVE; then it goes out of it
+    FLOW_REMOVE, // in: REMOVE, or change: MEMBER_REMOVE; then it goes out of it. Both name in.targets[0]
     FLOW_SETTLE, // finish the user's move
     FLOW_AGREE,  // make a place and the user in.targets[0] agree: who is in it, and whose seat there is stale
-    FLOW_SWEEP,  // in: GATEWAY_LOST; what goes on at other gateways stays, though nobody told of it
+    FLOW_SWEEP,  // in: GATEWAY_LOST; what goes on at other gateways stays, though nobody told of it. user: of a guild
 };
 
 enum flow_what {
-    FLOW_READ_USER, // id: load {u:id}:s; is the session of `in` over, or another gateway's?
-    FLOW_MAY_JOIN,  // id: load the place, ask call_may_join and call_sits; was `command` applied there before?
+    FLOW_READ_USER, // id: load {u:id}:s, the location that is a bot's in `guild`, or, when that is 0, the guilds where
+                    // a bot is; is the session of `in` over, or another gateway's?
+    FLOW_MAY_JOIN,  // id: load the place, ask …_may_join and …_sits; was `command` applied there before?
     FLOW_PLACE,     // id: load the place, step it with `in`, commit
-    FLOW_LOCATE,    // id: write `location` into {u:id}:s, if the record is as it was read
-    FLOW_LOOK,      // id: load the place; is that user a recipient, and does his own record list the channel?
+    FLOW_LOCATE,    // id: write `location` into {u:id}:s, if the record is as it was read; guild: as that field says
+    FLOW_LOOK,      // id: load the place; is that user a recipient, or member, and does his own record list the place?
     FLOW_WELCOME,   // id: call_welcome into that user's record, if it is as LOOK found it
-    FLOW_FAREWELL,  // id: call_farewell, likewise
-    FLOW_HEIR,      // id: load the place; which session that has a seat of `in`'s gateway is held by another one now?
-    FLOW_DONE,      // err: the answer
+    FLOW_FAREWELL,  // id: …_farewell, likewise
+    FLOW_HEIR, // id: load the place; which session that has a seat of `in`'s gateway is held by another one now? Of
+               // a guild: is in.user's?
+    FLOW_DONE, // err: the answer
 };
 
 struct flow_step {
@@ -37,7 +42,9 @@ struct flow_step {
     uint64_t id, command; // command: id under which this step is applied once; 0: none
     uint64_t by;          // of the command: later this step must not be carried out; 0: whenever
     struct call_in in;
+    const struct guild_in *change; // PLACE: not `in`, but this; NULL: `in`
     struct location location;
+    uint64_t guild; // READ_USER, LOCATE: flow_location
     bool timer;     // LOCATE: the user's timer row has to stand before it
     uint64_t agree; // PLACE: so has one for FLOW_AGREE with that user; 0: none
     int err;
@@ -50,6 +57,8 @@ struct flow_result {
     int err;
     bool bot;             // READ_USER
     bool full;            // READ_USER with ADD: he is in as many channels as anybody may be
+    struct ids guilds;    // READ_USER of a bot without `guild`: where it is. It lives as long as the flow
+    bool guild;           // MAY_JOIN, LOOK: the place is one
     bool over, elsewhere; // READ_USER: the session of `in` is over; it is held by another than `in` came from
     bool applied;         // MAY_JOIN, PLACE: before. PLACE: only when the core, too, had something left to do
     bool sits;            // MAY_JOIN
@@ -68,6 +77,7 @@ struct flow {
     uint64_t place, user, command;
     uint64_t by; // unix ms: whoever sent the command has given up by then; 0: never
     struct call_in in;
+    const struct guild_in *change; // what `in` cannot say; it outlives the flow. NULL: `in` says all
     // The rest is the flow's own.
     enum {
         FLOW_AT_START,
@@ -86,6 +96,9 @@ struct flow {
         FLOW_AT_MOVED
     } at;
     struct flow_heir heir;
+    bool bot;
+    struct ids guilds; // LEAVE, MOVED of a bot: still to be gone through, from `nth` on
+    uint32_t nth;
     struct location location; // as read, or as claimed
     bool sits;                // JOIN: his session has the seat, of the claim that holds
     uint64_t claim;           // JOIN: epoch of the claim that was made before, under this very command; 0: none
@@ -98,5 +111,10 @@ struct flow {
 
 struct flow_step flow_start(struct flow *f);
 struct flow_step flow_next(struct flow *f, const struct flow_result *r);
-bool flow_failed(int err);   // the world's doing: to be tried again, and nothing follows from it
+bool flow_failed(int err); // the world's doing: to be tried again, and nothing follows from it
+#define FLOW_LOCATION_MAX 32u
+// The field of {u:<id>}:s that says where somebody is. guild: of a step.
+const char *flow_location(char out[FLOW_LOCATION_MAX], bool bot, uint64_t guild);
+// What a PLACE or MAY_JOIN means at a guild. API_UNKNOWN_CHANNEL: nothing; ERR_STATE: nothing to be done there.
+MUST_USE int flow_guild_in(const struct flow_step *s, struct guild_in *out);
 int flow_answer(int result); // what the asker is told: nothing to change is no error

@@ -1,9 +1,9 @@
-// guild: what one input does to one guild: who sits in which voice channel, who may, and what moderators and the operator
-// change. Pure: no clock, no I/O, no malloc beyond the arena; what a step may know is read before it (the scene), what
-// follows is one commit's worth and some asks. The shell (job.c) reads, steps, commits by compare-and-set and asks; it
-// decides nothing. Permissions: proto/permissions.h. Records: proto/records.def, keys: proto/README.md.
-// Protocol: https://docs.discord.com/developers/resources/voice, …/guild, …/channel, …/stage-instance; order of events as
-// captured from a real server (tests/e2e/golden).
+// guild: what one input does to one guild: who sits in which voice channel, who may, and what moderators and the
+// operator change. Pure: no clock, no I/O, no malloc beyond the arena; what a step may know is read before it (the
+// scene), what follows is one commit's worth and some asks. The shell (job.c) reads, steps, commits by compare-and-set
+// and asks; it decides nothing. Permissions: proto/permissions.h. Records: proto/records.def, keys: proto/README.md.
+// Protocol: https://docs.discord.com/developers/resources/voice, …/guild, …/channel, …/stage-instance; order of events
+// as captured from a real server (tests/e2e/golden).
 #pragma once
 #include "permissions.h"
 #include "present_guild.h"
@@ -13,17 +13,20 @@
 #define GUILD_CHANGES_MAX 240u // likewise
 #define GUILD_ASKS_MAX 24u     // voice servers to ask for after one commit
 #define GUILD_CROWD_MAX 20u    // seats that one commit moves or takes away; what is left is for the next
+#define GUILD_SEATS_MAX (GUILD_CROWD_MAX + 2u) // seats that one commit touches at all
+#define GUILD_ROOMS_MAX 2u                     // rooms, likewise: where somebody goes to and where from
 
 enum guild_in_kind {
     // voice (guild_voice.c)
-    GUILD_IN_JOIN,        // target sits down in `channel`, moves there, takes over from another session, changes flags
-    GUILD_IN_LEAVE,       // target's seat goes; by session, or by epoch when session is "": seats older than this go
-    GUILD_IN_MOVED,       // target's `session` is held by `gateway` now
-    GUILD_IN_ASSIGNED,    // the allocator's answer for one session
-    GUILD_IN_SERVER_LOST, // `node`, on which the room of `channel` lived, is gone
-    GUILD_IN_SERVER_FREE, // some node has room again, for the room of `channel`
-    GUILD_IN_SEAT,        // target's seat: is a server owed to it?
-    GUILD_IN_ROOM,        // the room of `channel`: are there seats of an older generation?
+    GUILD_IN_JOIN,         // target sits down in `channel`, moves there, takes over from another session, changes flags
+    GUILD_IN_LEAVE,        // target's seat goes; by session, or by epoch when session is "": seats older than this go
+    GUILD_IN_MOVED,        // target's `session` is held by `gateway` now
+    GUILD_IN_ASSIGNED,     // the allocator's answer for one session
+    GUILD_IN_GATEWAY_LOST, // target's session is over if it is one of `gateway`'s
+    GUILD_IN_SERVER_LOST,  // `node`, on which the room of `channel` lived, is gone
+    GUILD_IN_SERVER_FREE,  // some node has room again, for the room of `channel`
+    GUILD_IN_SEAT,         // target's seat: is a server owed to it?
+    GUILD_IN_ROOM,         // the room of `channel`: are there seats of an older generation?
     // what people change (guild_change.c, guild_member.c); `msg` says it
     GUILD_IN_MEMBER_EDIT,
     GUILD_IN_MEMBER_REMOVE,
@@ -45,30 +48,30 @@ struct guild_in {
     uint64_t target; // whom it is about; 0: nobody
     uint64_t channel;
     const void *msg; // the command, of the row that the kind names; NULL for voice
-    // JOIN, LEAVE, MOVED, ASSIGNED
-    const char *session, *gateway; // never NULL where they are read
-    uint64_t epoch;                // JOIN: of the new seat; LEAVE with session "": seats older than this
-    bool stays;                    // JOIN: only if his session has a seat in that channel already, of that epoch, else ERR_MISSING
+    // JOIN, MOVED: both; LEAVE, ASSIGNED: session; GATEWAY_LOST: gateway. Never NULL where they are read
+    const char *session, *gateway;
+    uint64_t epoch; // JOIN: of the new seat; LEAVE with session "": seats older than this
+    bool stays;     // JOIN: only if his session has a seat in that channel already, of that epoch, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
     uint64_t flags;
     struct texts regions;
     // ASSIGNED: all; SERVER_LOST: node
     uint64_t asked_at;
     const char *region, *node, *endpoint, *token;
-    uint64_t new_id; // what a new channel, role or stage is called
+    uint64_t new_id;   // what a new channel, role or stage is called
     bool region_known; // CHANNEL_PUT: the rtc_region that it names exists
 };
 
-struct scene_member { // somebody that the input is about
-    uint64_t id; // 0: nobody
-    const struct member *member; // NULL: no member
+struct scene_member {              // somebody that the input is about
+    uint64_t id;                   // 0: nobody
+    const struct member *member;   // NULL: no member
     const struct voice_seat *seat; // NULL: he does not sit here
-    const struct user *user; // NULL: unknown
+    const struct user *user;       // NULL: unknown
 };
 struct scene_room {
-    uint64_t id; // of the channel; 0: none
+    uint64_t id;                         // of the channel; 0: none
     const struct guild_channel *channel; // NULL: there is no such channel
-    const struct voice_room *room; // NULL: nobody sits there
+    const struct voice_room *room;       // NULL: nobody sits there
     const struct stage *stage;
 };
 struct guild_scene { // as it stands at `version`
@@ -80,38 +83,62 @@ struct guild_scene { // as it stands at `version`
     struct scene_room from; // where the target sits; the same as `to` when that is it
     uint32_t n_channels;    // all of them; only where guild_wants says so, else 0
     const struct guild_channel *channels;
-    uint32_t n_crowd; // seats in `to`, at most GUILD_CROWD_MAX + 1, those of an older generation first; where wanted
+    uint32_t n_crowd; // seats in `to` that guild_minds, at most GUILD_CROWD_MAX; where wanted
     const struct scene_member *crowd;
+    bool more; // there may be others like them
 };
 // What of a scene an input needs beyond guild, roles, actor, target, `to` and `from`.
 struct guild_wants {
     bool channels, crowd;
 };
 struct guild_wants guild_wants(const struct guild_in *in);
+const struct schema *guild_schema(enum guild_in_kind kind); // of `msg`; NULL: there is none
+// A command about a guild as an input; new_id and region_known are the caller's. ERR_MISSING: it is no such command.
+MUST_USE int guild_command(const struct msg *m, struct guild_in *out, uint64_t *guild);
+// What goes into the record of a user who was removed at `version`.
+void guild_farewell(struct arena *a, uint64_t guild, uint64_t user, uint64_t version, struct event *e,
+                    struct change *c);
+// Is that one of the seats in the channel of `in` that it is about? room: as it stands.
+bool guild_minds(const struct guild_in *in, const struct voice_room *room, const struct voice_seat *seat);
 
-struct guild_ask { // a voice server for one seat, to be asked for at `at`
-    uint64_t user, channel, at;
+struct guild_ask { // a voice server for one seat, to be asked for at `at`; a seat row stands before the commit, for
+                   // `due`
+    uint64_t user, channel, at, due;
     struct bytes session;
     struct bytes region; // the channel's own; none: choose by `preferred`
     struct texts preferred;
 };
+struct guild_held { // whose session has a seat here, or has none any more
+    uint64_t user;
+    struct bytes gateway;
+};
+struct guild_room { // as the commit leaves it; room.seats 0: nobody sits there
+    uint64_t id;    // of the channel
+    struct voice_room room;
+};
 struct guild_out { // everything in it lives in the arena or the scene
-    uint32_t n_events, n_changes, n_asks, n_released;
+    uint32_t n_events, n_changes, n_asks, n_rooms;
     struct event events[GUILD_EVENTS_MAX];
     struct change changes[GUILD_CHANGES_MAX];
     struct guild_ask asks[GUILD_ASKS_MAX];
-    uint64_t released[2]; // channels that nobody sits in any more
-    // Timer rows to be written before the commit.
+    struct guild_room
+        rooms[GUILD_ROOMS_MAX]; // those that anything of this step touches, so that each touch sees the last
+    uint32_t n_came, n_went, joins, leaves; // joins and leaves: how many sat down or stood up
+    struct guild_held came[GUILD_SEATS_MAX],
+        went[GUILD_SEATS_MAX]; // to be noted before the commit, and forgotten after
+    uint32_t n_released;
+    uint64_t released[GUILD_ROOMS_MAX]; // channels that nobody sits in any more
+    // Timer rows to be written before the commit, or, of the row that asked, when it is due again (ERR_STATE, too).
     uint64_t seat_at, room_at; // for GUILD_IN_SEAT of the target, GUILD_IN_ROOM of `channel`; 0: none
-    bool seat_rows;            // …and a seat row at seat_at for everybody in asks
-    uint64_t sat;    // JOIN, MOVED: the gateway has a seat here. LEAVE: epoch of the seat that went
-    bool more;       // the crowd was too large: the same input once more, after this commit
-    struct bytes body; // the answer: what REST returns
-    struct fault fault; // 50035
+    uint64_t epoch;            // LEAVE: of the seat that went
+    uint64_t seat_done;        // a seat row of the target for that time is not needed any more; 0: none
+    bool more;                 // the crowd was too large: the same input once more, after this commit
+    struct bytes body;         // the answer: what REST returns
+    struct fault fault;        // 50035
 };
 
 struct guild_rules {
-    uint64_t server_delay_ms; // between VOICE_STATE_UPDATE and VOICE_SERVER_UPDATE
+    uint64_t server_delay_ms;   // between VOICE_STATE_UPDATE and VOICE_SERVER_UPDATE
     uint64_t retry_ms, poll_ms; // an ask that nobody answered; one that found no free node
 };
 
@@ -121,3 +148,6 @@ MUST_USE int guild_step(struct arena *a, const struct guild_scene *s, const stru
                         const struct guild_rules *rules, uint64_t now, struct guild_out *out);
 // OK, or why a JOIN would be refused: what op 4 is silent about.
 int guild_may_join(const struct guild_scene *s, const struct guild_in *in, uint64_t now);
+bool guild_sits(const struct guild_scene *s, const struct guild_in *in); // the target's session in the channel
+// The seats of the scene are in the rooms that it has, and counted there: what Redis gives back is what was written.
+bool guild_scene_valid(const struct guild_scene *s);

@@ -32,9 +32,11 @@ static void on_fini(void *ctx)
 {
     struct manager *m = ctx;
     m->closed = true;
+    job_drop_waiting(m);
     call_drop_asks(m);
     lease_free(m->lease);
     table_fini(&m->jobs);
+    table_fini(&m->turns);
     table_fini(&m->asks);
 }
 
@@ -69,6 +71,8 @@ int main(int argc, char **argv)
                                  .idle = idle,
                                  .on_fini = on_fini};
     service_start(&m.service, rows, countof(rows), argc, argv);
+    m.guild_rules = (struct guild_rules){
+        .server_delay_ms = m.rules.server_delay_ms, .retry_ms = CALL_RETRY_MS, .poll_ms = CALL_POLL_MS};
     m.lease = lease_new(m.service.loop, m.service.store, m.service.instance);
     bus_watch(m.service.bus, BUS_GATEWAY);
     bus_watch(m.service.bus, BUS_REGION_ALLOCATOR);

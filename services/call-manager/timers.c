@@ -1,12 +1,15 @@
 // timers: deadlines that survive the process that set them. Rows of the sorted set timers:call, due time as score:
 //   <place id>            the place needs a tick           <user id with the top bit>  a move is unfinished
 //   a:<place>:<user>      he sat down there, or came to it, or went from it: is all of that done?
+//   s:<guild>:<user>      a voice server is owed to his seat
+//   r:<guild>:<channel>   some who sit there are owed another one
 //   g:<gateway instance>  its sessions are over unless it is back by then
 // A row is written before the commit that needs it; one too many does nothing. Any instance claims what is due (nobody
 // else gets it for a while), does it, and settles the row; who dies in between leaves it to the next. A claimed row's
 // time ends in .5: so a new wish is told from the claim, and replaces it.
-// Besides, per gateway: sorted set gateway:<instance>:places of places where its sessions have seats, with the place's
-// version that they are known from as score, and set gateways:known. A gateway itself adds t:<user>:<session>:<hold>
+// Besides, per gateway: sorted set gateway:<instance>:places of private channels where its sessions have seats, and of
+// seats in guilds, <guild>:<user>, with the place's version that they are known from as score, and set gateways:known.
+// A gateway itself adds t:<user>:<session>:<hold>
 // there before it takes a session over, until it has told us: should it die in between, that session's voice state goes
 // with it. Shell.
 #include "errors.h"
@@ -55,40 +58,71 @@ void timers_want_agreement(struct manager *m, uint64_t place, uint64_t user, uin
               (unsigned long long)user, (unsigned long long)at);
 }
 
-void timers_note_gateway(struct manager *m, const char *gateway, uint64_t place, uint64_t version)
+void timers_want_seat(struct manager *m, uint64_t guild, uint64_t user, uint64_t at)
 {
-    char key[KEY_MAX];
-    store_cmd(m->service.store, NULL, NULL, "SADD gateways:known %s", gateway);
-    store_cmd(m->service.store, NULL, NULL, "ZADD %s GT %llu %llu", places_key(key, gateway),
-              (unsigned long long)version, (unsigned long long)place);
+    store_cmd(m->service.store, NULL, NULL, "FCALL sb_want 1 timers:call s:%llu:%llu %llu", (unsigned long long)guild,
+              (unsigned long long)user, (unsigned long long)at);
+}
+
+void timers_drop_seat(struct manager *m, uint64_t guild, uint64_t user, uint64_t at)
+{
+    char member[64], score[24];
+    snprintf(member, sizeof member, "s:%llu:%llu", (unsigned long long)guild, (unsigned long long)user);
+    snprintf(score, sizeof score, "%llu", (unsigned long long)at);
+    replace(m, "timers:call", member, score, "");
+}
+
+void timers_want_room(struct manager *m, uint64_t guild, uint64_t channel, uint64_t at)
+{
+    store_cmd(m->service.store, NULL, NULL, "FCALL sb_want 1 timers:call r:%llu:%llu %llu", (unsigned long long)guild,
+              (unsigned long long)channel, (unsigned long long)at);
+}
+
+// A place in a gateway's set.
+static const char *noted(char out[48], uint64_t place, uint64_t user)
+{
+    if (user)
+        snprintf(out, 48, "%llu:%llu", (unsigned long long)place, (unsigned long long)user);
+    else
+        snprintf(out, 48, "%llu", (unsigned long long)place);
+    return out;
+}
+
+void timers_note_gateway(struct manager *m, struct bytes gateway, uint64_t place, uint64_t user, uint64_t version)
+{
+    char key[KEY_MAX], name[49], member[48];
+    CHECK_ID(bytes_copy(name, sizeof name, gateway) == OK, place);
+    store_cmd(m->service.store, NULL, NULL, "SADD gateways:known %s", name);
+    store_cmd(m->service.store, NULL, NULL, "ZADD %s GT %llu %s", places_key(key, name), (unsigned long long)version,
+              noted(member, place, user));
 }
 
 struct forgotten {
     struct manager *m;
-    char gateway[49];
-    uint64_t place, version;
+    char gateway[49], member[48];
+    uint64_t version;
 };
 
 static void on_note(void *ctx, const struct reply *r)
 {
     struct forgotten f = *(struct forgotten *)ctx;
     mem_free(ctx);
-    char key[KEY_MAX], place[24], score[24];
-    uint64_t noted;
-    if (bytes_u64(reply_text(r), &noted) != OK || noted > f.version)
+    char key[KEY_MAX], score[24];
+    uint64_t known;
+    if (bytes_u64(reply_text(r), &known) != OK || known > f.version)
         return; // somebody sits there again
-    snprintf(place, sizeof place, "%llu", (unsigned long long)f.place);
-    snprintf(score, sizeof score, "%llu", (unsigned long long)noted);
-    replace(f.m, places_key(key, f.gateway), place, score, "");
+    snprintf(score, sizeof score, "%llu", (unsigned long long)known);
+    replace(f.m, places_key(key, f.gateway), f.member, score, "");
 }
 
-void timers_forget_gateway(struct manager *m, const char *gateway, uint64_t place, uint64_t version)
+void timers_forget_gateway(struct manager *m, struct bytes gateway, uint64_t place, uint64_t user, uint64_t version)
 {
     char key[KEY_MAX];
     struct forgotten *f = mem_alloc(sizeof *f);
-    *f = (struct forgotten){.m = m, .place = place, .version = version};
-    CHECK_ID(bytes_copy(f->gateway, sizeof f->gateway, bytes_of(gateway)) == OK, place);
-    store_cmd(m->service.store, on_note, f, "ZSCORE %s %llu", places_key(key, gateway), (unsigned long long)place);
+    *f = (struct forgotten){.m = m, .version = version};
+    noted(f->member, place, user);
+    CHECK_ID(bytes_copy(f->gateway, sizeof f->gateway, gateway) == OK, place);
+    store_cmd(m->service.store, on_note, f, "ZSCORE %s %s", places_key(key, f->gateway), f->member);
 }
 
 static void settle(struct row *row, uint64_t next)
@@ -100,13 +134,13 @@ static void settle(struct row *row, uint64_t next)
     mem_free(row);
 }
 
-static void on_done(void *ctx, int result, uint64_t deadline)
+static void on_done(void *ctx, const struct job_end *end)
 {
     struct row *row = ctx;
-    if (flow_failed(result))
+    if (flow_failed(end->result))
         mem_free(row); // the claim runs out, and somebody takes it up again
     else
-        settle(row, deadline);
+        settle(row, end->deadline);
 }
 
 static void run_ref(struct row *row, ref r)
@@ -118,17 +152,27 @@ static void run_ref(struct row *row, ref r)
         mem_free(row);
 }
 
-static void run_agreement(struct row *row)
+// "<place>:<id>"
+static int two_ids(struct bytes text, uint64_t *place, uint64_t *id)
 {
-    struct bytes rest = bytes_of(row->member + 2);
-    const char *colon = memchr(rest.p, ':', rest.n);
-    struct flow flow = {.kind = FLOW_AGREE, .in.n_targets = 1};
-    if (!colon || bytes_u64((struct bytes){rest.p, (size_t)(colon - rest.p)}, &flow.place) != OK ||
-        bytes_u64(bytes_of(colon + 1), &flow.user) != OK) {
+    const char *colon = text.n > 0 ? memchr(text.p, ':', text.n) : NULL;
+    if (!colon || bytes_u64((struct bytes){text.p, (size_t)(colon - text.p)}, place) != OK)
+        return ERR_INVALID;
+    return bytes_u64((struct bytes){colon + 1, text.n - (size_t)(colon + 1 - text.p)}, id);
+}
+
+// a:…, s:… and r:…
+static void run_pair(struct row *row)
+{
+    uint64_t place, id;
+    if (two_ids(bytes_of(row->member + 2), &place, &id) != OK) {
         settle(row, 0); // no row of ours
         return;
     }
-    flow.in.targets[0] = flow.user;
+    const struct guild_in seat = {.kind = GUILD_IN_SEAT, .target = id}, room = {.kind = GUILD_IN_ROOM, .channel = id};
+    struct flow flow = {.kind = FLOW_STEP, .place = place, .change = row->member[0] == 's' ? &seat : &room};
+    if (row->member[0] == 'a')
+        flow = (struct flow){.kind = FLOW_AGREE, .place = place, .user = id, .in = {.n_targets = 1, .targets = {id}}};
     if (job_start(row->m, &flow, on_done, row) != OK)
         mem_free(row);
 }
@@ -157,13 +201,12 @@ static void on_places_swept(struct row *row)
         sweep(row);
 }
 
-static void on_place_swept(void *ctx, int result, uint64_t deadline)
+static void on_place_swept(void *ctx, const struct job_end *end)
 {
     struct swept p = *(struct swept *)ctx;
     char key[KEY_MAX];
-    (void)deadline; // the place has a row of its own
     mem_free(ctx);
-    if (flow_failed(result))
+    if (flow_failed(end->result)) // when it is due is for a row of its own
         p.row->failed = true;
     else
         replace(p.row->m, places_key(key, p.row->member + 2), p.place, p.score, "");
@@ -175,7 +218,8 @@ static int flow_of_place(struct row *row, char *member, struct flow *flow)
 {
     *flow = (struct flow){.kind = FLOW_SWEEP, .in = {.kind = CALL_IN_GATEWAY_LOST, .gateway = row->member + 2}};
     if (strncmp(member, "t:", 2) != 0)
-        return bytes_u64(bytes_of(member), &flow->place);
+        return two_ids(bytes_of(member), &flow->place, &flow->user) == OK ? OK
+                                                                          : bytes_u64(bytes_of(member), &flow->place);
     char *session = strchr(member + 2, ':'), *hold = session ? strchr(session + 1, ':') : NULL;
     if (!hold)
         return ERR_INVALID;
@@ -298,8 +342,9 @@ static void run_row(struct manager *m, struct bytes member, const char *until)
     M.timers_claimed++;
     if (bytes_u64(member, &r) == OK)
         run_ref(row, r);
-    else if (strncmp(row->member, "a:", 2) == 0)
-        run_agreement(row);
+    else if (strncmp(row->member, "a:", 2) == 0 || strncmp(row->member, "s:", 2) == 0 ||
+             strncmp(row->member, "r:", 2) == 0)
+        run_pair(row);
     else if (strncmp(row->member, "g:", 2) == 0)
         ask_lives(m, row->member + 2, on_sweep_lives, row);
     else

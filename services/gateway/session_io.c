@@ -407,7 +407,8 @@ static void send_voice(struct live *l, uint64_t ms)
     *c = (struct voice_call){.g = g, .key = l->s.key, .user = l->s.user};
     l->voice = c;
     const struct msg m = {&schema_voice_update, &update};
-    bus_command(g->svc.bus, BUS_CALL_MANAGER, v->channel ? v->channel : l->s.user, 0, &m, ms, on_voice_answered, c);
+    uint64_t key = v->guild ? v->guild : v->channel ? v->channel : l->s.user; // commands of one place to one instance
+    bus_command(g->svc.bus, BUS_CALL_MANAGER, key, 0, &m, ms, on_voice_answered, c);
 }
 
 // --- op 13 ---

@@ -60,23 +60,13 @@ void view_application(struct buf *out, const struct user *bot)
 
 void view_roles(struct buf *out, const struct loaded_guild *g)
 {
-    buf_char(out, '[');
-    for (uint32_t i = 0; i < g->n_roles; i++) {
-        buf_str(out, i ? "," : "");
-        present_role_json(out, &g->roles[i]);
-    }
-    buf_char(out, ']');
+    present_roles_json(out, g->n_roles, g->roles);
 }
 
 void view_guild(struct buf *out, const struct loaded_guild *g, bool open)
 {
-    present_guild_json(out, &g->guild);
-    out->n--; // its closing brace
-    buf_str(out, ",\"roles\":");
-    view_roles(out, g);
-    buf_str(out, ",\"emojis\":[],\"stickers\":[]");
-    if (!open)
-        buf_char(out, '}');
+    present_guild_roles_json(out, &g->guild, g->n_roles, g->roles);
+    out->n -= open; // its closing brace
 }
 
 void view_channels(struct arena *a, struct buf *out, const struct loaded_guild *g, bool with_guild_id)

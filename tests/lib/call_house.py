@@ -2,11 +2,12 @@
 by hand. Each manager may see Redis through a proxy of its own, which fails where the test wants it."""
 import json
 import queue
+import re
 import secrets
 import signal
 from contextlib import contextmanager
 
-from bus import BusPeer, alone, metrics_of, pack, poll, redis_of, unpack
+from bus import PROTO, BusPeer, alone, metrics_of, pack, poll, redis_of, unpack
 from harness import fetch
 from redis_proxy import RedisProxy
 
@@ -17,6 +18,11 @@ END = ["VOICE_STATE_UPDATE", "MESSAGE_UPDATE", "CALL_DELETE"]
 USER_BIT = 1 << 63
 REGIONS = [{"id": region, "name": region.title(), "optimal": region == "rotterdam", "deprecated": False,
             "custom": False} for region in ("rotterdam", "frankfurt")]
+MAY, EVERYONE = {}, 0     # permissions by name; those of @everyone in a new guild
+for name, bit, everyone in re.findall(r"^PERMISSION\((\w+), (\d+), (\w+)\)", (PROTO / "permissions.def").read_text(),
+                                      re.M):
+    MAY[name] = 1 << int(bit)
+    EVERYONE |= MAY[name] if everyone == "true" else 0
 FAST = {"SB_RING_MS": "600", "SB_SERVER_DELAY_MS": "20", "SB_RESUME_WINDOW_MS": "400"}
 
 
@@ -47,7 +53,7 @@ class Allocator:
     """Says what it is told to say, and remembers what it was asked."""
 
     def __init__(self, redis):
-        self.asked, self.released = [], []
+        self.asked, self.released, self.released_channels = [], [], []
         self.silent = self.deaf = False       # deaf: it does not even tell of regions
         self.node, self.region, self.endpoint = "node-1", "rotterdam", "127.0.0.1:443"
         self.peer = BusPeer(redis, "region-allocator")
@@ -65,6 +71,7 @@ class Allocator:
                                    endpoint=self.endpoint, token=token))
         elif command.name == "release":
             self.released.append(command.fields["place"])
+            self.released_channels.append(command.fields["channel"])
             command.reply()
         return True
 
@@ -169,7 +176,53 @@ class House:
         self.redis.sadd(f"{{{channel}}}:gw", self.gateway.instance)
         return channel
 
+    def guild(self, owner, *members, roles=(), **fields):
+        """A guild with an everyone role and the members (the owner is one). roles: rows, as dicts. The gateway listens."""
+        guild = new_id()
+        self.redis.hset(f"{{{guild}}}:s", mapping={
+            "v": 1, "guild": pack("guild", id=guild, name="Guild", owner=owner, **fields)})
+        for role in ({"id": guild, "name": "@everyone", "permissions": EVERYONE}, *roles):
+            self.redis.hset(f"{{{guild}}}:r", role["id"], pack("role", **{"name": "role"} | role))
+        for user in dict.fromkeys((owner, *members)):
+            self.member(guild, user)
+        self.redis.sadd(f"{{{guild}}}:gw", self.gateway.instance)
+        return guild
+
+    def member(self, guild, user, **fields):
+        """Writes his row, as it is from now on."""
+        self.redis.hset(f"{{{guild}}}:mb", user, pack("member", user=user, joined_at=1_700_000_000_000, **fields))
+        self.redis.zadd(f"{{{guild}}}:mi", {str(user).zfill(20): 0})
+        self.redis.hset(f"{{u:{user}}}:g", guild, "")
+
+    def voice_channel(self, guild, *, id=None, type=2, **fields):
+        channel = id or new_id()
+        self.redis.hset(f"{{{guild}}}:ch", channel, pack("guild_channel", id=channel, type=type, name="voice", **fields))
+        return channel
+
     # -- what stands there
+
+    def seat(self, guild, user):
+        raw = self.redis.hget(f"{{{guild}}}:vs", user)
+        return unpack(raw, "voice_seat") if raw else None
+
+    def sits(self, guild, user):
+        """The channel where he sits, or None."""
+        seat = self.seat(guild, user)
+        return seat and seat["channel"]
+
+    def room(self, guild, channel):
+        raw = self.redis.hget(f"{{{guild}}}:vc", channel)
+        return unpack(raw, "voice_room") if raw else None
+
+    def in_room(self, guild, channel):
+        """Who sits there, by the set and by the rows, which have to agree with the room's counts."""
+        users = {int(user) for user in self.redis.smembers(f"{{{guild}}}:vu:{channel}")}
+        rows = [unpack(raw, "voice_seat") for raw in self.redis.hvals(f"{{{guild}}}:vs")]
+        seats = [seat for seat in rows if seat["channel"] == channel]
+        room = self.room(guild, channel) or {"seats": 0, "videos": 0}
+        assert {seat["user"] for seat in seats} == users
+        assert (room["seats"], room["videos"]) == (len(users), sum(seat["self_video"] for seat in seats))
+        return users
 
     def call(self, channel):
         raw = self.redis.hget(f"{{{channel}}}:s", "call")
@@ -184,8 +237,9 @@ class House:
         call = self.call(channel)
         return {ring["user"] for ring in call["ringing"]} if call else set()
 
-    def location(self, user):
-        raw = self.redis.hget(f"{{u:{user}}}:s", "voice")
+    def location(self, user, guild=None):
+        """Of a bot: its in that guild."""
+        raw = self.redis.hget(f"{{u:{user}}}:s", f"voice:{guild}" if guild else "voice")
         said = unpack(raw, "location") if raw else {}
         return {key: said.get(key, 0) for key in ("place", "channel", "epoch", "leaving")}
 
@@ -239,6 +293,10 @@ class House:
 
     def join(self, user, channel, *, at=None, id=None, session=None, gateway=None, **flags):
         return self.ask("voice_update", at=at, id=id, **self.voice(user, channel, session, gateway), **flags)
+
+    def sit(self, guild, user, channel=0, **more):
+        """An op 4 with a guild."""
+        return self.join(user, channel, guild=guild, **more)
 
     def leave(self, user, **more):
         return self.join(user, 0, **more)
