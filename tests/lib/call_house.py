@@ -216,10 +216,12 @@ class House:
 
     def in_room(self, guild, channel):
         """Who sits there, by the set and by the rows, which have to agree with the room's counts."""
-        users = {int(user) for user in self.redis.smembers(f"{{{guild}}}:vu:{channel}")}
-        rows = [unpack(raw, "voice_seat") for raw in self.redis.hvals(f"{{{guild}}}:vs")]
-        seats = [seat for seat in rows if seat["channel"] == channel]
-        room = self.room(guild, channel) or {"seats": 0, "videos": 0}
+        at_once = self.redis.pipeline()
+        at_once.smembers(f"{{{guild}}}:vu:{channel}").hvals(f"{{{guild}}}:vs").hget(f"{{{guild}}}:vc", channel)
+        users, rows, room = at_once.execute()
+        users = {int(user) for user in users}
+        seats = [seat for seat in (unpack(raw, "voice_seat") for raw in rows) if seat["channel"] == channel]
+        room = unpack(room, "voice_room") if room else {"seats": 0, "videos": 0}
         assert {seat["user"] for seat in seats} == users
         assert (room["seats"], room["videos"]) == (len(users), sum(seat["self_video"] for seat in seats))
         return users

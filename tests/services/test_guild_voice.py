@@ -329,3 +329,219 @@ def test_a_crowd_that_comes_and_goes_at_once_conflicts_with_nobody(house):
     ids = [house.send_to("two", "voice_update", **house.voice(user)) for user in users]
     assert [house.gateway.wait_answer(id)["err"] for id in ids] == [0] * 60
     assert [house.in_room(guild, channel) for channel in channels] == [set()] * 3
+
+
+# -- voice servers -------------------------------------------------------------------------------
+
+def sat_down(house, n, **fields):
+    """A guild with n users in one of its voice channels, each with a voice server."""
+    users = house.users(n)
+    guild = house.guild(*users)
+    channel = house.voice_channel(guild, **fields)
+    ids = [house.send_to("one", "voice_update", guild=guild, **house.voice(user, channel)) for user in users]
+    assert [house.gateway.wait_answer(id)["err"] for id in ids] == [0] * n
+    for user in users:
+        house.wait_server(guild, user)
+    return guild, channel, users
+
+
+def test_the_regions_of_channel_and_client_reach_the_allocator(house):
+    ada = house.user()
+    guild = house.guild(ada)
+    channel = house.voice_channel(guild, rtc_region="frankfurt")
+    assert house.sit(guild, ada, channel, regions=["rotterdam", "mars"]) == 0
+    ask = poll(lambda: house.allocator.asks(guild), "the ask")[0]
+    assert (ask["region"], ask["preferred"]) == ("frankfurt", ["rotterdam", "mars"])
+    # An answer from elsewhere was asked for before the region was chosen: the ask after it counts.
+    house.allocator.region = "frankfurt"
+    house.wait_server(guild, ada)
+    assert len(house.allocator.asks(guild)) == 2 and house.room(guild, channel)["region"] == "frankfurt"
+
+
+def test_an_allocator_that_is_silent_is_asked_again(house):
+    ada = house.user()
+    guild = house.guild(ada)
+    channel = house.voice_channel(guild)
+    house.allocator.silent = True
+    assert house.sit(guild, ada, channel) == 0
+    poll(lambda: house.allocator.asks(guild), "the first ask")
+    house.allocator.silent = False
+    house.wait_server(guild, ada)
+    assert house.told(guild) == [*STATE, *BEGINS, *SERVER]
+    poll(lambda: house.due(f"s:{guild}:{ada}") is None, "the seat's row to go")
+
+
+def test_without_a_free_node_the_endpoint_is_null_until_there_is_one_for_everybody(house):
+    users = house.users(3)
+    guild = house.guild(*users)
+    channel = house.voice_channel(guild)
+    house.allocator.endpoint = ""
+    for user in users:
+        assert house.sit(guild, user, channel) == 0
+        house.wait_server(guild, user, None)
+    assert house.ask("server_free", place=guild, channel=channel) == 0      # somebody else was quicker
+    poll(lambda: len(house.allocator.asks(guild)) == 6, "asks that find nothing")
+    assert len(servers(house, guild, users[0])) == 1                        # he knows already
+    house.allocator.endpoint = "127.0.0.1:443"
+    assert house.ask("server_free", place=guild, channel=channel) == 0
+    for user in users:
+        house.wait_server(guild, user)
+        assert servers(house, guild, user) == [None, "127.0.0.1:443"]
+    assert house.ask("server_free", place=guild, channel=channel) == 0      # nobody waits any more
+    assert house.room(guild, channel)["node"] == "node-1"
+
+
+def test_who_waits_follows_when_one_of_them_finds_a_node(house):
+    users = house.users(2)
+    guild = house.guild(*users)
+    channel = house.voice_channel(guild)
+    house.allocator.endpoint = ""
+    for user in users:
+        assert house.sit(guild, user, channel) == 0
+        house.wait_server(guild, user, None)
+    house.allocator.endpoint = "127.0.0.1:443"
+    assert house.sit(guild, users[0], channel) == 0                         # said the same again
+    for user in users:
+        house.wait_server(guild, user)
+
+
+def test_a_lost_node_is_null_at_once_and_then_another_for_all_of_a_crowd(house):
+    guild, channel, users = sat_down(house, 50)
+    assert house.ask("server_lost", place=guild, channel=channel, node="node-7") == 0   # not where it lives
+    house.allocator.node, house.allocator.endpoint = "node-2", "127.0.0.2:443"
+    lost = new_id()
+    assert [house.ask("server_lost", at=at, id=lost, place=guild, channel=channel, node="node-1")
+            for at in ("one", "two")] == [0, 0]
+    for user in users:
+        house.wait_server(guild, user, "127.0.0.2:443")
+    poll(lambda: house.due(f"r:{guild}:{channel}") is None, "the room's row to go")
+    ends = [servers(house, guild, user) for user in users]
+    assert all(told[0] == "127.0.0.1:443" and told[-1] == "127.0.0.2:443" for told in ends)
+    assert sum(None in told for told in ends) >= 20
+    assert all(told.count("127.0.0.2:443") == 1 for told in ends)
+    assert house.room(guild, channel)["node"] == "node-2" and house.in_room(guild, channel) == {*users}
+
+
+def test_an_answer_that_names_a_node_which_was_lost_meanwhile_does_not_count(house):
+    ada, ben = house.users(2)
+    guild = house.guild(ada, ben)
+    channel = house.voice_channel(guild)
+    house.allocator.silent = True
+    assert house.sit(guild, ada, channel) == 0
+    ask = poll(lambda: house.allocator.asks(guild), "the ask")[0]
+    seat = house.seat(guild, ada)
+    assert house.ask("server_lost", place=guild, channel=channel, node="node-1") == 0
+    assert house.room(guild, channel)["gone"] == ["node-1"]
+    house.allocator.silent = False
+    house.allocator.node, house.allocator.endpoint = "node-2", "127.0.0.2:443"
+    house.wait_server(guild, ada, "127.0.0.2:443")
+    assert servers(house, guild, ada) == ["127.0.0.2:443"] and ask["user"] == ada and seat["server"] == 0
+
+
+def test_a_room_that_moves_to_another_node_takes_everybody_along(house):
+    """The allocator sent the next one elsewhere: it knew before we did."""
+    guild, channel, users = sat_down(house, 30)
+    house.allocator.node, house.allocator.endpoint = "node-2", "127.0.0.2:443"
+    assert house.sit(guild, users[0], channel) == 0
+    for user in users:
+        house.wait_server(guild, user, "127.0.0.2:443")
+    assert all(servers(house, guild, user) == ["127.0.0.1:443", "127.0.0.2:443"] for user in users)
+
+
+def test_the_allocator_learns_that_a_room_is_no_more(house):
+    guild = house.guild(house.user())
+    channel = house.voice_channel(guild)
+    for command, more in (("server_lost", {"node": "node-1"}), ("server_free", {})):
+        assert house.ask(command, place=guild, channel=channel, **more) == MISSING
+        assert house.ask(command, place=guild, channel=new_id(), **more) == MISSING
+
+
+# -- gateways ------------------------------------------------------------------------------------
+
+def test_a_session_that_goes_on_at_another_gateway_is_nothing_to_tell(house):
+    ada, ben = house.users(2)
+    bot = house.user(bot=True)
+    guilds = [house.guild(ada, ben, bot) for _ in range(2)]
+    channels = [house.voice_channel(guild) for guild in guilds]
+    other = house.peer("gateway")
+    assert house.sit(guilds[0], ben, channels[0], gateway=other.instance) == 0
+    for guild, channel in zip(guilds, channels):
+        assert house.sit(guild, bot, channel, gateway=other.instance) == 0
+    for guild, user in ((guilds[0], ben), (guilds[0], bot), (guilds[1], bot)):
+        house.wait_server(guild, user)
+        assert house.redis.zscore(f"gateway:{other.instance}:places", f"{guild}:{user}")
+    told = [house.told(guild) for guild in guilds]
+    for user in (ben, bot):
+        assert house.ask("session_moved", user=user, session=f"session-{user}", gateway=house.gateway.instance) == 0
+    assert [house.told(guild) for guild in guilds] == told
+    for guild, user in ((guilds[0], ben), (guilds[0], bot), (guilds[1], bot)):
+        assert house.seat(guild, user)["gateway"] == house.gateway.instance
+        assert house.redis.zscore(f"gateway:{house.gateway.instance}:places", f"{guild}:{user}")
+    poll(lambda: not house.redis.zcard(f"gateway:{other.instance}:places"), "the seats to be forgotten")
+
+
+def test_the_seats_of_a_lost_gateway_go_and_nobody_elses(own):
+    house = own("one", SB_RESUME_WINDOW_MS="1500")
+    users = house.users(40)
+    guild = house.guild(*users)
+    channels = [house.voice_channel(guild) for _ in range(2)]
+    lost = house.peer("gateway")
+    lost.link(house.instance("one"), KIND)
+    for i, user in enumerate(users):
+        assert house.sit(guild, user, channels[i % 2], gateway=lost.instance if i % 4 else house.gateway.instance) == 0
+    heir = users[1]
+    house.hold_session(f"session-{heir}", house.gateway.instance, 9)        # went on here, and nobody told of it
+    gone = {user for i, user in enumerate(users) if i % 4} - {heir}
+    lost.registered = False                                                 # as after kill -9: nothing is renewed
+    poll(lambda: house.in_room(guild, channels[0]) | house.in_room(guild, channels[1]) == {*users} - gone,
+         "the seats of that gateway to go", 20)
+    assert house.seat(guild, heir)["gateway"] == house.gateway.instance
+    assert all(states(house, guild, user)[-1] is None for user in gone)
+    poll(lambda: not house.redis.sismember("gateways:known", lost.instance), "the gateway to be forgotten", 20)
+
+
+# -- records -------------------------------------------------------------------------------------
+
+def test_who_was_removed_learns_of_it_though_the_manager_died_in_between(house):
+    """Nobody repeats the command; a row of the timers knows of it. Who is a member is welcomed by whoever took him in."""
+    ada, ben, cleo = house.users(3)
+    guild = house.guild(ada, ben)
+    house.redis.hdel(f"{{{guild}}}:mb", ben)
+    house.redis.hset(f"{{{guild}}}:mb", cleo, pack("member", user=cleo))
+    for user in (ben, cleo):
+        house.redis.zadd("timers:call", {f"a:{guild}:{user}": now_ms()})
+    poll(lambda: not house.redis.hexists(f"{{u:{ben}}}:g", guild), "the guild to go out of his record")
+    poll(lambda: house.due(f"a:{guild}:{cleo}") is None, "her row to go")
+    (name, event, body), = house.log(f"u:{ben}")
+    assert (name, body, event["to"], event["user"], event["place_op"], event["place"], event["place_version"]) == (
+        "GUILD_DELETE", {"id": str(guild)}, 1, ben, 2, guild, 1)
+    assert house.log(f"u:{cleo}") == []
+
+
+def test_a_seat_that_was_taken_too_late_goes(house):
+    """Whoever sat down died before he looked at his claim again."""
+    ada, ben = house.users(2)
+    guild = house.guild(ada, ben)
+    channel, call = house.voice_channel(guild), house.channel(ada, ben)
+    assert house.sit(guild, ben, channel) == 0
+    location = pack("location", place=call, channel=call, epoch=2)
+    house.redis.hset(f"{{u:{ben}}}:s", "voice", location)
+    house.redis.zadd("timers:call", {f"a:{guild}:{ben}": now_ms()})
+    poll(lambda: house.in_room(guild, channel) == set(), "the seat to go")
+
+
+def test_a_record_that_does_not_decode_or_add_up_harms_nobody(house):
+    ada, ben = house.users(2)
+    guild, sound = house.guild(ada, ben), house.guild(ada, ben)
+    channel, other = house.voice_channel(guild), house.voice_channel(sound)
+    assert house.sit(guild, ben, channel) == 0
+    house.redis.hdel(f"{{{guild}}}:vc", channel)                            # a room that has a seat, and is not there
+    assert house.leave(ben) == -1 and house.sit(guild, ben, channel) == -1
+    house.redis.hset(f"{{{guild}}}:vs", ben, b"rubbish")
+    assert house.leave(ben) == -1
+    house.redis.hset(f"{{{guild}}}:r", 7, b"rubbish")
+    assert house.sit(guild, ada, channel) == -1
+    house.redis.zadd("timers:call", {"s:rubbish": 1, "r:1": 1, f"s:{guild}:{ben}": 1, f"r:{guild}:{channel}": 1,
+                                     f"r:{new_id()}:7": 1})
+    assert house.sit(sound, ada, other) == 0
+    poll(lambda: all(house.due(row) is None for row in ("s:rubbish", "r:1", f"s:{guild}:{ben}")), "rows of nothing to go")
