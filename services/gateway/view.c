@@ -61,9 +61,9 @@ void view_application(struct buf *out, const struct user *bot)
 void view_roles(struct buf *out, const struct loaded_guild *g)
 {
     buf_char(out, '[');
-    for (uint32_t i = 0; i < g->n_roles; i++) {
+    for (uint32_t i = 0; i < g->roles.n; i++) {
         buf_str(out, i ? "," : "");
-        present_role_json(out, &g->roles[i]);
+        present_role_json(out, &g->roles.v[i]);
     }
     buf_char(out, ']');
 }
@@ -139,10 +139,10 @@ uint64_t view_permissions(const struct loaded_guild *g, uint64_t user)
     uint64_t all = 0;
     if (g->guild.owner == user)
         return PERMISSIONS_ALL;
-    for (uint32_t i = 0; m && i < g->n_roles; i++) {
-        uint64_t role = g->roles[i].id;
+    for (uint32_t i = 0; m && i < g->roles.n; i++) {
+        uint64_t role = g->roles.v[i].id;
         if (role == g->guild.id || ids_have(m->roles, role)) // everybody has the role named as the guild
-            all |= g->roles[i].permissions;
+            all |= g->roles.v[i].permissions;
     }
     return all & MAY(ADMINISTRATOR) ? PERMISSIONS_ALL : all;
 }

@@ -32,13 +32,13 @@ static void fill_guild(struct run *r, struct loaded_guild *g)
 {
     FILL(&r->a, &r->in, guild, &g->guild);
     g->guild.id = (uint64_t)1 << 22 | feed_below(&r->in, 3);
-    g->n_roles = 1 + feed_below(&r->in, LISTS_MAX);
+    g->roles.n = 1 + feed_below(&r->in, LISTS_MAX);
     g->n_channels = feed_below(&r->in, LISTS_MAX);
     g->n_members = feed_below(&r->in, LISTS_MAX);
-    struct role *roles = arena_take(&r->a, g->n_roles * sizeof *roles);
+    struct role *roles = arena_take(&r->a, g->roles.n * sizeof *roles);
     struct guild_channel *channels = arena_take(&r->a, g->n_channels * sizeof *channels);
     struct member *members = arena_take(&r->a, g->n_members * sizeof *members);
-    for (uint32_t i = 0; i < g->n_roles; i++)
+    for (uint32_t i = 0; i < g->roles.n; i++)
         FILL(&r->a, &r->in, role, &roles[i]);
     for (uint32_t i = 0; i < g->n_channels; i++) {
         FILL(&r->a, &r->in, guild_channel, &channels[i]);
@@ -48,7 +48,7 @@ static void fill_guild(struct run *r, struct loaded_guild *g)
         FILL(&r->a, &r->in, member, &members[i]);
         members[i].user = ANN + i; // sorted
     }
-    g->roles = roles;
+    g->roles.v = roles;
     g->channels = channels;
     g->members = members;
 }

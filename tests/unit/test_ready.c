@@ -38,8 +38,8 @@ static const struct loaded_channel channels[] = {
      .channel = {.id = GROUP, .type = 3, .owner = BEN, .name = TEXT("trio"), .recipients = {3, group_ids}}},
 };
 static const struct role roles[] = {
-    {.id = GUILD, .name = TEXT("@everyone"), .permissions = 1071698660929ull},
     {.id = 501, .name = TEXT("Mods"), .permissions = 1 << 22, .position = 1},
+    {.id = GUILD, .name = TEXT("@everyone"), .permissions = 1071698660929ull},
 };
 static const struct guild_channel guild_channels[] = {
     {.id = 601, .type = 0, .name = TEXT("general")},
@@ -54,10 +54,11 @@ static const struct member members[] = {
 static const struct loaded_guild guilds[] = {
     {.version = 8,
      .guild = {.id = GUILD, .name = TEXT("Demo"), .owner = BEN},
-     .n_roles = 2,
+     .roles = {2, roles},
      .n_channels = 4,
      .n_members = 2,
-     .roles = roles,
+     .member_count = 2,
+     .whole = true,
      .channels = guild_channels,
      .members = members},
     {.version = 1, .guild = {.id = GUILD_2, .name = TEXT("Empty"), .owner = BEN}},
@@ -374,7 +375,7 @@ TEST(guild_create_has_what_libraries_walk)
          "stage_instances", "guild_scheduled_events", "soundboard_sounds", "voice_states");
     CHECK_TRUE(json_is_false(at(j, "unavailable")));
     CHECK_EQ(count_at(j, "roles"), 2);
-    CHECK_STR(text_at(j, "roles.0.permissions"), "1071698660929");
+    CHECK_STR(text_at(j, "roles.1.permissions"), "1071698660929");
     KEYS(j, "roles.1", "colors", "color", "hoist", "position", "managed", "mentionable");
     KEYS(j, "roles.1.colors", "primary_color", "secondary_color", "tertiary_color");
     CHECK_EQ(count_at(j, "channels"), 4);

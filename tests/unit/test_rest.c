@@ -42,12 +42,13 @@ static const struct member members[] = {
 };
 static const struct loaded_guild club = {.version = 1,
                                          .guild = {.id = 100, .name = {"Club", 4}, .owner = ANN},
-                                         .n_roles = 2,
-                                         .roles = roles,
+                                         .roles = {2, roles},
                                          .n_channels = 2,
                                          .channels = channels,
                                          .n_members = 3,
-                                         .members = members};
+                                         .members = members,
+                                         .member_count = 3,
+                                         .whole = true};
 static const struct relation friends[] = {{.target = BOB, .type = 1}, {.target = CAT, .type = 2}};
 
 static const struct world *world_of(uint64_t user, unsigned parts)
