@@ -35,7 +35,7 @@ static void contents_json(struct buf *out, const struct ready *r, const struct l
     view_roles(out, g);
     buf_str(out, ",\"channels\":");
     struct arena a = {0};
-    view_channels(&a, out, g, false);
+    view_channels(&a, out, g, r->world->user.id, false);
     arena_fini(&a);
     buf_str(out, ",\"threads\":[],\"emojis\":[],\"stickers\":[],\"stage_instances\":[],\"guild_scheduled_events\":[],"
                  "\"soundboard_sounds\":[],\"activity_instances\":[],\"embedded_activities\":[]");

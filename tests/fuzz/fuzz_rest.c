@@ -245,9 +245,14 @@ static void load(struct run *r, struct rest_request *q, const struct rest_out *o
     q->err = errs[feed_below(&r->in, countof(errs))];
     if (out->want == REST_LOAD_USERS && q->err == ERR_MISSING)
         q->err = OK;
-    bool well = q->err == OK;
-    q->users = well && out->want != REST_LOAD_WORLD ? r->users : (struct user_set){0};
-    q->world = well && out->want == REST_LOAD_WORLD ? &r->world : NULL;
+    bool well = q->err == OK, world = out->want == REST_LOAD_WORLD || out->want == REST_LOAD_GUILD;
+    q->users = well && !world ? r->users : (struct user_set){0};
+    q->world = well && world ? &r->world : NULL;
+    q->n_members = 0;
+    if (well && out->want == REST_LOAD_MEMBERS && r->world.n_guilds) {
+        q->n_members = r->world.guilds[0].n_members;
+        q->members = r->world.guilds[0].members;
+    }
     q->channel = NULL;
     if (!well || out->want != REST_LOAD_CHANNEL)
         return;
