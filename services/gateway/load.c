@@ -368,6 +368,11 @@ static int read_state_order(const void *x, const void *y)
     return (a->id > b->id) - (a->id < b->id);
 }
 
+static bool wanted(struct load *l, uint64_t place, bool guild)
+{
+    return !l->on_ref || l->on_ref(l->ctx, ref_place(place), guild, l->world.user.bot);
+}
+
 static void read_places(struct load *l, struct ids channels, struct ids guilds)
 {
     l->channels = arena_take(&l->arena, (channels.n + 1) * sizeof *l->channels);
@@ -375,13 +380,13 @@ static void read_places(struct load *l, struct ids channels, struct ids guilds)
     l->world.n_channels = channels.n;
     l->world.n_guilds = guilds.n;
     for (uint32_t i = 0; i < channels.n; i++) {
-        if (l->on_ref)
-            l->on_ref(l->ctx, ref_place(channels.v[i]), false);
+        if (!wanted(l, channels.v[i], false))
+            continue;
         record_load(l->g->svc.store, ref_place(channels.v[i]), on_world_channel, load_part(l, channels.v[i], i));
     }
     for (uint32_t i = 0; i < guilds.n; i++) {
-        if (l->on_ref)
-            l->on_ref(l->ctx, ref_place(guilds.v[i]), true);
+        if (!wanted(l, guilds.v[i], true))
+            continue;
         load_guild_ask(l, guilds.v[i], l->parts & LOAD_FRAMES, on_world_guild, load_part(l, guilds.v[i], i));
     }
     if (l->pending == 0)
@@ -423,7 +428,7 @@ static void world_begin(struct load *l)
     for (uint32_t i = 0; i < countof(suffixes); i++)
         keys[i] = load_key(l, ref_user(l->user), suffixes[i]);
     if (l->on_ref)
-        l->on_ref(l->ctx, ref_user(l->user), false);
+        (void)l->on_ref(l->ctx, ref_user(l->user), false, false);
     load_script(l, BYTES(READ_HASHES), countof(keys), keys, 0, NULL, on_world_user, load_part(l, l->user, 0));
 }
 

@@ -55,8 +55,8 @@ typedef void (*load_world_fn)(void *ctx, int err, const struct world *w);
 typedef void (*load_members_fn)(void *ctx, int err, uint32_t n, const struct member *members, struct user_set users);
 
 // Called with each record before it is read, so that listening to it may begin: nothing that happens between the
-// reading and the listening is missed.
-typedef void (*load_ref_fn)(void *ctx, ref r, bool guild);
+// reading and the listening is missed. bot: it is known that he is one. False: a place that is not to be read.
+typedef bool (*load_ref_fn)(void *ctx, ref r, bool guild, bool bot);
 
 // Relations and read states always come. LOAD_FRAMES: guilds, but of seats and members only his own.
 enum { LOAD_PRIVATE = 1, LOAD_GUILDS = 2, LOAD_ALL = 3, LOAD_FRAMES = 4 };

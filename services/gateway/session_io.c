@@ -239,6 +239,7 @@ static void replay(struct live *l, uint64_t after)
 struct loading {
     struct gateway *g;
     uint64_t key;
+    uint32_t guilds; // that it is to be told of
 };
 
 static struct live *still_loading(const struct loading *w)
@@ -247,16 +248,19 @@ static struct live *still_loading(const struct loading *w)
     return l && l->s.state == SESSION_LOADING ? l : NULL;
 }
 
-static void on_ref(void *ctx, ref r, bool guild)
+static bool on_ref(void *ctx, ref r, bool guild, bool bot)
 {
-    const struct loading *w = ctx;
+    struct loading *w = ctx;
     const struct live *l = still_loading(w);
     if (!l)
-        return;
+        return false;
     bool place = !ref_is_user(r);
     if (place && !(guild ? session_sees_guild(&l->s, ref_id(r)) : session_sees_private(&l->s)))
-        return;
+        return false;
+    if (guild && session_too_many(bot, ++w->guilds))
+        return false;
     fanout_join(w->g, w->key, r, guild);
+    return true;
 }
 
 static void on_world(void *ctx, int err, const struct world *w)
@@ -267,7 +271,8 @@ static void on_world(void *ctx, int err, const struct world *w)
     if (!l)
         return;
     l->loaded = w;
-    live_step(l, &(struct session_in){.kind = SESSION_IN_LOADED, .err = err, .bot = w && w->user.bot});
+    live_step(l, &(struct session_in){
+                     .kind = SESSION_IN_LOADED, .err = err, .bot = w && w->user.bot, .guilds = loading.guilds});
     l = live_get(loading.g, loading.key);
     if (l)
         l->loaded = NULL;
@@ -276,7 +281,7 @@ static void on_world(void *ctx, int err, const struct world *w)
 static void begin_loading(struct live *l)
 {
     struct loading *w = mem_alloc(sizeof *w);
-    *w = (struct loading){l->g, l->s.key};
+    *w = (struct loading){.g = l->g, .key = l->s.key};
     subs_enter(fanout_subs(l->g), l->s.key, l->s.user);
     load_world(l->g, l->s.user, LOAD_ALL, on_ref, on_world, w);
 }
