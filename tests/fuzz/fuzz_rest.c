@@ -28,6 +28,32 @@ static struct bytes own_bytes(struct run *r, size_t max)
 
 // --- the world ---
 
+static void fill_voice(struct run *r, struct loaded_guild *g)
+{
+    g->n_seats = feed_below(&r->in, g->n_members + 1);
+    g->n_rooms = feed_below(&r->in, LISTS_MAX);
+    g->n_stages = feed_below(&r->in, LISTS_MAX);
+    struct voice_seat *seats = arena_take(&r->a, g->n_seats * sizeof *seats);
+    struct voice_room *rooms = arena_take(&r->a, g->n_rooms * sizeof *rooms);
+    struct stage *stages = arena_take(&r->a, g->n_stages * sizeof *stages);
+    for (uint32_t i = 0; i < g->n_seats; i++) {
+        FILL(&r->a, &r->in, voice_seat, &seats[i]);
+        seats[i].user = ANN + i; // a member
+        seats[i].channel = 1 + feed_below(&r->in, 4);
+    }
+    for (uint32_t i = 0; i < g->n_rooms; i++) {
+        FILL(&r->a, &r->in, voice_room, &rooms[i]);
+        rooms[i].channel = 1 + i;
+    }
+    for (uint32_t i = 0; i < g->n_stages; i++) {
+        FILL(&r->a, &r->in, stage, &stages[i]);
+        stages[i].channel = 1 + i;
+    }
+    g->seats = seats;
+    g->rooms = rooms;
+    g->stages = stages;
+}
+
 static void fill_guild(struct run *r, struct loaded_guild *g)
 {
     FILL(&r->a, &r->in, guild, &g->guild);
@@ -48,6 +74,9 @@ static void fill_guild(struct run *r, struct loaded_guild *g)
         FILL(&r->a, &r->in, member, &members[i]);
         members[i].user = ANN + i; // sorted
     }
+    g->member_count = feed_flag(&r->in) ? g->n_members : feed_number(&r->in);
+    g->whole = g->n_members >= g->member_count;
+    fill_voice(r, g);
     g->roles.v = roles;
     g->channels = channels;
     g->members = members;
