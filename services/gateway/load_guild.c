@@ -103,7 +103,7 @@ static int stage_order(const void *x, const void *y)
     return order(((const struct stage *)x)->channel, ((const struct stage *)y)->channel);
 }
 
-// Who is named and sits in voice, too, has been read twice.
+// Who is named twice, or sits in voice, too, has been read twice.
 static uint32_t members_in_order(struct member *v, uint32_t n)
 {
     uint32_t kept = 0;
@@ -123,10 +123,10 @@ static void take_people(struct load *l, const struct reply *r, struct loaded_gui
     g->n_members = members_in_order(members, read);
     g->members = members;
     read = load_rows(l, &schema_voice_seat, reply_at(r, GUILD_VS), &seats);
+    qsort(seats, read, sizeof *seats, seat_order);
     for (uint32_t i = 0; i < read; i++)
-        if (view_find_member(g, seats[i].user))
+        if (view_find_member(g, seats[i].user) && (n == 0 || seats[n - 1].user != seats[i].user))
             seats[n++] = seats[i];
-    qsort(seats, n, sizeof *seats, seat_order);
     g->n_seats = n;
     g->seats = seats;
     g->member_count = (uint64_t)reply_int(reply_at(r, GUILD_COUNT));

@@ -33,8 +33,8 @@ struct load {
     struct loaded_guild *guilds;
     // one guild, or members of it
     uint64_t guild, after;
-    uint32_t limit; // 0: those of `others`
-    struct ids others;
+    uint32_t limit;    // of a page
+    struct ids others; // who is asked for by name
     uint32_t n_members;
     struct member *members;
 };
