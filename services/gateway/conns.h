@@ -100,7 +100,7 @@ void live_set_aside(struct live *l); // detached, and out of mind: who resumes i
 
 void ledger_start(struct gateway *g);
 void ledger_stop(struct gateway *g);
-void ledger_opened(struct live *l); // READY is sent, and not kept: a client that has not got it identifies again
+void ledger_opened(struct live *l); // what is sent by now is not kept: a client that has not got it identifies again
 void ledger_due(struct live *l);    // something of l->ledger has to be written
 void ledger_renew(struct live *l);  // if it is time
 void ledger_stored(struct live *l, uint64_t bytes); // so much is there of it from now on

@@ -1,7 +1,7 @@
 // load: see load.h. One reading is one `struct load`, which frees itself after its callback. Users are read last,
 // once everybody who is named anywhere is known, a bounded number at a time.
-#include "load.h"
-#include "conns.h"
+#include "load_private.h"
+#include "view.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,51 +10,14 @@
 // Several hashes of one record in one atomic step. No rule of the business is in it.
 #define READ_HASHES "local out = {} for i, key in ipairs(KEYS) do out[i] = redis.call('HGETALL', key) end return out"
 
-struct load {
-    struct gateway *g;
-    struct load *next; // in the queue of worlds
-    struct arena arena;
-    uint32_t pending;
-    int err;
-    void *ctx;
-    load_users_fn on_users; // one of these three
-    load_channel_fn on_channel;
-    load_world_fn on_world;
-    load_ref_fn on_ref;
-    struct timer at_once; // for what needs no reading
-    // users
-    struct ids ids; // ascending
-    uint32_t asked; // of ids
-    struct user *users;
-    uint32_t n_users;
-    // the one channel
-    uint64_t channel;
-    struct loaded_channel one;
-    // the world
-    uint64_t user;
-    unsigned parts;
-    struct world world;
-    struct loaded_channel *channels;
-    struct loaded_guild *guilds;
-};
-
 struct loads {
-    uint64_t running; // worlds
+    uint64_t running; // of those that wait for their turn
     struct load *head, **tail;
 };
 
-struct part { // context of one command of a load
-    struct load *l;
-    uint64_t id;
-    uint32_t at;
-};
-
-static void worlds_next(struct gateway *g);
-static void world_end(struct load *l);
-
 // --- pieces ---
 
-static struct load *load_new(struct gateway *g, void *ctx)
+struct load *load_new(struct gateway *g, void *ctx)
 {
     struct load *l = mem_alloc(sizeof *l);
     l->g = g;
@@ -69,7 +32,7 @@ static void load_free(struct load *l)
     mem_free(l);
 }
 
-static struct part *part_new(struct load *l, uint64_t id, uint32_t at)
+struct part *load_part(struct load *l, uint64_t id, uint32_t at)
 {
     struct part *p = arena_take(&l->arena, sizeof *p);
     *p = (struct part){l, id, at};
@@ -77,7 +40,7 @@ static struct part *part_new(struct load *l, uint64_t id, uint32_t at)
     return p;
 }
 
-static bool took(struct load *l, const struct reply *r)
+bool load_took(struct load *l, const struct reply *r)
 {
     l->pending--;
     if (!reply_ok(r))
@@ -85,8 +48,7 @@ static bool took(struct load *l, const struct reply *r)
     return reply_ok(r);
 }
 
-// Decodes a row that outlives the reply. NULL: not there, or not readable.
-static void *row(struct load *l, const struct schema *s, const struct reply *value, uint64_t id)
+void *load_row(struct load *l, const struct schema *s, const struct reply *value, uint64_t id)
 {
     if (reply_kind(value) != REPLY_TEXT)
         return NULL;
@@ -95,6 +57,19 @@ static void *row(struct load *l, const struct schema *s, const struct reply *val
         return v;
     LOG(ERROR, EV("load.unreadable"), KS("record", s->name), KU("id", id));
     return NULL;
+}
+
+uint32_t load_rows(struct load *l, const struct schema *s, const struct reply *hash, void *out)
+{
+    uint32_t n = 0;
+    char *v = arena_take(&l->arena, (reply_n(hash) / 2 + 1) * s->size);
+    for (size_t i = 1; i < reply_n(hash); i += 2) {
+        const void *one = load_row(l, s, reply_at(hash, i), l->user);
+        if (one)
+            memcpy(v + n++ * s->size, one, s->size);
+    }
+    memcpy(out, &v, sizeof v);
+    return n;
 }
 
 static uint64_t number(const struct reply *value)
@@ -131,35 +106,70 @@ static struct ids hash_ids(struct load *l, const struct reply *hash)
     return (struct ids){sort_ids(v, n), v};
 }
 
-static void read_hashes(struct load *l, ref r, const char *const *suffixes, size_t n, store_fn fn, void *ctx)
+struct ids load_ids(struct load *l, struct ids ids)
 {
-    char keys[8][RECORD_KEY_MAX], count[4];
-    struct bytes argv[3 + 8] = {BYTES("EVAL_RO"), BYTES(READ_HASHES)};
-    CHECK(n <= countof(keys));
-    count[0] = (char)('0' + n);
-    argv[2] = (struct bytes){count, 1};
-    for (size_t i = 0; i < n; i++)
-        argv[3 + i] = bytes_of(record_key(keys[i], r, suffixes[i]));
-    store_send(l->g->svc.store, fn, ctx, 3 + n, argv);
+    uint64_t *copy = arena_take(&l->arena, (ids.n + 1) * sizeof *copy);
+    if (ids.n)
+        memcpy(copy, ids.v, ids.n * sizeof *copy);
+    return (struct ids){sort_ids(copy, ids.n), copy};
+}
+
+struct bytes load_key(struct load *l, ref r, const char *suffix)
+{
+    char key[RECORD_KEY_MAX];
+    return arena_copy(&l->arena, bytes_of(record_key(key, r, suffix)));
+}
+
+void load_script(struct load *l, struct bytes script, uint32_t n_keys, const struct bytes *keys, uint32_t n_args,
+                 const struct bytes *args, store_fn fn, struct part *p)
+{
+    struct bytes *argv = arena_take(&l->arena, (3 + (size_t)n_keys + n_args) * sizeof *argv);
+    argv[0] = BYTES("EVAL_RO");
+    argv[1] = script;
+    argv[2] = arena_printf(&l->arena, "%u", (unsigned)n_keys);
+    memcpy(argv + 3, keys, n_keys * sizeof *keys);
+    if (n_args)
+        memcpy(argv + 3 + n_keys, args, n_args * sizeof *args);
+    store_send(l->g->svc.store, fn, p, 3 + (size_t)n_keys + n_args, argv);
 }
 
 // --- users ---
 
-static void users_end(struct load *l)
+static void loads_next(struct gateway *g);
+
+void load_end(struct load *l)
 {
-    struct user_set users = {l->n_users, l->users};
-    if (l->on_world) {
-        l->world.users = users;
-        world_end(l);
-        return;
-    }
-    if (l->err != OK)
-        users = (struct user_set){0};
-    if (l->on_channel)
+    struct gateway *g = l->g;
+    bool waited = l->begin != NULL;
+    struct user_set users = {l->err ? 0 : l->n_users, l->err ? NULL : l->users};
+    if (l->on_world)
+        l->on_world(l->ctx, l->err, l->err ? NULL : &l->world);
+    else if (l->on_channel)
         l->on_channel(l->ctx, l->err, l->err ? NULL : &l->one, users);
+    else if (l->on_members)
+        l->on_members(l->ctx, l->err, l->err ? 0 : l->n_members, l->err ? NULL : l->members, users);
     else
         l->on_users(l->ctx, l->err, users);
     load_free(l);
+    if (waited) {
+        g->loads->running--;
+        loads_next(g);
+    }
+}
+
+// The viewer himself is read with all others where only a guild was asked for.
+static void users_end(struct load *l)
+{
+    struct world *w = &l->world;
+    w->users = (struct user_set){l->n_users, l->users};
+    if (l->on_world && !w->user.id && l->err == OK) {
+        const struct user *me = view_find_user(w->users, l->user);
+        if (me)
+            w->user = *me;
+        else
+            l->err = ERR_MISSING;
+    }
+    load_end(l);
 }
 
 static void users_more(struct load *l);
@@ -168,8 +178,8 @@ static void on_user(void *ctx, const struct reply *r)
 {
     const struct part *p = ctx;
     struct load *l = p->l;
-    if (took(l, r)) {
-        const struct user *u = row(l, &schema_user, r, p->id);
+    if (load_took(l, r)) {
+        const struct user *u = load_row(l, &schema_user, r, p->id);
         if (u && u->id == p->id)
             l->users[l->n_users++] = *u; // replies come in the order of the ids
     }
@@ -180,16 +190,16 @@ static void users_more(struct load *l)
 {
     char key[RECORD_KEY_MAX];
     while (l->err == OK && l->asked < l->ids.n && l->pending < USERS_AT_ONCE) {
-        struct part *p = part_new(l, l->ids.v[l->asked++], 0);
+        struct part *p = load_part(l, l->ids.v[l->asked++], 0);
         store_cmd(l->g->svc.store, on_user, p, "HGET %s user", record_key(key, ref_user(p->id), "s"));
     }
     if (l->pending == 0)
         users_end(l);
 }
 
-static void users_begin(struct load *l, uint64_t *ids, uint32_t n)
+static void users_begin(struct load *l, struct ids ids)
 {
-    l->ids = (struct ids){sort_ids(ids, n), ids};
+    l->ids = ids;
     l->users = arena_take(&l->arena, (l->ids.n + 1) * sizeof *l->users);
 }
 
@@ -202,11 +212,8 @@ static void on_at_once(struct timer *t, uint64_t now)
 void load_users(struct gateway *g, struct ids ids, load_users_fn fn, void *ctx)
 {
     struct load *l = load_new(g, ctx);
-    uint64_t *copy = arena_take(&l->arena, (ids.n + 1) * sizeof *copy);
-    if (ids.n)
-        memcpy(copy, ids.v, ids.n * sizeof *copy);
     l->on_users = fn;
-    users_begin(l, copy, ids.n);
+    users_begin(l, load_ids(l, ids));
     l->at_once.fire = on_at_once;
     if (l->ids.n)
         users_more(l);
@@ -221,12 +228,12 @@ static bool read_channel(struct load *l, const struct reply *hash, uint64_t id, 
 {
     const struct reply *chan = reply_field(hash, "chan"), *call = reply_field(hash, "call");
     const struct reply *last = reply_field(hash, "last");
-    const struct channel *c = chan ? row(l, &schema_channel, chan, id) : NULL;
+    const struct channel *c = chan ? load_row(l, &schema_channel, chan, id) : NULL;
     if (!c || c->id != id)
         return false;
     *out = (struct loaded_channel){.version = record_version(hash), .channel = *c};
     out->last_message = last ? number(last) : 0;
-    out->call = call ? row(l, &schema_call_rec, call, id) : NULL;
+    out->call = call ? load_row(l, &schema_call_rec, call, id) : NULL;
     return true;
 }
 
@@ -234,17 +241,13 @@ static void on_channel(void *ctx, const struct reply *r)
 {
     const struct part *p = ctx;
     struct load *l = p->l;
-    if (took(l, r) && !read_channel(l, r, l->channel, &l->one))
+    if (load_took(l, r) && !read_channel(l, r, l->channel, &l->one))
         l->err = ERR_MISSING;
     if (l->err != OK) {
         users_end(l);
         return;
     }
-    struct ids who = l->one.channel.recipients;
-    uint64_t *copy = arena_take(&l->arena, (who.n + 1) * sizeof *copy);
-    if (who.n)
-        memcpy(copy, who.v, who.n * sizeof *copy);
-    users_begin(l, copy, who.n);
+    users_begin(l, load_ids(l, l->one.channel.recipients));
     users_more(l);
 }
 
@@ -253,23 +256,15 @@ void load_channel(struct gateway *g, uint64_t id, load_channel_fn fn, void *ctx)
     struct load *l = load_new(g, ctx);
     l->on_channel = fn;
     l->channel = id;
-    record_load(g->svc.store, ref_place(id), on_channel, part_new(l, id, 0));
+    record_load(g->svc.store, ref_place(id), on_channel, load_part(l, id, 0));
 }
 
 // --- the world ---
 
-static void world_end(struct load *l)
+static uint32_t count_names(const struct load *l)
 {
-    struct gateway *g = l->g;
-    l->on_world(l->ctx, l->err, l->err ? NULL : &l->world);
-    load_free(l);
-    g->loads->running--;
-    worlds_next(g);
-}
-
-static uint32_t count_names(const struct world *w)
-{
-    uint32_t n = 1 + w->n_relations;
+    const struct world *w = &l->world;
+    uint32_t n = 1 + w->n_relations + l->n_members;
     for (uint32_t i = 0; i < w->n_channels; i++)
         n += w->channels[i].channel.recipients.n;
     for (uint32_t i = 0; i < w->n_guilds; i++)
@@ -277,21 +272,29 @@ static uint32_t count_names(const struct world *w)
     return n;
 }
 
-static void collect_users(struct load *l)
+static uint32_t name_members(uint64_t *v, uint32_t n, const struct member *members)
+{
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = members[i].user;
+    return n;
+}
+
+void load_named_users(struct load *l)
 {
     const struct world *w = &l->world;
     uint32_t n = 0;
-    uint64_t *v = arena_take(&l->arena, count_names(w) * sizeof *v);
-    v[n++] = l->user;
+    uint64_t *v = arena_take(&l->arena, count_names(l) * sizeof *v);
+    if (l->user)
+        v[n++] = l->user;
     for (uint32_t i = 0; i < w->n_relations; i++)
         v[n++] = w->relations[i].target;
     for (uint32_t i = 0; i < w->n_channels; i++)
         for (uint32_t k = 0; k < w->channels[i].channel.recipients.n; k++)
             v[n++] = w->channels[i].channel.recipients.v[k];
     for (uint32_t i = 0; i < w->n_guilds; i++)
-        for (uint32_t k = 0; k < w->guilds[i].n_members; k++)
-            v[n++] = w->guilds[i].members[k].user;
-    users_begin(l, v, n);
+        n += name_members(v + n, w->guilds[i].n_members, w->guilds[i].members);
+    n += name_members(v + n, l->n_members, l->members);
+    users_begin(l, (struct ids){sort_ids(v, n), v});
     users_more(l);
 }
 
@@ -301,7 +304,7 @@ static void places_end(struct load *l)
     struct world *w = &l->world;
     uint32_t n = 0;
     if (l->err != OK) {
-        world_end(l);
+        load_end(l);
         return;
     }
     for (uint32_t i = 0; i < w->n_channels; i++)
@@ -315,7 +318,7 @@ static void places_end(struct load *l)
     w->n_guilds = n;
     w->channels = l->channels;
     w->guilds = l->guilds;
-    collect_users(l);
+    load_named_users(l);
 }
 
 static void on_world_channel(void *ctx, const struct reply *r)
@@ -323,73 +326,18 @@ static void on_world_channel(void *ctx, const struct reply *r)
     const struct part *p = ctx;
     struct load *l = p->l;
     struct loaded_channel c;
-    if (took(l, r) && read_channel(l, r, p->id, &c) && ids_have(c.channel.recipients, l->user))
+    if (load_took(l, r) && read_channel(l, r, p->id, &c) && ids_have(c.channel.recipients, l->user))
         l->channels[p->at] = c;
     if (l->pending == 0)
         places_end(l);
-}
-
-// The rows of a hash, in an array of the arena.
-static uint32_t rows(struct load *l, const struct schema *s, const struct reply *hash, void *out)
-{
-    uint32_t n = 0;
-    char *v = arena_take(&l->arena, (reply_n(hash) / 2 + 1) * s->size);
-    for (size_t i = 1; i < reply_n(hash); i += 2) {
-        const void *one = row(l, s, reply_at(hash, i), l->user);
-        if (one)
-            memcpy(v + n++ * s->size, one, s->size);
-    }
-    memcpy(out, &v, sizeof v);
-    return n;
-}
-
-static int by_position(uint64_t pa, uint64_t a, uint64_t pb, uint64_t b)
-{
-    return pa != pb ? (pa > pb) - (pa < pb) : (a > b) - (a < b);
-}
-
-static int role_order(const void *x, const void *y)
-{
-    const struct role *a = x, *b = y;
-    return by_position(a->position, a->id, b->position, b->id);
-}
-
-static int channel_order(const void *x, const void *y)
-{
-    const struct guild_channel *a = x, *b = y;
-    return by_position(a->position, a->id, b->position, b->id);
-}
-
-static int member_order(const void *x, const void *y)
-{
-    const struct member *a = x, *b = y;
-    return (a->user > b->user) - (a->user < b->user);
 }
 
 static void on_world_guild(void *ctx, const struct reply *r)
 {
     const struct part *p = ctx;
     struct load *l = p->l;
-    struct loaded_guild *g = &l->guilds[p->at];
-    const struct reply *hash = reply_at(r, 0), *field;
-    if (took(l, r) && (field = reply_field(hash, "guild")) != NULL) {
-        const struct guild *guild = row(l, &schema_guild, field, p->id);
-        struct role *roles;
-        struct guild_channel *channels;
-        struct member *members;
-        g->version = record_version(hash);
-        g->n_roles = rows(l, &schema_role, reply_at(r, 1), &roles);
-        g->n_channels = rows(l, &schema_guild_channel, reply_at(r, 2), &channels);
-        g->n_members = rows(l, &schema_member, reply_at(r, 3), &members);
-        qsort(roles, g->n_roles, sizeof *roles, role_order);
-        qsort(channels, g->n_channels, sizeof *channels, channel_order);
-        qsort(members, g->n_members, sizeof *members, member_order);
-        g->roles = roles;
-        g->channels = channels;
-        g->members = members;
-        if (guild && guild->id == p->id)
-            g->guild = *guild;
-    }
+    if (load_took(l, r) && !load_guild_take(l, r, p->id, &l->guilds[p->at]))
+        l->guilds[p->at].guild.id = 0;
     if (l->pending == 0)
         places_end(l);
 }
@@ -420,23 +368,26 @@ static int read_state_order(const void *x, const void *y)
     return (a->id > b->id) - (a->id < b->id);
 }
 
+static bool wanted(struct load *l, uint64_t place, bool guild)
+{
+    return !l->on_ref || l->on_ref(l->ctx, ref_place(place), guild, l->world.user.bot);
+}
+
 static void read_places(struct load *l, struct ids channels, struct ids guilds)
 {
-    static const char *const suffixes[] = {"s", "r", "ch", "mb"};
     l->channels = arena_take(&l->arena, (channels.n + 1) * sizeof *l->channels);
     l->guilds = arena_take(&l->arena, (guilds.n + 1) * sizeof *l->guilds);
     l->world.n_channels = channels.n;
     l->world.n_guilds = guilds.n;
     for (uint32_t i = 0; i < channels.n; i++) {
-        if (l->on_ref)
-            l->on_ref(l->ctx, ref_place(channels.v[i]), false);
-        record_load(l->g->svc.store, ref_place(channels.v[i]), on_world_channel, part_new(l, channels.v[i], i));
+        if (!wanted(l, channels.v[i], false))
+            continue;
+        record_load(l->g->svc.store, ref_place(channels.v[i]), on_world_channel, load_part(l, channels.v[i], i));
     }
     for (uint32_t i = 0; i < guilds.n; i++) {
-        if (l->on_ref)
-            l->on_ref(l->ctx, ref_place(guilds.v[i]), true);
-        read_hashes(l, ref_place(guilds.v[i]), suffixes, countof(suffixes), on_world_guild,
-                    part_new(l, guilds.v[i], i));
+        if (!wanted(l, guilds.v[i], true))
+            continue;
+        load_guild_ask(l, guilds.v[i], l->parts & LOAD_FRAMES, on_world_guild, load_part(l, guilds.v[i], i));
     }
     if (l->pending == 0)
         places_end(l);
@@ -449,37 +400,52 @@ static void on_world_user(void *ctx, const struct reply *r)
     struct load *l = p->l;
     const struct reply *hash = reply_at(r, 0), *field = NULL;
     const struct user *u = NULL;
-    if (took(l, r) && (field = reply_field(hash, "user")) != NULL)
-        u = row(l, &schema_user, field, l->user);
+    if (load_took(l, r) && (field = reply_field(hash, "user")) != NULL)
+        u = load_row(l, &schema_user, field, l->user);
     if (l->err == OK && (!u || u->id != l->user))
         l->err = ERR_MISSING;
     if (l->err != OK) {
-        world_end(l);
+        load_end(l);
         return;
     }
     struct read_state *states;
     l->world.version = record_version(hash);
     l->world.user = *u;
     read_relations(l, reply_at(r, 2));
-    l->world.n_read_states = rows(l, &schema_read_state, reply_at(r, 3), &states);
+    l->world.n_read_states = load_rows(l, &schema_read_state, reply_at(r, 3), &states);
     qsort(states, l->world.n_read_states, sizeof *states, read_state_order);
     l->world.read_states = states;
     static const struct ids none = {0};
     struct ids channels = l->parts & LOAD_PRIVATE ? hash_ids(l, reply_at(r, 1)) : none;
-    struct ids guilds = l->parts & LOAD_GUILDS ? hash_ids(l, reply_at(r, 4)) : none;
+    struct ids guilds = l->parts & (LOAD_GUILDS | LOAD_FRAMES) ? hash_ids(l, reply_at(r, 4)) : none;
     read_places(l, channels, guilds);
 }
 
 static void world_begin(struct load *l)
 {
     static const char *const suffixes[] = {"s", "ch", "rel", "rs", "g"};
-    l->g->loads->running++;
+    struct bytes keys[countof(suffixes)];
+    for (uint32_t i = 0; i < countof(suffixes); i++)
+        keys[i] = load_key(l, ref_user(l->user), suffixes[i]);
     if (l->on_ref)
-        l->on_ref(l->ctx, ref_user(l->user), false);
-    read_hashes(l, ref_user(l->user), suffixes, countof(suffixes), on_world_user, part_new(l, l->user, 0));
+        (void)l->on_ref(l->ctx, ref_user(l->user), false, false);
+    load_script(l, BYTES(READ_HASHES), countof(keys), keys, 0, NULL, on_world_user, load_part(l, l->user, 0));
 }
 
-static void worlds_next(struct gateway *g)
+void load_world(struct gateway *g, uint64_t user, unsigned parts, load_ref_fn on_ref, load_world_fn fn, void *ctx)
+{
+    struct load *l = load_new(g, ctx);
+    l->begin = world_begin;
+    l->on_world = fn;
+    l->on_ref = on_ref;
+    l->user = user;
+    l->parts = parts;
+    load_queue(l);
+}
+
+// --- the queue ---
+
+static void loads_next(struct gateway *g)
 {
     struct loads *q = g->loads;
     while (q->head && q->running < g->cfg.loads_max) {
@@ -487,20 +453,16 @@ static void worlds_next(struct gateway *g)
         q->head = l->next;
         if (!q->head)
             q->tail = &q->head;
-        world_begin(l);
+        q->running++;
+        l->begin(l);
     }
 }
 
-void load_world(struct gateway *g, uint64_t user, unsigned parts, load_ref_fn on_ref, load_world_fn fn, void *ctx)
+void load_queue(struct load *l)
 {
-    struct load *l = load_new(g, ctx);
-    l->on_world = fn;
-    l->on_ref = on_ref;
-    l->user = user;
-    l->parts = parts;
-    *g->loads->tail = l;
-    g->loads->tail = &l->next;
-    worlds_next(g);
+    *l->g->loads->tail = l;
+    l->g->loads->tail = &l->next;
+    loads_next(l->g);
 }
 
 // --- life ---

@@ -237,7 +237,7 @@ int main(int argc, char **argv)
          "events kept per session for its resume"},
         {"SB_REPLAY_BYTES", CONFIG_UINT, &g.cfg.replay_bytes, "4194304", 1024, 1u << 30, "and their size in all"},
         {"SB_SEND_QUEUE_BYTES", CONFIG_UINT, &g.cfg.send_queue_bytes, "16777216", 65536, 1u << 31,
-         "what may wait for a slow client; more closes it, resumable"},
+         "what may wait for a client, all that it is told at its log-in included; more closes it, resumable"},
         {"SB_CLIENT_BYTES", CONFIG_UINT, &g.cfg.client_bytes, "268435456", 1u << 20, 1ull << 40,
          "what may wait for and from all clients together; more closes those that hold most, resumable"},
         {"SB_REPLAY_ALL_BYTES", CONFIG_UINT, &g.cfg.replay_all_bytes, "1073741824", 1u << 20, 1ull << 44,

@@ -1,5 +1,6 @@
 // ready: see ready.h. Guild parts are in ready_guild.c.
 #include "ready.h"
+#include "intents.h"
 #include "ready_private.h"
 #include "view.h"
 
@@ -8,29 +9,29 @@
 
 // --- capabilities of user accounts (https://docs.discord.food/gateway/using-gateway, "Gateway Capabilities") ---
 
-static bool can(const struct session *s, enum capability bit)
+bool ready_can(const struct session *s, enum capability bit)
 {
     return s->capabilities & (1ull << bit);
 }
 
 bool ready_deduped(const struct session *s)
 {
-    return can(s, CAN_DEDUPE_USERS);
+    return ready_can(s, CAN_DEDUPE_USERS);
 }
 
 bool ready_has_supplemental(const struct session *s)
 {
-    return !s->bot && can(s, CAN_DEDUPE_USERS) && can(s, CAN_SUPPLEMENTAL);
+    return !s->bot && ready_can(s, CAN_DEDUPE_USERS) && ready_can(s, CAN_SUPPLEMENTAL);
 }
 
 bool ready_has_guild_creates(const struct session *s)
 {
-    return s->bot;
+    return s->bot && session_wants(s, intents_of(BYTES("GUILD_CREATE"), true));
 }
 
 bool ready_has_calls(const struct session *s)
 {
-    return !s->bot && can(s, CAN_AUTO_CALLS) && session_sees_private(s);
+    return !s->bot && ready_can(s, CAN_AUTO_CALLS) && session_sees_private(s);
 }
 
 // --- pieces ---
@@ -75,12 +76,27 @@ static void user_json(struct buf *out, const struct ready *r, uint64_t id)
     JSON(out, j_user, &j);
 }
 
-// Everybody whom a user's READY names by id alone: recipients and relations. Not himself: READY holds him in full.
-static struct ids named_users(struct arena *a, const struct world *w)
+const struct loaded_guild *ready_next_guild(const struct ready *r, uint32_t *at)
 {
+    while (*at < r->world->n_guilds) {
+        const struct loaded_guild *g = &r->world->guilds[(*at)++];
+        if (session_sees_guild(r->session, g->guild.id))
+            return g;
+    }
+    return NULL;
+}
+
+// Everybody whom a user's READY and its supplement name by id alone: recipients, relations, and who sits in voice. Not
+// himself: READY holds him in full.
+static struct ids named_users(struct arena *a, const struct ready *r)
+{
+    const struct world *w = r->world;
+    const struct loaded_guild *g;
     size_t n = w->n_relations, kept = 0;
     for (uint32_t i = 0; i < w->n_channels; i++)
         n += w->channels[i].channel.recipients.n;
+    for (uint32_t i = 0; i < w->n_guilds; i++)
+        n += w->guilds[i].n_seats;
     uint64_t *v = arena_take(a, (n + 1) * sizeof *v);
     n = 0;
     for (uint32_t i = 0; i < w->n_relations; i++)
@@ -91,6 +107,8 @@ static struct ids named_users(struct arena *a, const struct world *w)
             memcpy(&v[n], recipients.v, recipients.n * sizeof *v);
         n += recipients.n;
     }
+    for (uint32_t i = 0; (g = ready_next_guild(r, &i)) != NULL;)
+        n += ready_voice_users(r, g, &v[n]);
     qsort(v, n, sizeof *v, by_id);
     for (size_t i = 0; i < n; i++)
         if (v[i] != w->user.id && (kept == 0 || v[kept - 1] != v[i]))
@@ -100,7 +118,7 @@ static struct ids named_users(struct arena *a, const struct world *w)
 
 static void users_json(struct arena *a, struct buf *out, const struct ready *r)
 {
-    struct ids named = named_users(a, r->world);
+    struct ids named = named_users(a, r);
     buf_char(out, '[');
     for (uint32_t i = 0; i < named.n; i++) {
         buf_str(out, i ? "," : "");
@@ -192,7 +210,7 @@ static void private_channels_json(struct arena *a, struct buf *out, const struct
 
 static void read_states_json(struct buf *out, const struct ready *r)
 {
-    bool versioned = can(r->session, CAN_VERSIONED_READ_STATES);
+    bool versioned = ready_can(r->session, CAN_VERSIONED_READ_STATES);
     uint64_t version = 0;
     buf_str(out, versioned ? "{\"entries\":[" : "[");
     for (uint32_t i = 0; i < r->world->n_read_states; i++) {
@@ -248,19 +266,18 @@ static void common_json(struct buf *out, const struct ready *r)
 
 static void bot_json(struct buf *out, const struct ready *r)
 {
-    bool first = true;
+    const struct loaded_guild *g;
+    const char *comma = "";
     common_json(out, r);
     buf_printf(out, ",\"user_settings\":{},\"shard\":[%u,%u],\"application\":{\"id\":", (unsigned)r->session->shard,
                (unsigned)r->session->shards);
     json_id(out, r->world->user.id);
     buf_str(out, ",\"flags\":565248},\"private_channels\":[],\"relationships\":[],\"guilds\":[");
-    for (uint32_t i = 0; i < r->world->n_guilds; i++) {
-        if (!session_sees_guild(r->session, r->world->guilds[i].guild.id))
-            continue;
-        buf_str(out, first ? "{\"id\":" : ",{\"id\":");
-        json_id(out, r->world->guilds[i].guild.id);
+    for (uint32_t i = 0; (g = ready_next_guild(r, &i)) != NULL; comma = ",") {
+        buf_str(out, comma);
+        buf_str(out, "{\"id\":");
+        json_id(out, g->guild.id);
         buf_str(out, ",\"unavailable\":true}");
-        first = false;
     }
     buf_str(out, "]}");
 }
@@ -280,9 +297,10 @@ static void constants_json(struct buf *out, const struct session *s)
     buf_printf(out, ",\"static_client_session_id\":\"%.8s-%.4s-%.4s-%.4s-%.12s\"", s->id, s->id + 8, s->id + 12,
                s->id + 16, s->id + 20);
     buf_str(out, ",\"user_guild_settings\":");
-    buf_str(out, can(s, CAN_VERSIONED_GUILD_SETTINGS) ? "{\"entries\":[],\"version\":0,\"partial\":false}" : "[]");
-    buf_str(out, can(s, CAN_SETTINGS_PROTO) ? ",\"user_settings_proto\":\"\"" : ",\"user_settings\":{}");
-    if (!can(s, CAN_LAZY_NOTES))
+    buf_str(out,
+            ready_can(s, CAN_VERSIONED_GUILD_SETTINGS) ? "{\"entries\":[],\"version\":0,\"partial\":false}" : "[]");
+    buf_str(out, ready_can(s, CAN_SETTINGS_PROTO) ? ",\"user_settings_proto\":\"\"" : ",\"user_settings\":{}");
+    if (!ready_can(s, CAN_LAZY_NOTES))
         buf_str(out, ",\"notes\":{}");
 }
 
@@ -305,12 +323,12 @@ void ready_json(struct arena *a, struct buf *out, const struct ready *r)
     key(out, "read_state");
     read_states_json(out, r);
     key(out, "guilds");
-    ready_guilds_json(out, r, can(r->session, CAN_CLIENT_STATE));
+    ready_guilds_json(out, r);
     if (ready_deduped(r->session)) {
         key(out, "users");
         users_json(a, out, r);
         key(out, "merged_members");
-        ready_merged_members_json(out, r, true);
+        ready_merged_members_json(out, r, MERGED_OWN | (ready_has_supplemental(r->session) ? 0 : MERGED_VOICE));
     }
     buf_char(out, '}');
 }
@@ -318,25 +336,24 @@ void ready_json(struct arena *a, struct buf *out, const struct ready *r)
 // Lists parallel to READY's guilds, all of the same length.
 void ready_supplemental_json(struct buf *out, const struct ready *r)
 {
-    bool first = true;
+    const struct loaded_guild *g;
+    const char *comma = "";
     buf_str(out, "{\"guilds\":[");
-    for (uint32_t i = 0; i < r->world->n_guilds; i++) {
-        if (!session_sees_guild(r->session, r->world->guilds[i].guild.id))
-            continue;
-        buf_str(out, first ? "{\"id\":" : ",{\"id\":");
-        json_id(out, r->world->guilds[i].guild.id);
-        buf_str(out, ",\"voice_states\":[],\"activity_instances\":[],\"embedded_activities\":[]}");
-        first = false;
+    for (uint32_t i = 0; (g = ready_next_guild(r, &i)) != NULL; comma = ",") {
+        buf_str(out, comma);
+        buf_str(out, "{\"id\":");
+        json_id(out, g->guild.id);
+        buf_str(out, ",\"voice_states\":");
+        ready_voice_states_json(out, r, g);
+        buf_str(out, ",\"activity_instances\":[],\"embedded_activities\":[]}");
     }
     buf_str(out, "],\"merged_members\":");
-    ready_merged_members_json(out, r, false);
+    ready_merged_members_json(out, r, MERGED_VOICE);
     buf_str(out, ",\"merged_presences\":{\"friends\":[],\"guilds\":[");
-    first = true;
-    for (uint32_t i = 0; i < r->world->n_guilds; i++) {
-        if (!session_sees_guild(r->session, r->world->guilds[i].guild.id))
-            continue;
-        buf_str(out, first ? "[]" : ",[]");
-        first = false;
+    comma = "";
+    for (uint32_t i = 0; ready_next_guild(r, &i) != NULL; comma = ",") {
+        buf_str(out, comma);
+        buf_str(out, "[]");
     }
     buf_str(out, "]},\"lazy_private_channels\":[],\"disclose\":[],\"game_invites\":[]}");
 }

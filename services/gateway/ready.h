@@ -16,7 +16,8 @@ struct ready {
 // Each appends the `d` of its dispatch.
 void ready_json(struct arena *a, struct buf *out, const struct ready *r); // READY, in the bot's or the user's form
 void ready_supplemental_json(struct buf *out, const struct ready *r);
-void ready_guild_json(struct buf *out, const struct ready *r, const struct loaded_guild *g); // GUILD_CREATE
+// GUILD_CREATE; of r it needs the session, and a world with the user and those whom the guild names.
+void ready_guild_json(struct buf *out, const struct ready *r, const struct loaded_guild *g);
 
 // What follows READY.
 bool ready_has_supplemental(const struct session *s);

@@ -164,15 +164,26 @@ const struct world *rest_world(struct step *s, unsigned parts)
     return here(s, REST_LOAD_WORLD) ? s->r->world : NULL;
 }
 
+const struct world *rest_frame(struct step *s, uint64_t guild, uint64_t other)
+{
+    uint64_t *others = arena_take(s->a, sizeof *others);
+    others[0] = other;
+    s->out->guild = guild;
+    s->out->users = (struct ids){other ? 1 : 0, others};
+    return here(s, REST_LOAD_GUILD) ? s->r->world : NULL;
+}
+
+const struct loaded_guild *rest_guild_with(struct step *s, uint64_t other)
+{
+    const struct world *w = rest_frame(s, s->route.id[0], other);
+    if (!w || rest_refused(s, w->n_guilds ? API_OK : API_UNKNOWN_GUILD, NULL))
+        return NULL;
+    return &w->guilds[0];
+}
+
 const struct loaded_guild *rest_loaded_guild(struct step *s)
 {
-    const struct world *w = rest_world(s, LOAD_GUILDS);
-    for (uint32_t i = 0; w && i < w->n_guilds; i++)
-        if (w->guilds[i].guild.id == s->route.id[0])
-            return &w->guilds[i];
-    if (w)
-        rest_refuse(s->a, API_UNKNOWN_GUILD, s->out);
-    return NULL;
+    return rest_guild_with(s, 0);
 }
 
 // --- the way to a handler ---

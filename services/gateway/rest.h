@@ -13,6 +13,8 @@ enum rest_want {
     REST_LOAD_USERS,   // users
     REST_LOAD_CHANNEL, // channel
     REST_LOAD_WORLD,   // what the asker sees; parts
+    REST_LOAD_GUILD,   // guild, and of its members and seats the asker's and those of `users` (load_frame)
+    REST_LOAD_MEMBERS, // guild, the page of `limit` of them behind `after`
     REST_COMMANDS,     // all of them at once; then rest_answered
 };
 
@@ -27,9 +29,12 @@ struct rest_request {
     int err;
     struct user_set users; // REST_LOAD_USERS; REST_LOAD_CHANNEL: its recipients
     const struct loaded_channel *channel;
-    const struct world *world;
+    const struct world *world; // REST_LOAD_WORLD, REST_LOAD_GUILD
+    uint32_t n_members;        // REST_LOAD_MEMBERS; users: theirs
+    const struct member *members;
     // The steps' own; begins as zero.
     bool known, bot;
+    struct role_set roles; // of the guild whose members are read; in the arena
 };
 
 #define REST_COMMANDS_MAX 100u // of one request
@@ -39,7 +44,8 @@ struct rest_out {
     struct bytes body;
     const char *headers; // lines, or NULL
     struct ids users;
-    uint64_t channel;
+    uint64_t channel, guild, after;
+    uint32_t limit; // >= 1
     unsigned parts;
     enum bus_kind to; // of the commands
     uint64_t key;

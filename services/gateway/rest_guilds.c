@@ -1,9 +1,8 @@
-// rest_guilds: one handler per route that shows guilds. All are read from what the asker sees: who is no member does
-// not find them (10004).
+// rest_guilds: one handler per route that shows guilds. Who is no member does not find them (10004). None reads a guild
+// whole.
 #include "rest_private.h"
 
 #define MY_GUILDS_MAX 200u
-#define MEMBERS_PAGE_MAX 1000u
 
 void handle_guild(struct step *s)
 {
@@ -26,8 +25,17 @@ void handle_guild_channels(struct step *s)
     if (!g)
         return;
     struct buf out = {0};
-    view_channels(s->a, &out, g, true);
+    view_channels(s->a, &out, g, s->r->user, true);
     rest_reply_buf(s, &out);
+}
+
+// Roles outlive the reading of the guild: what of them its members' places in lists come from.
+static void keep_roles(struct step *s, struct role_set roles)
+{
+    struct role *v = arena_take(s->a, (roles.n + 1) * sizeof *v);
+    for (uint32_t i = 0; i < roles.n; i++)
+        v[i] = (struct role){.id = roles.v[i].id, .position = roles.v[i].position, .hoist = roles.v[i].hoist};
+    s->r->roles = (struct role_set){roles.n, v};
 }
 
 void handle_guild_members(struct step *s)
@@ -35,23 +43,25 @@ void handle_guild_members(struct step *s)
     uint64_t limit = 1, after = 0;
     bool has_after;
     struct fault fault = {0};
-    int err = form_query_number(s->a, s->r->query, "limit", 1, MEMBERS_PAGE_MAX, &limit, &fault);
+    int err = form_query_number(s->a, s->r->query, "limit", 1, LOAD_PAGE_MAX, &limit, &fault);
     err = err ? err : form_query_id(s->a, s->r->query, "after", &after, &has_after, &fault);
     if (rest_refused(s, err, &fault))
         return;
-    const struct loaded_guild *g = rest_loaded_guild(s);
-    if (!g)
+    if (s->r->had != REST_LOAD_MEMBERS) { // is he one himself?
+        const struct loaded_guild *g = rest_loaded_guild(s);
+        if (!g)
+            return;
+        keep_roles(s, g->roles);
+        s->out->after = after;
+        s->out->limit = (uint32_t)limit;
+        s->out->want = REST_LOAD_MEMBERS;
         return;
+    }
     struct buf out = {0};
-    const char *comma = "";
     buf_char(&out, '[');
-    for (uint32_t i = 0; i < g->n_members && limit > 0; i++) {
-        if (g->members[i].user <= after)
-            continue;
-        buf_str(&out, comma);
-        view_member_json(&out, &g->members[i], s->r->world->users);
-        comma = ",";
-        limit--;
+    for (uint32_t i = 0; i < s->r->n_members; i++) {
+        buf_str(&out, i ? "," : "");
+        view_member_json(&out, &s->r->members[i], s->r->roles, s->r->users);
     }
     buf_char(&out, ']');
     rest_reply_buf(s, &out);
@@ -59,14 +69,14 @@ void handle_guild_members(struct step *s)
 
 void handle_guild_member(struct step *s)
 {
-    const struct loaded_guild *g = rest_loaded_guild(s);
+    const struct loaded_guild *g = rest_guild_with(s, s->route.id[1]);
     if (!g)
         return;
     const struct member *m = view_find_member(g, s->route.id[1]);
     if (rest_refused(s, m ? API_OK : API_UNKNOWN_MEMBER, NULL))
         return;
     struct buf out = {0};
-    view_member_json(&out, m, s->r->world->users);
+    view_member_json(&out, m, g->roles, s->r->world->users);
     rest_reply_buf(s, &out);
 }
 
@@ -104,7 +114,7 @@ void handle_my_guilds(struct step *s)
     err = err ? err : form_query_id(s->a, s->r->query, "after", &after, &has_after, &fault);
     if (rest_refused(s, err, &fault))
         return;
-    const struct world *w = rest_world(s, LOAD_GUILDS);
+    const struct world *w = rest_world(s, LOAD_FRAMES);
     if (!w)
         return;
     bool counts = form_query_flag(s->a, s->r->query, "with_counts");
@@ -118,24 +128,4 @@ void handle_my_guilds(struct step *s)
     }
     buf_char(&out, ']');
     rest_reply_buf(s, &out);
-}
-
-// A channel that is no private one: shown to members of its guild.
-void rest_guild_channel(struct step *s)
-{
-    const struct world *w = rest_world(s, LOAD_GUILDS);
-    if (!w)
-        return;
-    for (uint32_t i = 0; i < w->n_guilds; i++) {
-        const struct loaded_guild *g = &w->guilds[i];
-        for (uint32_t k = 0; k < g->n_channels; k++) {
-            if (g->channels[k].id != s->route.id[0])
-                continue;
-            struct buf out = {0};
-            present_guild_channel_json(s->a, &out, &g->channels[k], g->guild.id);
-            rest_reply_buf(s, &out);
-            return;
-        }
-    }
-    rest_refused(s, API_MISSING_ACCESS, NULL);
 }

@@ -72,6 +72,15 @@ static void on_world(void *ctx, int err, const struct world *w)
     loaded(q, err);
 }
 
+static void on_members(void *ctx, int err, uint32_t n, const struct member *members, struct user_set users)
+{
+    struct request *q = ctx;
+    q->r.n_members = n;
+    q->r.members = members;
+    q->r.users = users;
+    loaded(q, err);
+}
+
 static void on_answers(void *ctx, const struct answer *const *answers)
 {
     struct request *q = ctx;
@@ -104,6 +113,12 @@ static void go(struct request *q)
         break;
     case REST_LOAD_WORLD:
         load_world(g, q->r.user, out->parts, NULL, on_world, q);
+        break;
+    case REST_LOAD_GUILD:
+        load_frame(g, q->r.user, out->guild, out->users, on_world, q);
+        break;
+    case REST_LOAD_MEMBERS:
+        load_member_page(g, out->guild, out->after, out->limit, on_members, q);
         break;
     case REST_COMMANDS:
         asks_send(g, &q->arena, out->to, out->key, out->n, out->commands, time_left(q), on_answers, q);

@@ -32,8 +32,11 @@ const struct loaded_channel *rest_loaded_channel(struct step *s);  // of any kin
 const struct loaded_channel *rest_private_channel(struct step *s); // the asker is a recipient
 const struct world *rest_world(struct step *s, unsigned parts);
 const struct loaded_guild *rest_loaded_guild(struct step *s); // the asker is a member
-
-void rest_guild_channel(struct step *s); // answers with the channel that the path names, of a guild: 50001
+const struct loaded_guild *rest_guild_with(struct step *s,
+                                           uint64_t other); // the same; with that user's member and seat
+// Of that guild what the asker has to do with, and `other` (0: nobody). NULL: not there yet. Without guilds: he is no
+// member.
+const struct world *rest_frame(struct step *s, uint64_t guild, uint64_t other);
 
 #define ROUTE(name, method, path, who, status) void handle_##name(struct step *s);
 #include "routes.def"

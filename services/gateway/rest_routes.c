@@ -167,17 +167,30 @@ void handle_channel_open(struct step *s)
     COMMAND(s, BUS_MESSAGE, s->r->user, channel_open, &open);
 }
 
+static void guild_channel(struct step *s)
+{
+    const struct world *w = s->r->world;
+    if (rest_refused(s, w->n_guilds ? API_OK : API_MISSING_ACCESS, NULL))
+        return;
+    const struct guild_channel *c = view_find_channel(&w->guilds[0], s->route.id[0]);
+    if (rest_refused(s, c && view_shows(&w->guilds[0], s->r->user, c) ? API_OK : API_UNKNOWN_CHANNEL, NULL))
+        return;
+    struct buf out = {0};
+    present_guild_channel_json(s->a, &out, c, w->guilds[0].guild.id);
+    rest_reply_buf(s, &out);
+}
+
 void handle_channel(struct step *s)
 {
-    if (s->r->had == REST_LOAD_WORLD) { // it was a guild's
-        rest_guild_channel(s);
+    if (s->r->had == REST_LOAD_GUILD) { // it was a guild's
+        guild_channel(s);
         return;
     }
     const struct loaded_channel *c = rest_loaded_channel(s);
     if (!c)
         return;
     if (c->channel.guild)
-        rest_guild_channel(s);
+        (void)rest_frame(s, c->channel.guild, 0);
     else if (ids_have(c->channel.recipients, s->r->user))
         rest_reply(s, channel_text(s, c, s->r->users));
     else

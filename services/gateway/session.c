@@ -144,6 +144,13 @@ static int invalid(struct session *s, const struct session_rules *r, uint64_t no
 
 // --- inputs ---
 
+static uint32_t large(uint64_t threshold)
+{
+    if (threshold < SESSION_LARGE_MIN) // also when there is none
+        return SESSION_LARGE_MIN;
+    return threshold < SESSION_LARGE_MAX ? (uint32_t)threshold : SESSION_LARGE_MAX;
+}
+
 static int identify(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
                     struct session_fxs *out)
 {
@@ -167,6 +174,7 @@ static int identify(struct session *s, const struct session_in *in, const struct
     s->sharded = id->sharded;
     s->shard = id->shard;
     s->shards = id->shards;
+    s->large = large(id->c.large_threshold);
     emit(out, SESSION_FX_LOAD);
     return OK;
 }
@@ -209,6 +217,8 @@ static int loaded(struct session *s, const struct session_in *in, const struct s
     }
     if (in->bot && (!s->has_intents || s->intents > SESSION_INTENTS_MAX))
         return close_with(s, CLOSE_INVALID_INTENTS, r, now, out);
+    if (session_too_many(in->bot, in->guilds))
+        return close_with(s, CLOSE_SHARDING_REQUIRED, r, now, out);
     s->state = SESSION_LIVE;
     s->bot = in->bot;
     s->seq = s->kept = 1;
@@ -649,6 +659,16 @@ bool session_sees_guild(const struct session *s, uint64_t guild)
 bool session_sees_private(const struct session *s)
 {
     return s->shard == 0;
+}
+
+bool session_too_many(bool bot, uint32_t guilds)
+{
+    return bot && guilds > SESSION_GUILDS_MAX;
+}
+
+uint32_t session_large(const struct session *s)
+{
+    return s->bot && s->large ? s->large : SESSION_LARGE_MAX;
 }
 
 uint64_t session_deadline(const struct session *s)

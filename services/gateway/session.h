@@ -30,6 +30,9 @@ struct session_rules {
 #define SESSION_VOICE_MS 10000u  // one that nobody could be told of by then is given up
 #define SESSION_REGIONS_MAX 16u
 #define SESSION_INTENTS_MAX ((1ull << 32) - 1)
+#define SESSION_GUILDS_MAX 2500u // of one shard of a bot: …, "Sharding"
+#define SESSION_LARGE_MIN 50u    // "Identify", large_threshold
+#define SESSION_LARGE_MAX 250u
 
 struct line {      // what belongs to a socket; moves with it to the session that it resumes
     uint64_t conn; // 0: none
@@ -58,13 +61,14 @@ struct session {
     uint64_t intents, capabilities;
     bool sharded;
     uint32_t shard, shards; // shard < shards, from LOADING on
-    char wanted[33];        // TAKING: the id of the session to resume …
-    uint64_t wanted_seq;    // … and the last number that its client has
-    uint64_t seq;           // of the last dispatch; 0 before READY
-    uint64_t kept;          // of the last one that is in the store: only so far are they sent
-    uint64_t expires_at;    // DETACHED
-    bool voiced;            // has ever sent op 4: others must be told when it ends
-    bool voice_sent;        // voice[0] is under way
+    uint32_t large;      // a guild with more members is a large one; as its client says, which for users does not count
+    char wanted[33];     // TAKING: the id of the session to resume …
+    uint64_t wanted_seq; // … and the last number that its client has
+    uint64_t seq;        // of the last dispatch; 0 before READY
+    uint64_t kept;       // of the last one that is in the store: only so far are they sent
+    uint64_t expires_at; // DETACHED
+    bool voiced;         // has ever sent op 4: others must be told when it ends
+    bool voice_sent;     // voice[0] is under way
     uint32_t n_voice;
     struct voice_item *voice; // SESSION_VOICE_MAX + 1 of them, NULL before the first
 };
@@ -102,6 +106,7 @@ struct session_in {
     int err;                  // LOADED, TAKEN: OK (LOADED), ERR_MISSING (there is no such user, session), or trouble;
                               // ANSWERED: ERR_TIMEOUT when nobody did
     bool bot;                 // LOADED
+    uint32_t guilds;          // LOADED: that the session would be told of
     uint64_t before_ms;       // REVOKED
 };
 
@@ -169,6 +174,8 @@ bool session_waits(const struct session *s);                   // what its clien
 bool session_wants(const struct session *s, uint64_t intents); // intents: any of these; 0: never gated
 bool session_sees_guild(const struct session *s, uint64_t guild);
 bool session_sees_private(const struct session *s);
+bool session_too_many(bool bot, uint32_t guilds);   // for one shard
+uint32_t session_large(const struct session *s);    // members that a guild may have without being large
 uint64_t session_deadline(const struct session *s); // when a TICK is due; 0: never
 bool session_valid(const struct session *s);        // every invariant; asked after each step
 

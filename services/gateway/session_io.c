@@ -239,6 +239,7 @@ static void replay(struct live *l, uint64_t after)
 struct loading {
     struct gateway *g;
     uint64_t key;
+    uint32_t guilds; // that it is to be told of
 };
 
 static struct live *still_loading(const struct loading *w)
@@ -247,16 +248,19 @@ static struct live *still_loading(const struct loading *w)
     return l && l->s.state == SESSION_LOADING ? l : NULL;
 }
 
-static void on_ref(void *ctx, ref r, bool guild)
+static bool on_ref(void *ctx, ref r, bool guild, bool bot)
 {
-    const struct loading *w = ctx;
+    struct loading *w = ctx;
     const struct live *l = still_loading(w);
     if (!l)
-        return;
+        return false;
     bool place = !ref_is_user(r);
     if (place && !(guild ? session_sees_guild(&l->s, ref_id(r)) : session_sees_private(&l->s)))
-        return;
+        return false;
+    if (guild && session_too_many(bot, ++w->guilds))
+        return false;
     fanout_join(w->g, w->key, r, guild);
+    return true;
 }
 
 static void on_world(void *ctx, int err, const struct world *w)
@@ -267,7 +271,8 @@ static void on_world(void *ctx, int err, const struct world *w)
     if (!l)
         return;
     l->loaded = w;
-    live_step(l, &(struct session_in){.kind = SESSION_IN_LOADED, .err = err, .bot = w && w->user.bot});
+    live_step(l, &(struct session_in){
+                     .kind = SESSION_IN_LOADED, .err = err, .bot = w && w->user.bot, .guilds = loading.guilds});
     l = live_get(loading.g, loading.key);
     if (l)
         l->loaded = NULL;
@@ -276,7 +281,7 @@ static void on_world(void *ctx, int err, const struct world *w)
 static void begin_loading(struct live *l)
 {
     struct loading *w = mem_alloc(sizeof *w);
-    *w = (struct loading){l->g, l->s.key};
+    *w = (struct loading){.g = l->g, .key = l->s.key};
     subs_enter(fanout_subs(l->g), l->s.key, l->s.user);
     load_world(l->g, l->s.user, LOAD_ALL, on_ref, on_world, w);
 }
@@ -296,33 +301,58 @@ static struct texts ids_of_sessions(struct live *l, struct arena *a)
     return (struct texts){n, v};
 }
 
-static void follow(struct live *l, struct bytes name, struct bytes body)
+struct burst { // what comes after READY in the same breath
+    uint32_t n;
+    struct dispatch **v;
+    uint64_t bytes;
+};
+
+static void follow(struct burst *b, struct bytes name, struct bytes body)
 {
     struct dispatch *d = dispatch_new(name, body);
-    live_dispatch(l, d);
-    dispatch_drop(d);
+    b->v = mem_grow(b->v, b->n + 1, sizeof(struct dispatch *));
+    b->v[b->n++] = d;
+    b->bytes += dispatch_bytes(d).n;
 }
 
-// What comes after READY in the same breath: the rest of it, guilds of a bot, calls that are going on.
-static void follow_ready(struct live *l, const struct ready *r, struct arena *a)
+// The rest of READY, guilds of a bot, calls that are going on.
+static void follow_ready(struct burst *b, struct live *l, const struct ready *r, struct arena *a)
 {
     struct buf *text = &l->g->conns->text;
     const struct world *w = r->world;
     if (ready_has_supplemental(&l->s)) {
         buf_reset(text);
         ready_supplemental_json(text, r);
-        follow(l, BYTES("READY_SUPPLEMENTAL"), buf_bytes(text));
+        follow(b, BYTES("READY_SUPPLEMENTAL"), buf_bytes(text));
     }
     for (uint32_t i = 0; ready_has_guild_creates(&l->s) && i < w->n_guilds; i++) {
         if (!session_sees_guild(&l->s, w->guilds[i].guild.id))
             continue;
         buf_reset(text);
         ready_guild_json(text, r, &w->guilds[i]);
-        follow(l, BYTES("GUILD_CREATE"), buf_bytes(text));
+        follow(b, BYTES("GUILD_CREATE"), buf_bytes(text));
     }
     for (uint32_t i = 0; ready_has_calls(&l->s) && i < w->n_channels; i++)
         if (w->channels[i].call)
-            follow(l, BYTES("CALL_CREATE"), view_call(a, w, i));
+            follow(b, BYTES("CALL_CREATE"), view_call(a, w, i));
+}
+
+// What the store would not keep as a whole is sent as READY is: a client that has not got it identifies again.
+static void tell_burst(struct live *l, struct burst *b)
+{
+    bool kept = b->bytes <= l->g->cfg.replay_bytes && b->n <= l->g->cfg.replay_events;
+    for (uint32_t i = 0; !kept && i < b->n; i++) {
+        uint64_t seq = session_dispatch(&l->s);
+        if (session_keep(&l->s, seq))
+            live_send(l, seq, dispatch_bytes(b->v[i]));
+    }
+    ledger_opened(l);
+    for (uint32_t i = 0; i < b->n; i++) {
+        if (kept)
+            live_dispatch(l, b->v[i]);
+        dispatch_drop(b->v[i]);
+    }
+    mem_free(b->v);
 }
 
 static void settle(struct live *l, const struct world *w)
@@ -345,6 +375,7 @@ static void tell_ready(struct live *l)
 {
     struct gateway *g = l->g;
     struct arena a = {0}; // a whole READY: not worth keeping
+    struct burst burst = {0};
     struct buf url = {0}, *text = &g->conns->text;
     gateway_url(g, &url, BYTES_NONE);
     struct ready r = {&l->s, l->loaded, buf_bytes(&url), system_regions(g), ids_of_sessions(l, &a)};
@@ -353,8 +384,8 @@ static void tell_ready(struct live *l)
     struct dispatch *d = dispatch_new(BYTES("READY"), buf_bytes(text));
     live_send(l, l->s.seq, dispatch_bytes(d));
     dispatch_drop(d);
-    ledger_opened(l);
-    follow_ready(l, &r, &a);
+    follow_ready(&burst, l, &r, &a);
+    tell_burst(l, &burst);
     settle(l, l->loaded);
     M.identifies++;
     LOG_PEER(INFO, EV("session.ready"), KU("session", l->s.key), KU("user", l->s.user),

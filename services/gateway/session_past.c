@@ -15,6 +15,7 @@ struct session_rec session_record(const struct session *s)
         .sharded = s->sharded,
         .shard = s->shard,
         .shards = s->shards,
+        .large = s->large,
     };
 }
 
@@ -41,6 +42,7 @@ void session_revive(struct session *s, const struct session_past *p, const struc
     s->sharded = c->sharded;
     s->shard = (uint32_t)c->shard;
     s->shards = (uint32_t)c->shards;
+    s->large = (uint32_t)c->large;
     s->seq = s->kept = p->held.last;
     s->voiced = true;
     s->state = SESSION_DETACHED;

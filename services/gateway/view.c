@@ -60,29 +60,33 @@ void view_application(struct buf *out, const struct user *bot)
 
 void view_roles(struct buf *out, const struct loaded_guild *g)
 {
-    present_roles_json(out, g->n_roles, g->roles);
+    present_roles_json(out, g->roles.n, g->roles.v);
 }
 
 void view_guild(struct buf *out, const struct loaded_guild *g, bool open)
 {
-    present_guild_roles_json(out, &g->guild, g->n_roles, g->roles);
+    present_guild_roles_json(out, &g->guild, g->roles.n, g->roles.v);
     out->n -= open; // its closing brace
 }
 
-void view_channels(struct arena *a, struct buf *out, const struct loaded_guild *g, bool with_guild_id)
+void view_channels(struct arena *a, struct buf *out, const struct loaded_guild *g, uint64_t viewer, bool with_guild_id)
 {
+    const char *comma = "";
     buf_char(out, '[');
     for (uint32_t i = 0; i < g->n_channels; i++) {
-        buf_str(out, i ? "," : "");
+        if (!view_shows(g, viewer, &g->channels[i]))
+            continue;
+        buf_str(out, comma);
         present_guild_channel_json(a, out, &g->channels[i], with_guild_id ? g->guild.id : 0);
+        comma = ",";
     }
     buf_char(out, ']');
 }
 
-void view_member_json(struct buf *out, const struct member *m, struct user_set users)
+void view_member_json(struct buf *out, const struct member *m, struct role_set roles, struct user_set users)
 {
     const struct j_user user = view_user(users, m->user);
-    const struct j_member j = present_member(m, &user, 0, 0);
+    const struct j_member j = present_member(m, &user, 0, permissions_hoisted(roles, m));
     JSON(out, j_member, &j);
 }
 
@@ -123,23 +127,31 @@ const struct member *view_find_member(const struct loaded_guild *g, uint64_t use
     return low < g->n_members && g->members[low].user == user ? &g->members[low] : NULL;
 }
 
+const struct guild_channel *view_find_channel(const struct loaded_guild *g, uint64_t channel)
+{
+    for (uint32_t i = 0; i < g->n_channels; i++)
+        if (g->channels[i].id == channel)
+            return &g->channels[i];
+    return NULL;
+}
+
+#define ALWAYS UINT64_MAX // a time when nobody is timed out; who is still sees all that he did
+
+bool view_shows(const struct loaded_guild *g, uint64_t viewer, const struct guild_channel *c)
+{
+    const struct member *m = view_find_member(g, viewer);
+    return permissions_in_channel(&g->guild, g->roles, m, c, ALWAYS) & MAY(VIEW_CHANNEL);
+}
+
 uint64_t view_permissions(const struct loaded_guild *g, uint64_t user)
 {
-    const struct member *m = view_find_member(g, user);
-    uint64_t all = 0;
-    if (g->guild.owner == user)
-        return PERMISSIONS_ALL;
-    for (uint32_t i = 0; m && i < g->n_roles; i++) {
-        uint64_t role = g->roles[i].id;
-        if (role == g->guild.id || ids_have(m->roles, role)) // everybody has the role named as the guild
-            all |= g->roles[i].permissions;
-    }
-    return all & MAY(ADMINISTRATOR) ? PERMISSIONS_ALL : all;
+    return permissions_in_guild(&g->guild, g->roles, view_find_member(g, user), ALWAYS);
 }
 
 void view_counts(struct buf *out, const struct loaded_guild *g)
 {
-    buf_printf(out, ",\"approximate_member_count\":%u,\"approximate_presence_count\":%u", g->n_members, g->n_members);
+    unsigned long long n = g->member_count;
+    buf_printf(out, ",\"approximate_member_count\":%llu,\"approximate_presence_count\":%llu", n, n);
 }
 
 void view_my_guild(struct buf *out, const struct loaded_guild *g, uint64_t user, bool with_counts)

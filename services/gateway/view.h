@@ -13,16 +13,19 @@ void view_application(struct buf *out, const struct user *bot);
 // All that a guild is and has but its channels and members, as one object. Without its closing brace when `open`:
 // the caller adds more.
 void view_guild(struct buf *out, const struct loaded_guild *g, bool open);
-void view_roles(struct buf *out, const struct loaded_guild *g);     // […]
-void view_channels(struct arena *a, struct buf *out, const struct loaded_guild *g, bool with_guild_id); // […]
-void view_member_json(struct buf *out, const struct member *m, struct user_set users);
+void view_roles(struct buf *out, const struct loaded_guild *g); // […]
+// […] of those that he may view.
+void view_channels(struct arena *a, struct buf *out, const struct loaded_guild *g, uint64_t viewer, bool with_guild_id);
+void view_member_json(struct buf *out, const struct member *m, struct role_set roles, struct user_set users);
 
 // CALL_CREATE of the world's n-th channel, which has a call. Channels are read one after another: who is found in two
 // calls has left that of the older claim.
 struct bytes view_call(struct arena *a, const struct world *w, uint32_t channel);
 
-const struct member *view_find_member(const struct loaded_guild *g, uint64_t user); // NULL: not in it
-// What his roles allow, in the whole guild.
+const struct member *view_find_member(const struct loaded_guild *g, uint64_t user);            // NULL: not in it
+const struct guild_channel *view_find_channel(const struct loaded_guild *g, uint64_t channel); // likewise
+bool view_shows(const struct loaded_guild *g, uint64_t viewer, const struct guild_channel *c); // he may view it
+// What his roles allow, in the whole guild; as if he were not timed out.
 uint64_t view_permissions(const struct loaded_guild *g, uint64_t user);
 // ,"approximate_…_count":… for the end of an object.
 void view_counts(struct buf *out, const struct loaded_guild *g);

@@ -11,7 +11,8 @@ const { emit, inTime, run } = require('./witness');
 function newClient(demo) {
   return new Client({
     rest: { api: demo.api_base },
-    intents: [GatewayIntentBits.Guilds, GatewayIntentBits.GuildVoiceStates],
+    // Without presences a bot is told of no member but itself.
+    intents: [GatewayIntentBits.Guilds, GatewayIntentBits.GuildPresences, GatewayIntentBits.GuildVoiceStates],
   });
 }
 

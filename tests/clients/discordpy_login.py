@@ -26,8 +26,8 @@ def point_at(demo):
 
 class Bot(discord.Client):
     def __init__(self, who):
-        # Without the members intent the library keeps no member but itself.
-        super().__init__(intents=discord.Intents(guilds=True, members=True, voice_states=True))
+        # Without the members intent the library keeps no member but itself, without presences it is told of no other.
+        super().__init__(intents=discord.Intents(guilds=True, members=True, presences=True, voice_states=True))
         self.who = who
         self.failure = None
 

@@ -28,17 +28,43 @@ static struct bytes own_bytes(struct run *r, size_t max)
 
 // --- the world ---
 
+static void fill_voice(struct run *r, struct loaded_guild *g)
+{
+    g->n_seats = feed_below(&r->in, g->n_members + 1);
+    g->n_rooms = feed_below(&r->in, LISTS_MAX);
+    g->n_stages = feed_below(&r->in, LISTS_MAX);
+    struct voice_seat *seats = arena_take(&r->a, g->n_seats * sizeof *seats);
+    struct voice_room *rooms = arena_take(&r->a, g->n_rooms * sizeof *rooms);
+    struct stage *stages = arena_take(&r->a, g->n_stages * sizeof *stages);
+    for (uint32_t i = 0; i < g->n_seats; i++) {
+        FILL(&r->a, &r->in, voice_seat, &seats[i]);
+        seats[i].user = ANN + i; // a member
+        seats[i].channel = 1 + feed_below(&r->in, 4);
+    }
+    for (uint32_t i = 0; i < g->n_rooms; i++) {
+        FILL(&r->a, &r->in, voice_room, &rooms[i]);
+        rooms[i].channel = 1 + i;
+    }
+    for (uint32_t i = 0; i < g->n_stages; i++) {
+        FILL(&r->a, &r->in, stage, &stages[i]);
+        stages[i].channel = 1 + i;
+    }
+    g->seats = seats;
+    g->rooms = rooms;
+    g->stages = stages;
+}
+
 static void fill_guild(struct run *r, struct loaded_guild *g)
 {
     FILL(&r->a, &r->in, guild, &g->guild);
     g->guild.id = (uint64_t)1 << 22 | feed_below(&r->in, 3);
-    g->n_roles = 1 + feed_below(&r->in, LISTS_MAX);
+    g->roles.n = 1 + feed_below(&r->in, LISTS_MAX);
     g->n_channels = feed_below(&r->in, LISTS_MAX);
     g->n_members = feed_below(&r->in, LISTS_MAX);
-    struct role *roles = arena_take(&r->a, g->n_roles * sizeof *roles);
+    struct role *roles = arena_take(&r->a, g->roles.n * sizeof *roles);
     struct guild_channel *channels = arena_take(&r->a, g->n_channels * sizeof *channels);
     struct member *members = arena_take(&r->a, g->n_members * sizeof *members);
-    for (uint32_t i = 0; i < g->n_roles; i++)
+    for (uint32_t i = 0; i < g->roles.n; i++)
         FILL(&r->a, &r->in, role, &roles[i]);
     for (uint32_t i = 0; i < g->n_channels; i++) {
         FILL(&r->a, &r->in, guild_channel, &channels[i]);
@@ -48,7 +74,10 @@ static void fill_guild(struct run *r, struct loaded_guild *g)
         FILL(&r->a, &r->in, member, &members[i]);
         members[i].user = ANN + i; // sorted
     }
-    g->roles = roles;
+    g->member_count = feed_flag(&r->in) ? g->n_members : feed_number(&r->in);
+    g->whole = g->n_members >= g->member_count;
+    fill_voice(r, g);
+    g->roles.v = roles;
     g->channels = channels;
     g->members = members;
 }
@@ -245,9 +274,14 @@ static void load(struct run *r, struct rest_request *q, const struct rest_out *o
     q->err = errs[feed_below(&r->in, countof(errs))];
     if (out->want == REST_LOAD_USERS && q->err == ERR_MISSING)
         q->err = OK;
-    bool well = q->err == OK;
-    q->users = well && out->want != REST_LOAD_WORLD ? r->users : (struct user_set){0};
-    q->world = well && out->want == REST_LOAD_WORLD ? &r->world : NULL;
+    bool well = q->err == OK, world = out->want == REST_LOAD_WORLD || out->want == REST_LOAD_GUILD;
+    q->users = well && !world ? r->users : (struct user_set){0};
+    q->world = well && world ? &r->world : NULL;
+    q->n_members = 0;
+    if (well && out->want == REST_LOAD_MEMBERS && r->world.n_guilds) {
+        q->n_members = r->world.guilds[0].n_members;
+        q->members = r->world.guilds[0].members;
+    }
     q->channel = NULL;
     if (!well || out->want != REST_LOAD_CHANNEL)
         return;

@@ -15,6 +15,7 @@ DEADLINE_S = float(os.environ.get("SB_TEST_DEADLINE_S", "10"))
 CAPABILITIES = 22525
 SUPPLEMENTAL_BIT = 1 << 5
 AUTO_CALL_BIT = 1 << 12
+GUILDS_BIT = 1 << 0
 # GUILDS, GUILD_VOICE_STATES, GUILD_MESSAGES, DIRECT_MESSAGES
 INTENTS = 1 << 0 | 1 << 7 | 1 << 9 | 1 << 12
 # Dispatches about somebody's being there, which may come at any moment and belong to no story.
@@ -394,7 +395,7 @@ class Client:
         self.session_id = self.ready["session_id"]
         self.supplemental = None
         if self.account.bot:
-            for _ in self.ready["guilds"]:
+            for _ in self.ready["guilds"] if payload.get("intents", 0) & GUILDS_BIT else ():
                 await self.next("GUILD_CREATE")
         elif payload["capabilities"] & SUPPLEMENTAL_BIT:
             self.supplemental = await self.next("READY_SUPPLEMENTAL")

@@ -152,6 +152,7 @@ class House:
         for person in (owner, *members):
             rows.append(("mb", int(person.id), pack("member", user=int(person.id), joined_at=now_ms())))
         guild.commit(changes=rows, publish=False)
+        self.redis.zadd(f"{guild.key}:mi", {f"{int(person.id):020}": 0 for person in (owner, *members)})
         for person in (owner, *members):
             self.user_record(person.id).commit(changes=[("g", guild.ref, "")], publish=False)
         return guild

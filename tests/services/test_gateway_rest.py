@@ -86,6 +86,7 @@ class House:
             self.hash(f"{{{channel}}}:s", v=1, chan=bus.pack("channel", id=channel, type=kind, guild=CLUB, name=name))
         for user, roles in ((ANN, []), (BOB, [101]), (DJ, [])):
             self.hash(f"{{{CLUB}}}:mb", **{str(user): bus.pack("member", user=user, roles=roles, joined_at=JOINED_MS)})
+            self.redis.zadd(f"{{{CLUB}}}:mi", {f"{user:020}": 0})
             self.hash(f"{{u:{user}}}:g", **{str(CLUB): ""})
 
     def _channel(self, id, kind, recipients, last=None, **more):

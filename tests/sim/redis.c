@@ -652,7 +652,7 @@ static void push_reply(lua_State *l, const struct redis_reply *r)
 
 static int lua_call_redis(lua_State *l)
 {
-    struct bytes argv[64];
+    struct bytes argv[512];
     struct redis_reply r = {0};
     int argc = lua_gettop(l);
     CHECK(argc > 0 && argc <= (int)countof(argv));
@@ -735,12 +735,13 @@ COMMAND(do_fcall) // name, number of keys, keys, arguments
     run_lua(2, out);
 }
 
-COMMAND(do_eval) // script, number of keys, keys
+COMMAND(do_eval) // script, number of keys, keys, arguments
 {
     size_t n = number(argv[2]);
-    CHECK(argc == 3 + n);
     push_list(n, argv + 3);
     lua_setglobal(lua, "KEYS");
+    push_list(argc - 3 - n, argv + 3 + n);
+    lua_setglobal(lua, "ARGV");
     CHECK(luaL_loadbuffer(lua, argv[1].p, argv[1].n, "eval") == 0);
     run_lua(0, out);
 }

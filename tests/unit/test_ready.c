@@ -7,10 +7,13 @@
 #define ANN 11u
 #define BEN 22u
 #define CAT 33u
+#define EVE 44u
 #define DM 900u
 #define GROUP 901u
 #define GUILD ((uint64_t)6 << 22)
 #define GUILD_2 ((uint64_t)7 << 22)
+#define TALKING ((uint64_t)9 << 22) // the guild that has voice states
+#define INTENT(bit) (1ull << (bit))
 #define DEDUPED (1u << 4 | 1u << 5)
 #define DPY_SELF 22525u // what discord.py-self announces
 
@@ -27,6 +30,7 @@ static const struct user users[] = {
     {.id = ANN, .username = TEXT("ann"), .global_name = TEXT("Ann \"A\"")},
     {.id = BEN, .username = TEXT("ben")},
     {.id = CAT, .username = TEXT("cat"), .avatar = TEXT("abc")},
+    {.id = EVE, .username = TEXT("eve")},
 };
 static const uint64_t dm_ids[] = {ANN, BEN}, group_ids[] = {ANN, BEN, CAT}, role_ids[] = {501};
 static const struct call_member call_members[] = {{.user = BEN, .session = TEXT("s"), .self_mute = true}};
@@ -38,8 +42,8 @@ static const struct loaded_channel channels[] = {
      .channel = {.id = GROUP, .type = 3, .owner = BEN, .name = TEXT("trio"), .recipients = {3, group_ids}}},
 };
 static const struct role roles[] = {
-    {.id = GUILD, .name = TEXT("@everyone"), .permissions = 1071698660929ull},
     {.id = 501, .name = TEXT("Mods"), .permissions = 1 << 22, .position = 1},
+    {.id = GUILD, .name = TEXT("@everyone"), .permissions = 1071698660929ull},
 };
 static const struct guild_channel guild_channels[] = {
     {.id = 601, .type = 0, .name = TEXT("general")},
@@ -54,14 +58,52 @@ static const struct member members[] = {
 static const struct loaded_guild guilds[] = {
     {.version = 8,
      .guild = {.id = GUILD, .name = TEXT("Demo"), .owner = BEN},
-     .n_roles = 2,
+     .roles = {2, roles},
      .n_channels = 4,
      .n_members = 2,
-     .roles = roles,
+     .member_count = 2,
+     .whole = true,
      .channels = guild_channels,
      .members = members},
     {.version = 1, .guild = {.id = GUILD_2, .name = TEXT("Empty"), .owner = BEN}},
 };
+// Lounge and Stage are for everybody, Vault is for Mods alone; ben and eve sit where all may look, cat does not.
+static const struct role talking_roles[] = {
+    {.id = 501, .name = TEXT("Mods"), .position = 1, .hoist = true},
+    {.id = TALKING, .name = TEXT("@everyone"), .permissions = 1024},
+};
+static const struct overwrite mods_only[] = {{.id = TALKING, .deny = 1024}, {.id = 501, .allow = 1024}};
+static const struct guild_channel talking_channels[] = {
+    {.id = 702, .type = 2, .name = TEXT("Vault"), .overwrites = {2, mods_only}},
+    {.id = 701, .type = 2, .name = TEXT("Lounge"), .position = 1},
+    {.id = 703, .type = 13, .name = TEXT("Stage"), .position = 2},
+};
+static const struct member talking_members[] = {
+    {.user = ANN}, {.user = BEN, .roles = {1, role_ids}, .mute = true}, {.user = CAT}, {.user = EVE}, {.user = 55}};
+static const struct voice_seat talking_seats[] = {
+    {.user = BEN, .channel = 701, .session = TEXT("bs"), .mute = true, .self_deaf = true, .self_stream = true},
+    {.user = CAT, .channel = 702, .session = TEXT("cs")},
+    {.user = EVE, .channel = 703, .session = TEXT("es"), .suppress = true, .request_at = 1700000000000ull},
+};
+static const struct voice_room talking_rooms[] = {{.channel = 701, .seats = 1, .status = TEXT("\"hush\"")},
+                                                  {.channel = 702, .seats = 1},
+                                                  {.channel = 703, .seats = 1}};
+static const struct stage talking_stages[] = {{.id = 801, .channel = 703, .topic = TEXT("News"), .privacy = 2}};
+static const struct loaded_guild talking = {.version = 5,
+                                            .guild = {.id = TALKING, .name = TEXT("Talking"), .owner = 55},
+                                            .roles = {2, talking_roles},
+                                            .n_channels = 3,
+                                            .n_members = 5,
+                                            .n_seats = 3,
+                                            .n_rooms = 3,
+                                            .n_stages = 1,
+                                            .channels = talking_channels,
+                                            .members = talking_members,
+                                            .seats = talking_seats,
+                                            .rooms = talking_rooms,
+                                            .stages = talking_stages,
+                                            .member_count = 5,
+                                            .whole = true};
 static const struct relation relations[] = {{BEN, 1}, {CAT, 3}};
 static const struct read_state read_states[] = {{.id = DM, .version = 5, .last_message_id = 76, .mention_count = 2},
                                                 {.id = GROUP, .version = 9}};
@@ -75,7 +117,7 @@ static const struct world world = {
     .guilds = guilds,
     .relations = relations,
     .read_states = read_states,
-    .users = {3, users},
+    .users = {4, users},
 };
 static const struct bytes regions[] = {TEXT("local"), TEXT("far")};
 static const struct bytes sessions[] = {TEXT("30f32c5d54ae86130fc4a215c7474263"),
@@ -98,6 +140,16 @@ static void tell(struct story *t, uint64_t capabilities, bool bot)
     t->w.user = users[0];
     t->w.user.bot = bot;
     t->r = (struct ready){&t->s, &t->w, BYTES("ws://here:1"), {2, regions}, {2, sessions}};
+}
+
+// …to `user`, who is in the guild where people talk and nowhere else.
+static void tell_talking(struct story *t, uint64_t user, uint64_t capabilities, uint64_t intents)
+{
+    tell(t, capabilities, intents != 0);
+    t->s.user = user;
+    t->s.intents = intents;
+    t->w = (struct world){
+        .user = *user_set_find(world.users, user), .n_guilds = 1, .guilds = &talking, .users = world.users};
 }
 
 // --- looking into JSON ---
@@ -302,6 +354,9 @@ TEST(what_follows_ready_depends_on_who_asks)
     t.s.shard = 1;
     CHECK_TRUE(!ready_has_calls(&t.s));
     tell(&t, UINT64_MAX, true);
+    t.s.intents = INTENT(7);
+    CHECK_TRUE(!ready_has_guild_creates(&t.s));
+    t.s.intents = INTENT(0);
     CHECK_TRUE(!ready_has_supplemental(&t.s) && ready_has_guild_creates(&t.s) && !ready_has_calls(&t.s));
 }
 
@@ -363,6 +418,7 @@ TEST(guild_create_has_what_libraries_walk)
     struct story t;
     struct buf text = {0};
     tell(&t, 0, true);
+    t.s.intents = INTENT(8);
     ready_guild_json(&text, &t.r, &guilds[0]);
     json_t *j = parsed(&text);
     KEYS(j, "", "id", "name", "icon", "owner_id", "afk_channel_id", "afk_timeout", "verification_level",
@@ -374,7 +430,7 @@ TEST(guild_create_has_what_libraries_walk)
          "stage_instances", "guild_scheduled_events", "soundboard_sounds", "voice_states");
     CHECK_TRUE(json_is_false(at(j, "unavailable")));
     CHECK_EQ(count_at(j, "roles"), 2);
-    CHECK_STR(text_at(j, "roles.0.permissions"), "1071698660929");
+    CHECK_STR(text_at(j, "roles.1.permissions"), "1071698660929");
     KEYS(j, "roles.1", "colors", "color", "hoist", "position", "managed", "mentionable");
     KEYS(j, "roles.1.colors", "primary_color", "secondary_color", "tertiary_color");
     CHECK_EQ(count_at(j, "channels"), 4);
@@ -389,6 +445,207 @@ TEST(guild_create_has_what_libraries_walk)
          "flags", "communication_disabled_until");
     CHECK_STR(text_at(j, "members.0.nick"), "Annie");
     CHECK_TRUE(null_at(j, "members.1.nick"));
+    json_decref(j);
+    arena_fini(&arena);
+}
+
+// --- guilds where people talk ---
+
+static json_t *guild_create(const struct story *t, const struct loaded_guild *g)
+{
+    struct buf text = {0};
+    ready_guild_json(&text, &t->r, g);
+    return parsed(&text);
+}
+
+// What of a list has this name, as "a b c".
+static const char *each(const json_t *j, const char *list, const char *path)
+{
+    static char text[256];
+    size_t n = json_array_size(at(j, list));
+    text[0] = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(text);
+        snprintf(text + len, sizeof text - len, "%s%s", i ? " " : "", text_at(json_array_get(at(j, list), i), path));
+    }
+    return text;
+}
+
+TEST(a_guild_is_told_with_who_sits_where_its_viewer_may_look)
+{
+    static const struct {
+        uint64_t viewer;
+        const char *channels, *sitting, *stages;
+    } rows[] = {
+        {ANN, "701 703", "22 44", "801"},
+        {BEN, "702 701 703", "22 33 44", "801"}, // who has the role
+        {CAT, "701 703", "22 33 44", "801"},     // himself, wherever he is
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct story t;
+        tell_talking(&t, rows[i].viewer, 0, 0);
+        json_t *j = guild_create(&t, &talking);
+        CHECK_STR(each(j, "channels", "id"), rows[i].channels);
+        CHECK_STR(each(j, "voice_states", "user_id"), rows[i].sitting);
+        CHECK_STR(each(j, "stage_instances", "id"), rows[i].stages);
+        CHECK_STR(each(j, "members", "user.id"), "11 22 33 44 55");
+        json_decref(j);
+    }
+}
+
+TEST(a_voice_state_in_a_guild_names_neither_guild_nor_member)
+{
+    struct story t;
+    tell_talking(&t, ANN, 0, 0);
+    json_t *j = guild_create(&t, &talking);
+    KEYS(j, "voice_states.0", "channel_id", "user_id", "session_id", "deaf", "mute", "self_deaf", "self_mute",
+         "self_video", "suppress", "request_to_speak_timestamp", "self_stream");
+    CHECK_TRUE(!at(j, "voice_states.0.guild_id") && !at(j, "voice_states.0.member"));
+    CHECK_STR(text_at(j, "voice_states.0.channel_id"), "701");
+    CHECK_TRUE(json_is_true(at(j, "voice_states.0.mute")) && json_is_false(at(j, "voice_states.0.self_mute")));
+    CHECK_TRUE(null_at(j, "voice_states.0.request_to_speak_timestamp"));
+    CHECK_STR(text_at(j, "voice_states.1.request_to_speak_timestamp"), "2023-11-14T22:13:20.000000+00:00");
+    CHECK_TRUE(json_is_true(at(j, "voice_states.1.suppress")));
+    CHECK_STR(text_at(j, "channels.0.status"), "\"hush\"");
+    CHECK_TRUE(!at(j, "channels.1.status")); // a stage has none
+    CHECK_STR(text_at(j, "stage_instances.0.topic"), "News");
+    CHECK_STR(text_at(j, "stage_instances.0.guild_id"), "37748736");
+    CHECK_STR(text_at(j, "members.1.hoisted_role"), "501");
+    CHECK_TRUE(null_at(j, "members.0.hoisted_role"));
+    json_decref(j);
+    tell_talking(&t, BEN, 0, 0);
+    j = guild_create(&t, &talking);
+    CHECK_TRUE(null_at(j, "channels.0.status")); // nobody has given it one
+    json_decref(j);
+}
+
+TEST(what_a_bot_is_told_of_people_depends_on_its_intents)
+{
+    static const struct {
+        uint64_t intents;
+        const char *members, *sitting;
+    } rows[] = {
+        {INTENT(0), "11 22 44", ""},
+        {INTENT(0) | INTENT(1), "11 22 44", ""},
+        {INTENT(0) | INTENT(7), "11 22 44", "22 44"},
+        {INTENT(0) | INTENT(8), "11 22 33 44 55", ""},
+        {INTENT(0) | INTENT(7) | INTENT(8), "11 22 33 44 55", "22 44"},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct story t;
+        tell_talking(&t, ANN, 0, rows[i].intents);
+        json_t *j = guild_create(&t, &talking);
+        CHECK_STR(each(j, "members", "user.id"), rows[i].members);
+        CHECK_STR(each(j, "voice_states", "user_id"), rows[i].sitting);
+        CHECK_EQ(json_integer_value(at(j, "member_count")), 5);
+        json_decref(j);
+    }
+}
+
+TEST(of_a_large_guild_the_client_is_told_of_itself_and_who_sits_in_voice)
+{
+    static const struct {
+        uint64_t count;
+        bool whole, bot;
+        uint32_t threshold;
+        bool large;
+        const char *members;
+    } rows[] = {
+        {50, true, true, 50, false, "11 22 33 44 55"},
+        {51, true, true, 50, true, "11 22 44"},
+        {51, true, true, 250, false, "11 22 33 44 55"},
+        {250, true, true, 250, false, "11 22 33 44 55"},
+        {251, false, true, 250, true, "11 22 44"},
+        {250, true, false, 50, false, "11 22 33 44 55"}, // a user's does not count
+        {251, false, false, 50, true, "11 22 44"},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct story t;
+        struct loaded_guild g = talking;
+        tell_talking(&t, ANN, 0, rows[i].bot ? INTENT(7) | INTENT(8) : 0);
+        t.s.large = rows[i].threshold;
+        g.member_count = rows[i].count;
+        g.whole = rows[i].whole;
+        json_t *j = guild_create(&t, &g);
+        CHECK_EQ(json_is_true(at(j, "large")), rows[i].large);
+        CHECK_EQ(json_integer_value(at(j, "member_count")), (json_int_t)rows[i].count);
+        CHECK_STR(each(j, "members", "user.id"), rows[i].members);
+        json_decref(j);
+    }
+}
+
+TEST(who_sits_in_voice_is_told_by_the_supplement_and_named_in_ready)
+{
+    struct story t;
+    struct buf text = {0};
+    tell_talking(&t, ANN, DPY_SELF, 0);
+    ready_json(&arena, &text, &t.r);
+    json_t *j = parsed(&text);
+    CHECK_TRUE(!at(j, "guilds.0.voice_states") && !at(j, "guilds.0.members"));
+    CHECK_STR(each(j, "merged_members.0", "user_id"), "11");
+    CHECK_STR(each(j, "users", "id"), "22 44"); // cat cannot be seen
+    json_decref(j);
+    ready_supplemental_json(&text, &t.r);
+    j = parsed(&text);
+    CHECK_STR(each(j, "guilds", "id"), "37748736");
+    CHECK_STR(each(j, "guilds.0.voice_states", "user_id"), "22 44");
+    CHECK_EQ(count_at(j, "merged_members"), 1);
+    CHECK_STR(each(j, "merged_members.0", "user_id"), "22 44");
+    CHECK_STR(text_at(j, "merged_members.0.0.hoisted_role"), "501");
+    CHECK_EQ(count_at(j, "merged_presences.guilds"), 1);
+    json_decref(j);
+}
+
+TEST(the_supplement_names_the_user_himself_once)
+{
+    struct story t;
+    struct buf text = {0};
+    tell_talking(&t, BEN, DPY_SELF, 0); // who sits in voice, in another session
+    ready_json(&arena, &text, &t.r);
+    json_t *j = parsed(&text);
+    CHECK_STR(each(j, "merged_members.0", "user_id"), "22");
+    CHECK_STR(each(j, "users", "id"), "33 44");
+    json_decref(j);
+    ready_supplemental_json(&text, &t.r);
+    j = parsed(&text);
+    CHECK_STR(each(j, "guilds.0.voice_states", "user_id"), "22 33 44");
+    CHECK_STR(each(j, "merged_members.0", "user_id"), "33 44");
+    json_decref(j);
+}
+
+TEST(without_a_supplement_ready_has_it_all)
+{
+    struct story t;
+    struct buf text = {0};
+    tell_talking(&t, ANN, 1u << 4, 0);
+    ready_json(&arena, &text, &t.r);
+    json_t *j = parsed(&text);
+    CHECK_STR(each(j, "guilds.0.voice_states", "user_id"), "22 44");
+    CHECK_TRUE(!at(j, "guilds.0.members"));
+    CHECK_STR(each(j, "merged_members.0", "user_id"), "11 22 44");
+    CHECK_STR(each(j, "users", "id"), "22 44");
+    json_decref(j);
+    tell_talking(&t, ANN, 0, 0);
+    ready_json(&arena, &text, &t.r);
+    j = parsed(&text);
+    CHECK_STR(each(j, "guilds.0.voice_states", "user_id"), "22 44");
+    CHECK_STR(each(j, "guilds.0.members", "user.id"), "11 22 33 44 55");
+    json_decref(j);
+}
+
+TEST(a_guild_that_a_user_comes_to_is_told_in_the_form_that_he_reads)
+{
+    struct story t;
+    tell_talking(&t, ANN, DPY_SELF, 0);
+    json_t *j = guild_create(&t, &talking);
+    CHECK_STR(text_at(j, "properties.name"), "Talking");
+    CHECK_STR(each(j, "members", "user.id"), "11 22 33 44 55");
+    CHECK_STR(each(j, "voice_states", "user_id"), "22 44");
+    CHECK_TRUE(json_is_false(at(j, "unavailable")));
+    json_decref(j);
+    tell_talking(&t, ANN, UINT64_MAX, INTENT(7)); // capabilities are not for bots
+    j = guild_create(&t, &talking);
+    CHECK_STR(text_at(j, "name"), "Talking");
     json_decref(j);
     arena_fini(&arena);
 }

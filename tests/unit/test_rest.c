@@ -1,9 +1,11 @@
 // rest: one table of requests, each with what must come of it: an answer at once, or the command that is sent.
 // A small world stands behind it: ann (11), bob (22), cat (33), the bot dj (44); a 1:1 channel 900 of ann and bob, a
-// group 901 of ann, bob and cat; guild 100 with the text channel 110 and the voice channel 120, without cat.
+// group 901 of ann, bob and cat; guild 100 with the text channel 110, the voice channel 120 and one that only staff may
+// view, 130, without cat.
 #include "check.h"
 #include "errors.h"
 #include "rest.h"
+#include "view.h"
 
 #include <inttypes.h>
 
@@ -28,12 +30,17 @@ static const struct loaded_channel places[] = {
      .channel = {.id = 901, .type = CHANNEL_GROUP, .owner = ANN, .name = {"trio", 4}, .recipients = {3, group_users}}},
     {.version = 0, .channel = {.id = 110, .type = CHANNEL_TEXT, .guild = 100}},
     {.version = 0, .channel = {.id = 120, .type = CHANNEL_VOICE, .guild = 100}},
+    {.version = 0, .channel = {.id = 130, .type = CHANNEL_VOICE, .guild = 100}},
+    {.version = 0, .channel = {.id = 140, .type = CHANNEL_VOICE, .guild = 100}}, // which the guild has no more
 };
-static const struct role roles[] = {{.id = 100, .name = {"@everyone", 9}, .permissions = 1024},
-                                    {.id = 101, .name = {"Staff", 5}, .permissions = 1u << 24, .position = 1}};
+static const struct role roles[] = {
+    {.id = 100, .name = {"@everyone", 9}, .permissions = 1024},
+    {.id = 101, .name = {"Staff", 5}, .permissions = 1u << 24, .position = 1, .hoist = true}};
+static const struct overwrite staff_only[] = {{.id = 100, .deny = 1024}, {.id = 101, .allow = 1024}};
 static const struct guild_channel channels[] = {
     {.id = 110, .type = CHANNEL_TEXT, .name = {"general", 7}},
-    {.id = 120, .type = CHANNEL_VOICE, .name = {"Lounge", 6}, .position = 1, .bitrate = 64000}};
+    {.id = 120, .type = CHANNEL_VOICE, .name = {"Lounge", 6}, .position = 1, .bitrate = 64000},
+    {.id = 130, .type = CHANNEL_VOICE, .name = {"Vault", 5}, .position = 2, .overwrites = {2, staff_only}}};
 static const uint64_t staff[] = {101};
 static const struct member members[] = {
     {.user = ANN, .joined_at = 1420070400000},
@@ -42,13 +49,46 @@ static const struct member members[] = {
 };
 static const struct loaded_guild club = {.version = 1,
                                          .guild = {.id = 100, .name = {"Club", 4}, .owner = ANN},
-                                         .n_roles = 2,
-                                         .roles = roles,
-                                         .n_channels = 2,
+                                         .roles = {2, roles},
+                                         .n_channels = 3,
                                          .channels = channels,
                                          .n_members = 3,
-                                         .members = members};
+                                         .members = members,
+                                         .member_count = 3,
+                                         .whole = true};
 static const struct relation friends[] = {{.target = BOB, .type = 1}, {.target = CAT, .type = 2}};
+
+// A page of the club's members.
+static void load_page(struct rest_request *r, uint64_t guild, uint64_t after, uint32_t limit)
+{
+    struct member *v = arena_take(&arena, sizeof members);
+    for (size_t i = 0; guild == club.guild.id && i < countof(members); i++)
+        if (members[i].user > after && r->n_members < limit)
+            v[r->n_members++] = members[i];
+    r->members = v;
+    r->users = everybody;
+}
+
+// Of the club the asker's member and that of `other`.
+static const struct world *frame_of(uint64_t user, uint64_t guild, struct ids others)
+{
+    struct world *w = arena_take(&arena, sizeof *w);
+    struct loaded_guild *g = arena_take(&arena, sizeof *g);
+    struct member *v = arena_take(&arena, sizeof members);
+    const struct user *me = user_set_find(everybody, user);
+    if (!me)
+        return NULL;
+    *w = (struct world){.user = *me, .users = everybody, .guilds = g};
+    *g = club;
+    g->n_members = 0;
+    g->whole = false;
+    for (size_t i = 0; i < countof(members); i++)
+        if (members[i].user == user || ids_have(others, members[i].user))
+            v[g->n_members++] = members[i];
+    g->members = v;
+    w->n_guilds = guild == club.guild.id && view_find_member(g, user);
+    return w;
+}
 
 static const struct world *world_of(uint64_t user, unsigned parts)
 {
@@ -61,9 +101,10 @@ static const struct world *world_of(uint64_t user, unsigned parts)
     for (uint32_t i = 0; parts & LOAD_PRIVATE && i < 2; i++)
         if (ids_have(places[i].channel.recipients, user))
             mine[w->n_channels++] = places[i];
-    if (parts & LOAD_GUILDS && user != CAT) {
-        w->n_guilds = 1;
-        w->guilds = &club;
+    if (parts & LOAD_FRAMES) {
+        const struct world *frame = frame_of(user, club.guild.id, (struct ids){0});
+        w->n_guilds = frame->n_guilds;
+        w->guilds = frame->guilds;
     }
     if (user == ANN) {
         w->n_relations = 2;
@@ -79,18 +120,25 @@ static void load(struct rest_request *r, const struct rest_out *out)
     r->channel = NULL;
     r->world = NULL;
     r->users = (struct user_set){0};
+    r->n_members = 0;
+    r->members = NULL;
     if (redis_is_away)
         return;
     if (out->want == REST_LOAD_USERS)
         r->users = everybody;
     if (out->want == REST_LOAD_WORLD)
         r->world = world_of(r->user, out->parts);
+    if (out->want == REST_LOAD_GUILD)
+        r->world = frame_of(r->user, out->guild, out->users);
+    if (out->want == REST_LOAD_MEMBERS)
+        load_page(r, out->guild, out->after, out->limit);
     for (size_t i = 0; out->want == REST_LOAD_CHANNEL && i < sizeof places / sizeof places[0]; i++)
         if (places[i].channel.id == out->channel)
             r->channel = &places[i];
     if (r->channel)
         r->users = everybody;
-    if ((out->want == REST_LOAD_CHANNEL && !r->channel) || (out->want == REST_LOAD_WORLD && !r->world))
+    bool world = out->want == REST_LOAD_WORLD || out->want == REST_LOAD_GUILD;
+    if ((out->want == REST_LOAD_CHANNEL && !r->channel) || (world && !r->world))
         r->err = ERR_MISSING;
 }
 
@@ -336,10 +384,10 @@ TEST(private_channels_are_shown_to_their_recipients_alone)
     CHECK_ROWS(rows);
 }
 
-#define J_ROLE(id, name, permissions, position)                                                                        \
+#define J_ROLE(id, name, permissions, position, hoist)                                                                 \
     "{\"id\":\"" id "\",\"name\":\"" name "\",\"permissions\":\"" permissions "\",\"position\":" position              \
-    ",\"color\":0,\"colors\":{\"primary_color\":0,\"secondary_color\":null,\"tertiary_color\":null},\"hoist\":false,"  \
-    "\"managed\":false,\"mentionable\":false,\"icon\":null,\"unicode_emoji\":null,\"flags\":0}"
+    ",\"color\":0,\"colors\":{\"primary_color\":0,\"secondary_color\":null,\"tertiary_color\":null},\"hoist\":" hoist  \
+    ",\"managed\":false,\"mentionable\":false,\"icon\":null,\"unicode_emoji\":null,\"flags\":0}"
 #define J_TEXT                                                                                                         \
     "{\"id\":\"110\",\"type\":0,\"guild_id\":\"100\",\"name\":\"general\",\"position\":0,\"parent_id\":null,"          \
     "\"permission_overwrites\":[],\"topic\":null,\"last_message_id\":null,\"nsfw\":false,\"rate_limit_per_user\":0,"   \
@@ -348,10 +396,17 @@ TEST(private_channels_are_shown_to_their_recipients_alone)
     "{\"id\":\"120\",\"type\":2,\"guild_id\":\"100\",\"name\":\"Lounge\",\"position\":1,\"parent_id\":null,"           \
     "\"permission_overwrites\":[],\"topic\":null,\"last_message_id\":null,\"nsfw\":false,\"rate_limit_per_user\":0,"   \
     "\"flags\":0,\"bitrate\":64000,\"user_limit\":0,\"rtc_region\":null,\"video_quality_mode\":1}"
-#define J_MEMBER(user, roles)                                                                                          \
+#define J_OVERWRITE(id, allow, deny) "{\"id\":\"" id "\",\"type\":0,\"allow\":\"" allow "\",\"deny\":\"" deny "\"}"
+#define J_VAULT                                                                                                        \
+    "{\"id\":\"130\",\"type\":2,\"guild_id\":\"100\",\"name\":\"Vault\",\"position\":2,\"parent_id\":null,"            \
+    "\"permission_overwrites\":[" J_OVERWRITE("100", "0", "1024") "," J_OVERWRITE(                                     \
+        "101", "1024",                                                                                                 \
+        "0") "],\"topic\":null,\"last_message_id\":null,\"nsfw\":false,\"rate_limit_per_user\":0,\"flags\":0,"         \
+             "\"bitrate\":64000,\"user_limit\":0,\"rtc_region\":null,\"video_quality_mode\":1}"
+#define J_MEMBER(user, roles, hoisted)                                                                                 \
     "{\"user\":" user ",\"nick\":null,\"avatar\":null,\"banner\":null,\"roles\":[" roles                               \
     "],\"joined_at\":\"2015-01-01T00:00:00.000000+00:00\",\"premium_since\":null,\"deaf\":false,\"mute\":false,"       \
-    "\"flags\":0,\"pending\":false,\"communication_disabled_until\":null,\"hoisted_role\":null}"
+    "\"flags\":0,\"pending\":false,\"communication_disabled_until\":null,\"hoisted_role\":" hoisted "}"
 #define J_MY_CLUB(owner, permissions, more)                                                                            \
     "{\"id\":\"100\",\"name\":\"Club\",\"icon\":null,\"banner\":null,\"owner\":" owner                                 \
     ",\"permissions\":\"" permissions "\",\"features\":[]" more "}"
@@ -359,18 +414,21 @@ TEST(private_channels_are_shown_to_their_recipients_alone)
 TEST(guilds_are_shown_to_their_members_alone)
 {
     static const struct row rows[] = {
-        {ANN, "GET", "/guilds/100/channels", "", "200 [" J_TEXT "," J_VOICE "]"},
+        {ANN, "GET", "/guilds/100/channels", "", "200 [" J_TEXT "," J_VOICE "," J_VAULT "]"},
+        {BOB, "GET", "/guilds/100/channels", "", "200 [" J_TEXT "," J_VOICE "," J_VAULT "]"},
+        {DJ, "GET", "/guilds/100/channels", "", "200 [" J_TEXT "," J_VOICE "]"},
         {CAT, "GET", "/guilds/100/channels", "", E10004},
         {CAT, "GET", "/guilds/100", "", E10004},
         {ANN, "GET", "/guilds/101", "", E10004},
         {ANN, "GET", "/guilds/x", "", NO_ID("guild_id")},
-        {ANN, "GET", "/guilds/100/members/22", "", "200 " J_MEMBER(J_BOB, "\"101\"")},
-        {DJ, "GET", "/guilds/100/members/11", "", "200 " J_MEMBER(J_ANN, "")},
+        {ANN, "GET", "/guilds/100/members/22", "", "200 " J_MEMBER(J_BOB, "\"101\"", "\"101\"")},
+        {DJ, "GET", "/guilds/100/members/11", "", "200 " J_MEMBER(J_ANN, "", "null")},
         {ANN, "GET", "/guilds/100/members/33", "", E10007},
         {CAT, "GET", "/guilds/100/members/11", "", E10004},
-        {ANN, "GET", "/guilds/100/members", "", "200 [" J_MEMBER(J_ANN, "") "]"},
-        {ANN, "GET", "/guilds/100/members?limit=1&after=11", "", "200 [" J_MEMBER(J_BOB, "\"101\"") "]"},
-        {ANN, "GET", "/guilds/100/members?limit=2", "", "200 [" J_MEMBER(J_ANN, "") "," J_MEMBER(J_BOB, "\"101\"") "]"},
+        {ANN, "GET", "/guilds/100/members", "", "200 [" J_MEMBER(J_ANN, "", "null") "]"},
+        {ANN, "GET", "/guilds/100/members?limit=1&after=11", "", "200 [" J_MEMBER(J_BOB, "\"101\"", "\"101\"") "]"},
+        {ANN, "GET", "/guilds/100/members?limit=2", "",
+         "200 [" J_MEMBER(J_ANN, "", "null") "," J_MEMBER(J_BOB, "\"101\"", "\"101\"") "]"},
         {ANN, "GET", "/guilds/100/members?after=44", "", "200 []"},
         {CAT, "GET", "/guilds/100/members", "", E10004},
         {ANN, "GET", "/guilds/100/members?limit=0", "",
@@ -391,14 +449,18 @@ TEST(guilds_are_shown_to_their_members_alone)
         {ANN, "GET", "/channels/110", "", "200 " J_TEXT},
         {DJ, "GET", "/channels/120", "", "200 " J_VOICE},
         {CAT, "GET", "/channels/110", "", E50001},
+        {BOB, "GET", "/channels/130", "", "200 " J_VAULT},
+        {DJ, "GET", "/channels/130", "", E10003},
+        {CAT, "GET", "/channels/130", "", E50001},
+        {ANN, "GET", "/channels/140", "", E10003},
     };
     CHECK_ROWS(rows);
 }
 
 TEST(a_guild_is_shown_with_its_roles)
 {
-    static const char roles_text[] = ",\"roles\":[" J_ROLE("100", "@everyone", "1024", "0") "," J_ROLE(
-        "101", "Staff", "16777216", "1") "],\"emojis\":[],\"stickers\":[]";
+    static const char roles_text[] = ",\"roles\":[" J_ROLE("100", "@everyone", "1024", "0", "false") "," J_ROLE(
+        "101", "Staff", "16777216", "1", "true") "],\"emojis\":[],\"stickers\":[]";
     const char *plain = ask(BOB, "GET", "/guilds/100", ""), *counted = ask(BOB, "GET", "/guilds/100?with_counts=1", "");
     CHECK_TRUE(strncmp(plain, "200 {\"id\":\"100\",\"name\":\"Club\",\"icon\":null,\"owner_id\":\"11\",", 54) == 0);
     CHECK_TRUE(strstr(plain, roles_text) != NULL);

@@ -382,6 +382,39 @@ TEST(a_token_of_a_user_that_is_not_there_closes_with_4004)
     CHECK_TRUE(fx.v[0].kind == SESSION_FX_CLOSE && fx.v[0].code == 4004 && s.state == SESSION_GONE);
 }
 
+TEST(a_bot_of_too_many_guilds_has_to_shard_and_a_user_need_not)
+{
+    static const struct {
+        bool bot;
+        uint32_t guilds;
+        uint16_t code; // 0: it is let in
+    } rows[] = {{true, 2500, 0}, {true, 2501, 4011}, {false, 2501, 0}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct session s = in_state(SESSION_LOADING);
+        const struct session_in in = {.kind = SESSION_IN_LOADED, .bot = rows[i].bot, .guilds = rows[i].guilds};
+        CHECK_EQ(step(&s, in, 0), OK);
+        CHECK_EQ(s.state, rows[i].code ? SESSION_GONE : SESSION_LIVE);
+        CHECK_EQ(fx.v[0].code, rows[i].code);
+        session_fini(&s);
+    }
+}
+
+TEST(a_bot_says_what_a_large_guild_is_within_bounds)
+{
+    static const uint64_t said[] = {0, 49, 50, 100, 250, 251, UINT64_MAX}, want[] = {50, 50, 50, 100, 250, 250, 250};
+    for (size_t i = 0; i < countof(said); i++) {
+        struct session s = in_state(SESSION_HELLO);
+        struct op op = {.kind = OP_IDENTIFY, .identify = {.shard_ok = true, .shards = 1}};
+        op.identify.c.large_threshold = said[i];
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_IDENTIFY, .op = &op, .user = USER}, 0), OK);
+        s.bot = true;
+        CHECK_EQ(session_large(&s), want[i]);
+        s.bot = false;
+        CHECK_EQ(session_large(&s), 250);
+        session_fini(&s);
+    }
+}
+
 TEST(bots_must_say_intents_and_users_need_not)
 {
     struct session s = in_state(SESSION_LOADING);
@@ -795,13 +828,15 @@ TEST(what_is_not_kept_is_neither_replayed_nor_a_number_that_was_sent)
 TEST(a_session_is_revived_as_it_was_and_goes_on_with_its_numbers)
 {
     struct session was = in_state(SESSION_LIVE);
+    was.bot = true;
+    was.large = 100;
     struct session_past past = {id, session_record(&was), {6, 7}};
     struct resumed r;
     CHECK_EQ(session_past_valid(&past), OK);
     session_revive(&r.old, &past, &rules, 1000);
     CHECK_TRUE(r.old.state == SESSION_DETACHED && r.old.key == was.key && r.old.user == USER && r.old.voiced);
     CHECK_TRUE(r.old.issued_ms == ISSUED && r.old.capabilities == 22525 && r.old.intents == 129 && r.old.has_intents);
-    CHECK_TRUE(r.old.seq == 7 && r.old.kept == 7 && r.old.shards == 1);
+    CHECK_TRUE(r.old.seq == 7 && r.old.kept == 7 && r.old.shards == 1 && session_large(&r.old) == 100);
     CHECK_EQ(session_deadline(&r.old), 1000 + rules.resume_window_ms);
     session_init(&r.fresh, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", CONN + 1, 10, &rules, 0);
     CHECK_EQ(want(&r.fresh, 6, USER, 0), OK);
