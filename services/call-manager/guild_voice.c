@@ -266,7 +266,7 @@ static int look_at_room(const struct guild_work *w)
     if (w->s->n_crowd == 0)
         return ERR_STATE;
     seats_owe(w, w->in->channel);
-    w->out->room_at = w->s->more ? w->now : 0;
+    w->out->more = w->s->more;
     return OK;
 }
 

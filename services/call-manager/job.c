@@ -87,14 +87,16 @@ void job_next(struct job *j, int err)
 
 void job_repeat(struct job *j)
 {
-    if (++j->conflicts > CONFLICTS_MAX)
+    if (++j->conflicts > CONFLICTS_MAX || j->m->closed)
         job_next(j, ERR_IO);
     else
-        job_more(j);
+        carry_out(j);
 }
 
 void job_more(struct job *j)
 {
+    give_turn(j); // others are not to wait for a whole crowd
+    j->conflicts = 0;
     if (j->m->closed)
         job_next(j, ERR_IO);
     else
@@ -267,24 +269,54 @@ static int read_guilds(struct job *j, const struct reply *r)
     return OK;
 }
 
-static int read_user_record(struct job *j, const struct reply *r)
+static int read_user(struct job *j, struct bytes row)
 {
     struct user user;
-    char name[FLOW_LOCATION_MAX];
-    j->user_version = record_version(r);
-    if (UNPACK(&j->scratch, user, reply_text(reply_field(r, "user")), &user) != OK)
+    if (UNPACK(&j->scratch, user, row, &user) != OK)
         return ERR_MISSING;
     j->result.bot = j->bot = user.bot;
-    struct bytes voice = reply_text(reply_field(r, flow_location(name, user.bot, j->step.guild)));
-    if (voice.n > 0 && UNPACK(&j->scratch, location, voice, &j->result.location) != OK)
-        return ERR_INVALID;
-    return user.bot && j->step.guild == 0 ? read_guilds(j, r) : OK;
+    return OK;
+}
+
+static int read_location(struct job *j, struct bytes row)
+{
+    return row.n > 0 ? UNPACK(&j->scratch, location, row, &j->result.location) : OK;
+}
+
+static int read_user_record(struct job *j, const struct reply *r)
+{
+    j->user_version = record_version(r);
+    int err = read_user(j, reply_text(reply_field(r, "user")));
+    if (err == OK)
+        err = j->bot ? read_guilds(j, r) : read_location(j, reply_text(reply_field(r, "voice")));
+    return err;
 }
 
 static void on_user(void *ctx, const struct reply *r)
 {
     struct job *j = ctx;
     job_arrived(j, reply_ok(r) ? read_user_record(j, r) : ERR_IO);
+}
+
+// Of what is about one guild: without the locations in all others, of which a bot has as many as it has guilds.
+enum { FIELD_VERSION, FIELD_USER, FIELD_LOCATION, FIELD_LOCATION_OF_BOT };
+
+static int read_user_fields(struct job *j, const struct reply *r)
+{
+    struct bytes version = reply_text(reply_at(r, FIELD_VERSION));
+    j->user_version = 0;
+    int err = read_user(j, reply_text(reply_at(r, FIELD_USER)));
+    if (err == OK)
+        err = bytes_u64(version, &j->user_version);
+    if (err == OK)
+        err = read_location(j, reply_text(reply_at(r, j->bot ? FIELD_LOCATION_OF_BOT : FIELD_LOCATION)));
+    return err;
+}
+
+static void on_user_fields(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    job_arrived(j, reply_ok(r) ? read_user_fields(j, r) : ERR_IO);
 }
 
 // {s:<session>}:h owner: who holds the session (services/gateway/conns.h); over: it has ended. Only its holder speaks
@@ -319,7 +351,13 @@ static void load_user(struct job *j)
         store_cmd(job_store(j), on_session, j, "HMGET {s:%s}:h owner over", in->session);
     if (adds)
         store_cmd(job_store(j), on_channels, j, "HLEN %s", record_key(key, ref_user(j->step.id), "ch"));
-    record_load(job_store(j), ref_user(j->step.id), on_user, j);
+    char person[FLOW_LOCATION_MAX], bot[FLOW_LOCATION_MAX];
+    uint64_t guild = j->step.guild;
+    if (guild)
+        store_cmd(job_store(j), on_user_fields, j, "HMGET %s v user %s %s", record_key(key, ref_user(j->step.id), "s"),
+                  flow_location(person, false, guild), flow_location(bot, true, guild));
+    else
+        record_load(job_store(j), ref_user(j->step.id), on_user, j);
 }
 
 static void on_located(void *ctx, const struct commit_result *r)
