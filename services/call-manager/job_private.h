@@ -64,6 +64,15 @@ void job_write(struct job *j, ref r, uint64_t expected, uint64_t command, struct
 void job_denied(struct job *j, int err);                  // by the core: because the command was applied before?
 void job_was_applied(struct job *j, struct bytes answer); // it was: this is what is kept of it
 
+void job_on_place(void *ctx, const struct reply *r); // of record_load: into what the job has of the place
+
+// job_user.c: one per kind of step
+void job_load_user(struct job *j);
+void job_locate(struct job *j);
+void job_look(struct job *j);
+void job_write_record(struct job *j); // WELCOME, FAREWELL
+void job_look_for_heir(struct job *j);
+
 // job_call.c: the step, with the place loaded into chan, before and after.
 int job_read_call(struct job *j, const struct reply *r);
 void job_call_step(struct job *j); // PLACE
