@@ -1,10 +1,10 @@
-// One guild, from any one that could be made, by any inputs of either half of its core; each step is written as the
-// shell writes it, and the guild in memory (guild_world.h) checks what must always hold. Besides:
+// Voice states in a guild, from any guild that could be made, by any inputs of either half of its core; each step is
+// written as the shell writes it, and the guild in memory (voice_world.h) checks what must always hold. Besides:
 // - A refused input changed nothing and tells nothing.
 // - A crowd is through after a bounded number of commits.
 // - When all rows of timers have come due and every ask was answered, everybody sits at one and the same node with his
 //   channel, and nothing is owed.
-#include "../unit/guild_world.h"
+#include "../unit/voice_world.h"
 #include "errors.h"
 #include "fill.h"
 
@@ -19,7 +19,7 @@ static const char *const regions[] = {"rotterdam", "x"};
 
 struct run {
     struct feed in;
-    struct guild_world w;
+    struct voice_world w;
     struct arena a; // messages
     uint64_t epoch;
 };
@@ -211,7 +211,7 @@ static void act(struct run *r)
 
 // --- in the end ---
 
-static bool owed(const struct guild_world *w)
+static bool owed(const struct voice_world *w)
 {
     for (uint32_t i = 0; i < w->t[WORLD_SEATS].n; i++)
         if (((const struct voice_seat *)w->t[WORLD_SEATS].row[i])->server != 2)
@@ -220,13 +220,13 @@ static bool owed(const struct guild_world *w)
 }
 
 // The region of the channel, which an answer must be from.
-static uint8_t region_of(const struct guild_world *w, const struct voice_seat *s)
+static uint8_t region_of(const struct voice_world *w, const struct voice_seat *s)
 {
     const struct guild_channel *c = world_get(&w->t[WORLD_CHANNELS], s->channel);
     return c->rtc_region.n > 0 && !bytes_is(c->rtc_region, regions[0]) ? 2 : 0;
 }
 
-static bool settles(const struct guild_world *w) // some channel may be in a region that no answer here is from
+static bool settles(const struct voice_world *w) // some channel may be in a region that no answer here is from
 {
     for (uint32_t i = 0; i < w->t[WORLD_CHANNELS].n; i++) {
         const struct guild_channel *c = w->t[WORLD_CHANNELS].row[i];
