@@ -7,7 +7,8 @@
 #include "guild_form.h"
 #include "guild_right.h"
 
-#define CHANNELS_MAX 500u // of a guild
+#define CHANNELS_MAX 500u   // of a guild
+#define OVERWRITES_MAX 500u // of a channel's record
 
 // --- overwrites ---
 
@@ -108,21 +109,37 @@ static int may_put(const struct guild_work *w, const struct channel_put *e, cons
 
 // --- made and changed ---
 
-// Of two overwrites for the same the last one counts; bits that mean nothing are dropped.
-static void take_overwrites(const struct guild_work *w, const struct guild_channel *from, struct guild_channel *c)
+static bool meant(const struct channel_put *e, const struct overwrite *o)
 {
-    struct overwrite *v = arena_take(w->a, (from->overwrites.n + 1) * sizeof *v);
+    return !e->only || o->id == e->only;
+}
+
+// Of two overwrites for the same the last one counts; bits that mean nothing are dropped.
+static void take_overwrite(struct overwrite *v, uint32_t *n, const struct overwrite *x)
+{
+    uint32_t at = 0;
+    while (at < *n && (v[at].id != x->id || v[at].type != x->type))
+        at++;
+    v[at] = (struct overwrite){x->id, x->type, x->allow & PERMISSIONS_ALL, x->deny & PERMISSIONS_ALL};
+    if (at == *n)
+        ++*n;
+}
+
+// All of them are replaced, or the one that is meant: then the others stay as they are.
+static int take_overwrites(const struct guild_work *w, const struct channel_put *e, struct guild_channel *c)
+{
+    const struct guild_channel was = *c;
+    struct overwrite *v = arena_take(w->a, (was.overwrites.n + e->to->overwrites.n + 1) * sizeof *v);
+    uint32_t n = 0;
+    for (uint32_t i = 0; e->only && i < was.overwrites.n; i++)
+        if (!meant(e, &was.overwrites.v[i]))
+            v[n++] = was.overwrites.v[i];
+    for (uint32_t i = 0; i < e->to->overwrites.n; i++)
+        if (meant(e, &e->to->overwrites.v[i]))
+            take_overwrite(v, &n, &e->to->overwrites.v[i]);
     c->overwrites.v = v;
-    c->overwrites.n = 0;
-    for (uint32_t i = 0; i < from->overwrites.n; i++) {
-        const struct overwrite *x = &from->overwrites.v[i];
-        uint32_t at = 0;
-        while (at < c->overwrites.n && (v[at].id != x->id || v[at].type != x->type))
-            at++;
-        v[at] = (struct overwrite){x->id, x->type, x->allow & PERMISSIONS_ALL, x->deny & PERMISSIONS_ALL};
-        if (at == c->overwrites.n)
-            c->overwrites.n++;
-    }
+    c->overwrites.n = n;
+    return n > OVERWRITES_MAX ? API_TOO_MANY_OVERWRITES : OK;
 }
 
 static void take_voice(const struct channel_put *e, struct guild_channel *c)
@@ -163,9 +180,8 @@ static int edited(const struct guild_work *w, const struct channel_put *e, struc
         c->rate_limit = e->to->rate_limit;
     if (channel_has_voice(c->type))
         take_voice(e, c);
-    if (e->set & SET_CHANNEL_OVERWRITES)
-        take_overwrites(w, e->to, c);
-    return e->set & SET_CHANNEL_PARENT ? take_parent(w, e, c) : OK;
+    int err = e->set & SET_CHANNEL_OVERWRITES ? take_overwrites(w, e, c) : OK;
+    return !err && e->set & SET_CHANNEL_PARENT ? take_parent(w, e, c) : err;
 }
 
 // Below all others; in a category, with the overwrites that this has.
