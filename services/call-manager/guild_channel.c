@@ -231,6 +231,11 @@ int guild_channel_put(const struct guild_work *w)
         return OK;
     }
     put_channel(w, &next, !was);
+    if (!was) {
+        struct guild_channel *made = arena_take(w->a, sizeof *made);
+        *made = next;
+        w->out->made = made;
+    }
     if (was && channel_has_voice(next.type) && !bytes_eq(was->rtc_region, next.rtc_region))
         change_region(w, &next);
     return OK;
@@ -260,5 +265,6 @@ int guild_channel_delete(const struct guild_work *w)
     }
     struct event *e = guild_event_in(w, c->id, "CHANNEL_DELETE", w->out->body);
     guild_take(w, e, "ch", c->id, &schema_guild_channel);
+    w->out->unmade = c->id;
     return OK;
 }
