@@ -20,20 +20,31 @@ static const struct overwrite *overwrite_of(const struct guild_channel *c, const
     return NULL;
 }
 
+static uint64_t otherwise(const struct overwrite *x, const struct overwrite *y) // y NULL: as if it said nothing
+{
+    return (x->allow ^ (y ? y->allow : 0)) | (x->deny ^ (y ? y->deny : 0));
+}
+
 // The permissions of which a says something that b does not.
 static uint64_t differing(const struct guild_channel *a, const struct guild_channel *b)
 {
     uint64_t bits = 0;
-    for (uint32_t i = 0; a && i < a->overwrites.n; i++) {
-        const struct overwrite *x = &a->overwrites.v[i], *y = overwrite_of(b, x);
-        bits |= (x->allow ^ (y ? y->allow : 0)) | (x->deny ^ (y ? y->deny : 0));
-    }
+    for (uint32_t i = 0; a && i < a->overwrites.n; i++)
+        bits |= otherwise(&a->overwrites.v[i], overwrite_of(b, &a->overwrites.v[i]));
     return bits;
+}
+
+static bool says_no_more(const struct guild_channel *a, const struct guild_channel *b)
+{
+    for (uint32_t i = 0; i < a->overwrites.n; i++)
+        if (otherwise(&a->overwrites.v[i], overwrite_of(b, &a->overwrites.v[i])))
+            return false;
+    return true;
 }
 
 static bool in_step(const struct guild_channel *a, const struct guild_channel *b)
 {
-    return differing(a, b) == 0 && differing(b, a) == 0;
+    return says_no_more(a, b) && says_no_more(b, a);
 }
 
 // --- what is in a category ---
@@ -90,7 +101,7 @@ static int may_overwrite(const struct guild_work *w, const struct guild_channel 
     uint64_t has = right_to_give(w);
     if (was && !right_operator(w))
         has |= guild_may_in(w, w->s->actor.member, was);
-    if (!(has & MAY(ADMINISTRATOR)))
+    if (!(right_to_give(w) & MAY(ADMINISTRATOR))) // which no overwrite makes anybody
         has &= ~MAY(MANAGE_ROLES);
     uint64_t bits = differing(next, was) | differing(was, next);
     return bits & ~has ? API_MISSING_PERMISSIONS : OK;

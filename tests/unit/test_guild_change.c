@@ -700,6 +700,16 @@ TEST(overwrites_give_and_deny_what_their_writer_has_himself)
     }
 }
 
+TEST(an_overwrite_makes_nobody_an_administrator)
+{
+    begin();
+    overwrite(VOICE, MID, 0, MAY(ADMINISTRATOR) | MAY(BAN_MEMBERS), 0);
+    const struct overwrite v[] = {{MID, 0, MAY(ADMINISTRATOR) | MAY(BAN_MEMBERS), 0}, {LOW, 0, MAY(MANAGE_ROLES), 0}};
+    CHECK_EQ(put_overwrites(MOD, VOICE, 2, v), API_MISSING_PERMISSIONS);
+    const struct overwrite ban[] = {v[0], {LOW, 0, MAY(BAN_MEMBERS), 0}}; // he has it there
+    CHECK_EQ(put_overwrites(MOD, VOICE, 2, ban), OK);
+}
+
 TEST(an_overwrite_that_somebody_could_not_write_he_can_neither_take_away)
 {
     begin();
