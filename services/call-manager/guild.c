@@ -213,6 +213,8 @@ static void forget(struct guild_out *out)
     out->n_came = out->n_went = out->n_released = 0;
     out->joins = out->leaves = 0;
     out->more = false;
+    out->made = NULL;
+    out->unmade = 0;
 }
 
 int guild_step(struct arena *a, const struct guild_scene *s, const struct guild_in *in, const struct guild_rules *rules,

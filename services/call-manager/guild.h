@@ -129,12 +129,14 @@ struct guild_out { // everything in it lives in the arena or the scene
     uint32_t n_released;
     uint64_t released[GUILD_ROOMS_MAX]; // channels that nobody sits in any more
     // Timer rows to be written before the commit, or, of the row that asked, when it is due again (ERR_STATE, too).
-    uint64_t seat_at, room_at; // for GUILD_IN_SEAT of the target, GUILD_IN_ROOM of `channel`; 0: none
-    uint64_t epoch;            // LEAVE: of the seat that went
-    uint64_t seat_done;        // a seat row of the target for that time is not needed any more; 0: none
-    bool more;                 // the crowd was too large: the same input once more, after this commit
-    struct bytes body;         // the answer: what REST returns
-    struct fault fault;        // 50035
+    uint64_t seat_at, room_at;        // for GUILD_IN_SEAT of the target, GUILD_IN_ROOM of `channel`; 0: none
+    uint64_t epoch;                   // LEAVE: of the seat that went
+    uint64_t seat_done;               // a seat row of the target for that time is not needed any more; 0: none
+    bool more;                        // the crowd was too large: the same input once more, after this commit
+    const struct guild_channel *made; // a new channel: {<its id>}:s chan says whose it is before the commit
+    uint64_t unmade;                  // one that is gone: that is taken away after it. 0: none
+    struct bytes body;                // the answer: what REST returns
+    struct fault fault;               // 50035
 };
 
 struct guild_rules {

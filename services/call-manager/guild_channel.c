@@ -7,7 +7,8 @@
 #include "guild_form.h"
 #include "guild_right.h"
 
-#define CHANNELS_MAX 500u // of a guild
+#define CHANNELS_MAX 500u   // of a guild
+#define OVERWRITES_MAX 500u // of a channel's record
 
 // --- overwrites ---
 
@@ -19,20 +20,31 @@ static const struct overwrite *overwrite_of(const struct guild_channel *c, const
     return NULL;
 }
 
+static uint64_t otherwise(const struct overwrite *x, const struct overwrite *y) // y NULL: as if it said nothing
+{
+    return (x->allow ^ (y ? y->allow : 0)) | (x->deny ^ (y ? y->deny : 0));
+}
+
 // The permissions of which a says something that b does not.
 static uint64_t differing(const struct guild_channel *a, const struct guild_channel *b)
 {
     uint64_t bits = 0;
-    for (uint32_t i = 0; a && i < a->overwrites.n; i++) {
-        const struct overwrite *x = &a->overwrites.v[i], *y = overwrite_of(b, x);
-        bits |= (x->allow ^ (y ? y->allow : 0)) | (x->deny ^ (y ? y->deny : 0));
-    }
+    for (uint32_t i = 0; a && i < a->overwrites.n; i++)
+        bits |= otherwise(&a->overwrites.v[i], overwrite_of(b, &a->overwrites.v[i]));
     return bits;
+}
+
+static bool says_no_more(const struct guild_channel *a, const struct guild_channel *b)
+{
+    for (uint32_t i = 0; i < a->overwrites.n; i++)
+        if (otherwise(&a->overwrites.v[i], overwrite_of(b, &a->overwrites.v[i])))
+            return false;
+    return true;
 }
 
 static bool in_step(const struct guild_channel *a, const struct guild_channel *b)
 {
-    return differing(a, b) == 0 && differing(b, a) == 0;
+    return says_no_more(a, b) && says_no_more(b, a);
 }
 
 // --- what is in a category ---
@@ -89,7 +101,7 @@ static int may_overwrite(const struct guild_work *w, const struct guild_channel 
     uint64_t has = right_to_give(w);
     if (was && !right_operator(w))
         has |= guild_may_in(w, w->s->actor.member, was);
-    if (!(has & MAY(ADMINISTRATOR)))
+    if (!(right_to_give(w) & MAY(ADMINISTRATOR))) // which no overwrite makes anybody
         has &= ~MAY(MANAGE_ROLES);
     uint64_t bits = differing(next, was) | differing(was, next);
     return bits & ~has ? API_MISSING_PERMISSIONS : OK;
@@ -108,21 +120,37 @@ static int may_put(const struct guild_work *w, const struct channel_put *e, cons
 
 // --- made and changed ---
 
-// Of two overwrites for the same the last one counts; bits that mean nothing are dropped.
-static void take_overwrites(const struct guild_work *w, const struct guild_channel *from, struct guild_channel *c)
+static bool meant(const struct channel_put *e, const struct overwrite *o)
 {
-    struct overwrite *v = arena_take(w->a, (from->overwrites.n + 1) * sizeof *v);
+    return !e->only || o->id == e->only;
+}
+
+// Of two overwrites for the same the last one counts; bits that mean nothing are dropped.
+static void take_overwrite(struct overwrite *v, uint32_t *n, const struct overwrite *x)
+{
+    uint32_t at = 0;
+    while (at < *n && (v[at].id != x->id || v[at].type != x->type))
+        at++;
+    v[at] = (struct overwrite){x->id, x->type, x->allow & PERMISSIONS_ALL, x->deny & PERMISSIONS_ALL};
+    if (at == *n)
+        ++*n;
+}
+
+// All of them are replaced, or the one that is meant: then the others stay as they are.
+static int take_overwrites(const struct guild_work *w, const struct channel_put *e, struct guild_channel *c)
+{
+    const struct guild_channel was = *c;
+    struct overwrite *v = arena_take(w->a, (was.overwrites.n + e->to->overwrites.n + 1) * sizeof *v);
+    uint32_t n = 0;
+    for (uint32_t i = 0; e->only && i < was.overwrites.n; i++)
+        if (!meant(e, &was.overwrites.v[i]))
+            v[n++] = was.overwrites.v[i];
+    for (uint32_t i = 0; i < e->to->overwrites.n; i++)
+        if (meant(e, &e->to->overwrites.v[i]))
+            take_overwrite(v, &n, &e->to->overwrites.v[i]);
     c->overwrites.v = v;
-    c->overwrites.n = 0;
-    for (uint32_t i = 0; i < from->overwrites.n; i++) {
-        const struct overwrite *x = &from->overwrites.v[i];
-        uint32_t at = 0;
-        while (at < c->overwrites.n && (v[at].id != x->id || v[at].type != x->type))
-            at++;
-        v[at] = (struct overwrite){x->id, x->type, x->allow & PERMISSIONS_ALL, x->deny & PERMISSIONS_ALL};
-        if (at == c->overwrites.n)
-            c->overwrites.n++;
-    }
+    c->overwrites.n = n;
+    return n > OVERWRITES_MAX ? API_TOO_MANY_OVERWRITES : OK;
 }
 
 static void take_voice(const struct channel_put *e, struct guild_channel *c)
@@ -163,9 +191,8 @@ static int edited(const struct guild_work *w, const struct channel_put *e, struc
         c->rate_limit = e->to->rate_limit;
     if (channel_has_voice(c->type))
         take_voice(e, c);
-    if (e->set & SET_CHANNEL_OVERWRITES)
-        take_overwrites(w, e->to, c);
-    return e->set & SET_CHANNEL_PARENT ? take_parent(w, e, c) : OK;
+    int err = e->set & SET_CHANNEL_OVERWRITES ? take_overwrites(w, e, c) : OK;
+    return !err && e->set & SET_CHANNEL_PARENT ? take_parent(w, e, c) : err;
 }
 
 // Below all others; in a category, with the overwrites that this has.
@@ -215,6 +242,11 @@ int guild_channel_put(const struct guild_work *w)
         return OK;
     }
     put_channel(w, &next, !was);
+    if (!was) {
+        struct guild_channel *made = arena_take(w->a, sizeof *made);
+        *made = next;
+        w->out->made = made;
+    }
     if (was && channel_has_voice(next.type) && !bytes_eq(was->rtc_region, next.rtc_region))
         change_region(w, &next);
     return OK;
@@ -244,5 +276,6 @@ int guild_channel_delete(const struct guild_work *w)
     }
     struct event *e = guild_event_in(w, c->id, "CHANNEL_DELETE", w->out->body);
     guild_take(w, e, "ch", c->id, &schema_guild_channel);
+    w->out->unmade = c->id;
     return OK;
 }

@@ -17,8 +17,9 @@ static bool himself(const struct guild_work *w)
 // In the channel where he sits, whose overwrites count; who sits nowhere can only be refused.
 static int may_in_voice(const struct guild_work *w, uint64_t need)
 {
-    return w->s->target.seat && w->s->from.channel ? right_in_channel(w, w->s->from.channel, need)
-                                                   : right_in_guild(w, need);
+    const struct guild_channel *c = w->s->target.seat ? w->s->from.channel : NULL;
+    int err = c ? right_in_channel(w, c, need) : right_in_guild(w, need);
+    return err == API_UNKNOWN_CHANNEL ? API_MISSING_PERMISSIONS : err; // he sits where the actor sees nobody
 }
 
 static int may_move(const struct guild_work *w, uint64_t channel)

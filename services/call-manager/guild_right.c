@@ -29,7 +29,7 @@ int right_in_channel(const struct guild_work *w, const struct guild_channel *c, 
     if (right_operator(w))
         return OK;
     uint64_t has = guild_may_in(w, w->s->actor.member, c);
-    return has & MAY(VIEW_CHANNEL) ? need(has, all) : API_MISSING_ACCESS;
+    return has & MAY(VIEW_CHANNEL) ? need(has, all) : API_UNKNOWN_CHANNEL;
 }
 
 static int64_t rank_of(const struct guild_work *w, const struct member *m)

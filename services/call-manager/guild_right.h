@@ -10,7 +10,7 @@ bool right_operator(const struct guild_work *w);
 bool right_owner(const struct guild_work *w); // he, or the operator
 // OK, or 50013 unless the actor has all of `need` in the guild.
 MUST_USE int right_in_guild(const struct guild_work *w, uint64_t need);
-// The same in a channel: 10003 when there is none (c NULL), 50001 when he may not view it.
+// The same in a channel: 10003 when there is none (c NULL), or none that he may view.
 MUST_USE int right_in_channel(const struct guild_work *w, const struct guild_channel *c, uint64_t need);
 int64_t right_rank(const struct guild_work *w);                               // the actor's
 MUST_USE int right_above(const struct guild_work *w, const struct member *m); // 50013 unless he is above m

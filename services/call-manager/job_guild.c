@@ -306,6 +306,15 @@ static void keep_answer(struct job *j)
     }
 }
 
+// Who asks for a channel by its id alone finds its guild in a record of the channel's own. That one stands without the
+// guild's row does no harm, when the two came apart: the guild knows of no such channel.
+static void forget_channel(struct job *j, uint64_t channel)
+{
+    char record[RECORD_KEY_MAX], log[RECORD_KEY_MAX];
+    store_cmd(job_store(j), NULL, NULL, "DEL %s %s", record_key(record, ref_place(channel), "s"),
+              record_key(log, ref_place(channel), "log"));
+}
+
 static void carry_out_asks(struct job *j)
 {
     const struct guild_load *g = j->guild;
@@ -323,6 +332,8 @@ static void carry_out_asks(struct job *j)
         call_ask_guild_server(j->m, guild, &out->asks[i], j->now);
     for (uint32_t i = 0; i < out->n_released; i++)
         call_release_server(j->m, guild, out->released[i]);
+    if (out->unmade)
+        forget_channel(j, out->unmade);
 }
 
 static void on_committed(void *ctx, const struct commit_result *r)
@@ -380,6 +391,25 @@ static void write_guild(struct job *j)
               out->changes, out->n_changes, on_committed);
 }
 
+static void on_channel_known(void *ctx, const struct commit_result *r)
+{
+    struct job *j = ctx;
+    if (r->err == OK)
+        write_guild(j);
+    else if (r->err == ERR_CONFLICT)
+        job_repeat(j); // with another id
+    else
+        job_next(j, r->err);
+}
+
+static void make_channel_known(struct job *j)
+{
+    const struct guild_channel *made = j->guild->out.made;
+    const struct channel row = {.id = made->id, .type = made->type, .guild = j->step.id};
+    const struct change chan = {CHANGE_HSET, "s", BYTES("chan"), schema_packed(&j->scratch, &schema_channel, &row)};
+    job_write(j, ref_place(made->id), 0, 0, BYTES_NONE, NULL, 0, &chan, 1, on_channel_known);
+}
+
 static void step_guild(struct job *j)
 {
     struct guild_load *g = j->guild;
@@ -389,7 +419,7 @@ static void step_guild(struct job *j)
     }
     int err = guild_step(&j->scratch, &g->scene, &g->in, &j->m->guild_rules, j->now, &g->out);
     if (err == OK) {
-        write_guild(j);
+        (g->out.made ? make_channel_known : write_guild)(j);
         return;
     }
     keep_answer(j);

@@ -129,14 +129,33 @@ def test_a_channel_is_made_changed_and_deleted(house):
     id = int(made["id"])
     assert (made["name"], made["type"], made["parent_id"]) == ("Den", VOICE, str(guild.category))
     assert guild.channel(id)["name"] == "Den"
+    known = unpack(house.redis.hget(f"{{{id}}}:s", "chan"), "channel")  # for who has its id alone
+    assert (known["id"], known["type"], known["guild"]) == (id, VOICE, guild.id)
     changed = guild.done("channel_put", set=1 | 8, to={"id": id, "name": "Lair", "bitrate": 96000})
     assert (changed["name"], changed["bitrate"], changed["type"]) == ("Lair", 96000, VOICE)
     assert guild.done("channel_put", set=1, to={"id": id, "name": "Lair"})["name"] == "Lair"  # nothing to change
     assert guild.done("channel_delete", channel=id)["id"] == str(id)
     assert guild.channel(id) is None
+    poll(lambda: house.redis.keys(f"{{{id}}}:*") == [], "nothing to be left of it")
     assert guild.told() == ["CHANNEL_CREATE", "CHANNEL_UPDATE", "CHANNEL_DELETE"]
     assert all(event["channel"] == id for _, event, _ in guild.log())
     assert guild.refused("channel_delete", channel=id) == UNKNOWN_CHANNEL
+
+
+def test_a_channel_that_was_made_is_found_by_its_id_whoever_was_killed():
+    """The manager is killed when the channel can be found and is not yet there; the same command goes to the other."""
+    with closing(House("one", "two")) as own:
+        guild = Guild(own)
+        trap = own.proxies["one"].trap("hold", about(guild.id))
+        id = own.send_to("one", "channel_put", guild=guild.id, user=guild.moderator, set=1,
+                         more={"to": {"name": "Den"}})
+        trap.wait()
+        own.kill("one")
+        own.proxies["one"].disarm(trap)
+        assert guild.told() == []
+        made = int(guild.done("channel_put", at="two", id=id, set=1, to={"name": "Den"})["id"])
+        assert guild.told() == ["CHANNEL_CREATE"] and guild.channel(made)["name"] == "Den"
+        assert unpack(own.redis.hget(f"{{{made}}}:s", "chan"), "channel")["guild"] == guild.id
 
 
 def test_what_is_refused_says_why(house):

@@ -1,7 +1,9 @@
 // guild_world: a guild for tests of its core. What stands is in tables, from which each step's scene is made as the
 // shell would read it, and to which its commit is applied as Redis would; after each step all of it has to agree.
 #pragma once
+#ifndef CHECK_EQ // whoever includes this may have its own
 #include "check.h"
+#endif
 #include "errors.h"
 #include "guild.h"
 
@@ -13,7 +15,9 @@ enum { TEXT = 301, VOICE = 302, OTHER = 303, STAGE = 304, CATEGORY = 305, HIDDEN
     (MAY(KICK_MEMBERS) | MAY(MANAGE_CHANNELS) | MAY(MANAGE_GUILD) | MAY(MUTE_MEMBERS) | MAY(DEAFEN_MEMBERS) |          \
      MAY(MOVE_MEMBERS) | MAY(MANAGE_NICKNAMES) | MAY(MANAGE_ROLES) | MAY(MODERATE_MEMBERS))
 
-#define WORLD_MAX 520u
+#ifndef WORLD_MAX
+#define WORLD_MAX 520u // rows of a kind
+#endif
 struct world {
     struct guild guild;
     uint32_t n_roles, n_channels, n_members, n_seats, n_rooms, n_stages, n_listed;
@@ -48,14 +52,14 @@ static const struct world_table tables[] = {
     {"st", &schema_stage, world.stages, &world.n_stages},
 };
 
-static uint64_t row_key(const struct world_table *t, const void *row)
+static inline uint64_t row_key(const struct world_table *t, const void *row)
 {
     if (t->schema == &schema_stage)
         return ((const struct stage *)row)->channel;
     return *(const uint64_t *)row; // the first field of all others
 }
 
-static void *row_of(const void *v, uint64_t key)
+static inline void *row_of(const void *v, uint64_t key)
 {
     for (size_t i = 0; i < countof(tables); i++) {
         const struct world_table *t = &tables[i];
@@ -66,7 +70,7 @@ static void *row_of(const void *v, uint64_t key)
     return NULL;
 }
 
-static void drop_row(const struct world_table *t, uint64_t key)
+static inline void drop_row(const struct world_table *t, uint64_t key)
 {
     char *at = row_of(t->v, key);
     if (!at)
@@ -76,7 +80,7 @@ static void drop_row(const struct world_table *t, uint64_t key)
     --*t->n;
 }
 
-static void keep_row(const struct world_table *t, const void *row)
+static inline void keep_row(const struct world_table *t, const void *row)
 {
     uint64_t key = row_key(t, row);
     size_t size = t->schema->size;
@@ -91,55 +95,55 @@ static void keep_row(const struct world_table *t, const void *row)
     ++*t->n;
 }
 
-static void put_row(const void *v, const void *row)
+static inline void put_row(const void *v, const void *row)
 {
     for (size_t i = 0; i < countof(tables); i++)
         if (tables[i].v == v)
             keep_row(&tables[i], row);
 }
 
-static struct member *member_of(uint64_t id)
+static inline struct member *member_of(uint64_t id)
 {
     return row_of(world.members, id);
 }
-static struct voice_seat *seat_of(uint64_t id)
+static inline struct voice_seat *seat_of(uint64_t id)
 {
     return row_of(world.seats, id);
 }
-static struct guild_channel *channel_of(uint64_t id)
+static inline struct guild_channel *channel_of(uint64_t id)
 {
     return row_of(world.channels, id);
 }
-static struct voice_room *room_of(uint64_t id)
+static inline struct voice_room *room_of(uint64_t id)
 {
     return row_of(world.rooms, id);
 }
-static struct role *role_of(uint64_t id)
+static inline struct role *role_of(uint64_t id)
 {
     return row_of(world.roles, id);
 }
 
 // --- the world as it begins ---
 
-static void add_role(uint64_t id, const char *name, uint64_t position, uint64_t permissions)
+static inline void add_role(uint64_t id, const char *name, uint64_t position, uint64_t permissions)
 {
     put_row(world.roles,
             &(struct role){.id = id, .name = bytes_of(name), .position = position, .permissions = permissions});
 }
 
-static void list_member(uint64_t id)
+static inline void list_member(uint64_t id)
 {
     world.listed[world.n_listed++] = id;
 }
 
-static void add_member(uint64_t id, uint64_t role) // 0: none
+static inline void add_member(uint64_t id, uint64_t role) // 0: none
 {
     struct ids roles = role ? ids_with(&world_arena, (struct ids){0}, role) : (struct ids){0};
     put_row(world.members, &(struct member){.user = id, .joined_at = 1, .roles = roles});
     list_member(id);
 }
 
-static void add_channel(uint64_t id, uint64_t type, uint64_t parent)
+static inline void add_channel(uint64_t id, uint64_t type, uint64_t parent)
 {
     put_row(world.channels, &(struct guild_channel){.id = id,
                                                     .type = type,
@@ -148,7 +152,7 @@ static void add_channel(uint64_t id, uint64_t type, uint64_t parent)
                                                     .parent = parent});
 }
 
-static void overwrite(uint64_t channel, uint64_t id, uint64_t type, uint64_t allow, uint64_t deny)
+static inline void overwrite(uint64_t channel, uint64_t id, uint64_t type, uint64_t allow, uint64_t deny)
 {
     struct guild_channel *c = channel_of(channel);
     struct overwrite *v = arena_take(&world_arena, (c->overwrites.n + 1) * sizeof *v);
@@ -158,7 +162,7 @@ static void overwrite(uint64_t channel, uint64_t id, uint64_t type, uint64_t all
     c->overwrites.v = v;
 }
 
-static void begin(void)
+static inline void begin(void)
 {
     arena_reset(&world_arena);
     memset(&world, 0, sizeof world);
@@ -186,7 +190,7 @@ static void begin(void)
 }
 
 // Somebody sits there already, with a server.
-static struct voice_seat *seat(uint64_t user, uint64_t channel)
+static inline struct voice_seat *seat(uint64_t user, uint64_t channel)
 {
     struct voice_room *room = room_of(channel);
     const struct member *m = member_of(user);
@@ -213,19 +217,19 @@ static struct voice_seat *seat(uint64_t user, uint64_t channel)
 
 // --- a step ---
 
-static struct scene_member scene_member(uint64_t id)
+static inline struct scene_member scene_member(uint64_t id)
 {
     struct user *u = arena_take(&world_arena, sizeof *u);
     *u = (struct user){.id = id, .username = BYTES("somebody"), .discriminator = BYTES("0"), .bot = id == BOT};
     return id ? (struct scene_member){id, member_of(id), seat_of(id), u} : (struct scene_member){0};
 }
 
-static struct scene_room scene_room(uint64_t id)
+static inline struct scene_room scene_room(uint64_t id)
 {
     return (struct scene_room){id, channel_of(id), room_of(id), row_of(world.stages, id)};
 }
 
-static struct guild_scene scene_of(const struct guild_in *in)
+static inline struct guild_scene scene_of(const struct guild_in *in)
 {
     const struct guild_wants wants = guild_wants(in);
     struct guild_scene s = {.id = GUILD,
@@ -253,7 +257,7 @@ static struct guild_scene scene_of(const struct guild_in *in)
     return s;
 }
 
-static void apply_change(const struct change *c)
+static inline void apply_change(const struct change *c)
 {
     uint64_t key = 0;
     (void)!bytes_u64(c->a, &key);
@@ -279,7 +283,7 @@ static void apply_change(const struct change *c)
 }
 
 // A room counts who sits in it, whoever sits is a member and sits in a channel, and whoever is listed is a member.
-static void check_world(void)
+static inline void check_world(void)
 {
     for (uint32_t i = 0; i < world.n_rooms; i++) {
         uint32_t seats = 0;
@@ -301,7 +305,7 @@ static void check_world(void)
 }
 
 // The row that an event tells of is the one that stands after the commit, and no other change of it follows.
-static void check_event_row(const struct event *e)
+static inline void check_event_row(const struct event *e)
 {
     for (size_t i = 0; e->row_tag && i < countof(tables); i++) {
         const struct world_table *t = &tables[i];
@@ -316,9 +320,27 @@ static void check_event_row(const struct event *e)
         CHECK_TRUE(bytes_eq(schema_packed(&world_arena, &schema_guild, &world.guild), e->row));
 }
 
-static int step(struct guild_in in)
+// Whatever is written of a row that gateways keep, an event of the same commit says.
+static inline void check_told(const struct change *c)
+{
+    uint64_t key = 0, told = 0;
+    uint32_t tag = strcmp(c->suffix, "s") == 0 ? TAG_guild : 0;
+    for (size_t i = 0; i < countof(tables); i++)
+        if (strcmp(c->suffix, tables[i].suffix) == 0)
+            tag = tables[i].schema->tag;
+    if (tag == TAG_guild)
+        key = GUILD;
+    else if (tag == 0 || tag == TAG_voice_seat || tag == TAG_voice_room || bytes_u64(c->a, &key) != OK)
+        return;
+    for (uint32_t i = 0; i < out.n_events; i++)
+        told += out.events[i].row_tag == tag && out.events[i].row_id == key;
+    CHECK_EQ(told, 1);
+}
+
+static inline int step(struct guild_in in)
 {
     struct guild_scene s = scene_of(&in);
+    CHECK_TRUE(guild_scene_valid(&s));
     int err = guild_step(&world_arena, &s, &in, &rules, now, &out);
     if (err != OK) {
         CHECK_EQ(out.n_events, 0);
@@ -332,13 +354,15 @@ static int step(struct guild_in in)
         apply_change(&out.changes[i]);
     for (uint32_t i = 0; i < out.n_events; i++)
         check_event_row(&out.events[i]);
+    for (uint32_t i = 0; i < out.n_changes; i++)
+        check_told(&out.changes[i]);
     check_world();
     return OK;
 }
 
 // --- what was said ---
 
-static const struct event *event_named(const char *name)
+static inline const struct event *event_named(const char *name)
 {
     for (uint32_t i = 0; i < out.n_events; i++)
         if (bytes_is(out.events[i].name, name))
@@ -346,7 +370,7 @@ static const struct event *event_named(const char *name)
     return NULL;
 }
 
-static const char *told(void) // the names of all events, in order; an event without one: "-"
+static inline const char *told(void) // the names of all events, in order; an event without one: "-"
 {
     struct bytes all = BYTES("");
     for (uint32_t i = 0; i < out.n_events; i++) {
@@ -357,7 +381,7 @@ static const char *told(void) // the names of all events, in order; an event wit
     return arena_text(&world_arena, all);
 }
 
-static bool says(struct bytes text, const char *part)
+static inline bool says(struct bytes text, const char *part)
 {
     return strstr(arena_text(&world_arena, text), part) != NULL;
 }

@@ -237,7 +237,7 @@ TEST(whether_somebody_may_be_muted_says_the_channel_where_he_sits)
     CHECK_EQ(mute(MOD, ADA, true), API_MISSING_PERMISSIONS);
     CHECK_EQ(mute(BEN, ADA, true), OK);
     seat(HUGH, HIDDEN); // where the moderator sees nobody
-    CHECK_EQ(mute(MOD, HUGH, true), API_MISSING_ACCESS);
+    CHECK_EQ(mute(MOD, HUGH, true), API_MISSING_PERMISSIONS);
 }
 
 TEST(voice_knows_no_ranks)
@@ -298,7 +298,7 @@ TEST(somebody_is_moved_only_to_where_the_mover_could_go)
     seat(ADA, VOICE);
     overwrite(OTHER, EVERYONE, 0, 0, MAY(CONNECT));
     CHECK_EQ(move(MOD, ADA, OTHER), API_MISSING_PERMISSIONS);
-    CHECK_EQ(move(MOD, ADA, HIDDEN), API_MISSING_ACCESS);
+    CHECK_EQ(move(MOD, ADA, HIDDEN), API_UNKNOWN_CHANNEL);
     CHECK_EQ(move(MOD, ADA, TEXT), API_WRONG_CHANNEL_TYPE);
     CHECK_EQ(move(MOD, ADA, CATEGORY), API_WRONG_CHANNEL_TYPE);
     CHECK_EQ(move(MOD, ADA, 12345), API_UNKNOWN_CHANNEL);
@@ -629,7 +629,7 @@ TEST(channels_are_made_and_changed_by_who_may)
                                hidden = {.id = HIDDEN, .name = BYTES("x")}, none = {.id = 12345, .name = BYTES("x")};
     CHECK_EQ(put_channel(ADA, SET_CHANNEL_NAME, new), API_MISSING_PERMISSIONS);
     CHECK_EQ(put_channel(ADA, SET_CHANNEL_NAME, old), API_MISSING_PERMISSIONS);
-    CHECK_EQ(put_channel(MOD, SET_CHANNEL_NAME, hidden), API_MISSING_ACCESS);
+    CHECK_EQ(put_channel(MOD, SET_CHANNEL_NAME, hidden), API_UNKNOWN_CHANNEL);
     CHECK_EQ(put_channel(MOD, SET_CHANNEL_NAME, none), API_UNKNOWN_CHANNEL);
     CHECK_EQ(put_channel(MOD, 0, new), API_INVALID_FORM);
     CHECK_STR(out.fault.field, "name");
@@ -700,6 +700,16 @@ TEST(overwrites_give_and_deny_what_their_writer_has_himself)
     }
 }
 
+TEST(an_overwrite_makes_nobody_an_administrator)
+{
+    begin();
+    overwrite(VOICE, MID, 0, MAY(ADMINISTRATOR) | MAY(BAN_MEMBERS), 0);
+    const struct overwrite v[] = {{MID, 0, MAY(ADMINISTRATOR) | MAY(BAN_MEMBERS), 0}, {LOW, 0, MAY(MANAGE_ROLES), 0}};
+    CHECK_EQ(put_overwrites(MOD, VOICE, 2, v), API_MISSING_PERMISSIONS);
+    const struct overwrite ban[] = {v[0], {LOW, 0, MAY(BAN_MEMBERS), 0}}; // he has it there
+    CHECK_EQ(put_overwrites(MOD, VOICE, 2, ban), OK);
+}
+
 TEST(an_overwrite_that_somebody_could_not_write_he_can_neither_take_away)
 {
     begin();
@@ -725,6 +735,41 @@ TEST(of_two_overwrites_for_the_same_the_last_counts)
     CHECK_EQ(c->overwrites.n, 2);
     CHECK_EQ(c->overwrites.v[0].allow, 0);
     CHECK_EQ(c->overwrites.v[0].deny, MAY(SPEAK)); // and what means nothing is dropped
+}
+
+static int put_only(uint64_t actor, uint64_t channel, uint64_t only, uint32_t n, const struct overwrite *v)
+{
+    struct guild_channel to = {.id = channel};
+    to.overwrites.n = n;
+    to.overwrites.v = v;
+    const struct channel_put e = {
+        .user = actor, .guild = GUILD, .set = SET_CHANNEL_OVERWRITES, .to = &to, .only = only};
+    return step((struct guild_in){.kind = GUILD_IN_CHANNEL_PUT, .actor = actor, .channel = channel, .msg = &e});
+}
+
+TEST(one_overwrite_is_written_and_the_others_stay)
+{
+    begin();
+    const struct overwrite first = {LOW, 0, MAY(SPEAK), 0}, next = {LOW, 0, 0, MAY(SPEAK)},
+                           other = {BEN, 1, MAY(CONNECT), 0}, ban = {LOW, 0, MAY(BAN_MEMBERS), 0};
+    overwrite(VOICE, HIGH, 0, MAY(BAN_MEMBERS), 0); // which the moderator could not have written
+    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &first), OK);
+    CHECK_EQ(put_only(MOD, VOICE, BEN, 1, &other), OK);
+    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &next), OK);
+    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &next), ERR_STATE);
+    const struct guild_channel *c = channel_of(VOICE);
+    CHECK_EQ(c->overwrites.n, 3);
+    CHECK_EQ(c->overwrites.v[0].id, HIGH);
+    CHECK_EQ(c->overwrites.v[2].deny, MAY(SPEAK));
+    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &ban), API_MISSING_PERMISSIONS);
+    CHECK_EQ(put_only(MOD, VOICE, HIGH, 0, NULL), API_MISSING_PERMISSIONS);
+    CHECK_EQ(put_only(MOD, VOICE, LOW, 0, NULL), OK);
+    CHECK_EQ(put_only(MOD, VOICE, LOW, 0, NULL), ERR_STATE);
+    CHECK_EQ(channel_of(VOICE)->overwrites.n, 2);
+    for (uint64_t id = 5000; channel_of(VOICE)->overwrites.n < 500; id++)
+        overwrite(VOICE, id, 1, 0, 0);
+    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &next), API_TOO_MANY_OVERWRITES);
+    CHECK_EQ(put_only(MOD, VOICE, BEN, 1, &other), OK);
 }
 
 TEST(channels_that_are_in_step_with_their_category_stay_so)
@@ -834,7 +879,7 @@ TEST(the_channel_of_the_absent_goes_and_the_guild_has_none)
     begin();
     world.guild.afk_channel = OTHER;
     CHECK_EQ(delete_channel(ADA, OTHER), API_MISSING_PERMISSIONS);
-    CHECK_EQ(delete_channel(MOD, HIDDEN), API_MISSING_ACCESS);
+    CHECK_EQ(delete_channel(MOD, HIDDEN), API_UNKNOWN_CHANNEL);
     CHECK_EQ(delete_channel(MOD, OTHER), OK);
     CHECK_STR(told(), "GUILD_UPDATE CHANNEL_DELETE");
     CHECK_EQ(world.guild.afk_channel, 0);
@@ -978,7 +1023,7 @@ TEST(a_stage_is_opened_changed_and_closed_by_its_moderators)
     begin();
     CHECK_EQ(put_stage(ADA, STAGE, true, "x"), API_MISSING_PERMISSIONS);
     CHECK_EQ(put_stage(MOD, VOICE, true, "x"), API_WRONG_CHANNEL_TYPE);
-    CHECK_EQ(put_stage(MOD, HIDDEN, true, "x"), API_MISSING_ACCESS);
+    CHECK_EQ(put_stage(MOD, HIDDEN, true, "x"), API_UNKNOWN_CHANNEL);
     CHECK_EQ(put_stage(MOD, 12345, true, "x"), API_UNKNOWN_CHANNEL);
     CHECK_EQ(put_stage(MOD, STAGE, false, "x"), API_UNKNOWN_STAGE);
     CHECK_EQ(delete_stage(MOD, STAGE), API_UNKNOWN_STAGE);
@@ -1032,7 +1077,7 @@ TEST(a_status_is_said_by_who_sits_there)
     CHECK_EQ(put_status(MOD, OTHER, "x"), ERR_STATE); // nobody is there to have one
     CHECK_EQ(put_status(MOD, STAGE, "x"), API_WRONG_CHANNEL_TYPE);
     CHECK_EQ(put_status(MOD, TEXT, "x"), API_WRONG_CHANNEL_TYPE);
-    CHECK_EQ(put_status(MOD, HIDDEN, "x"), API_MISSING_ACCESS);
+    CHECK_EQ(put_status(MOD, HIDDEN, "x"), API_UNKNOWN_CHANNEL);
     CHECK_EQ(put_status(MOD, 12345, "x"), API_UNKNOWN_CHANNEL);
     overwrite(VOICE, EVERYONE, 0, 0, MAY(SET_VOICE_CHANNEL_STATUS));
     CHECK_EQ(put_status(ADA, VOICE, "x"), API_MISSING_PERMISSIONS);
