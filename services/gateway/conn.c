@@ -134,6 +134,9 @@ static void take(struct live *l, const struct op *op)
     case OP_CALL:
         live_step(l, &(struct session_in){.kind = SESSION_IN_CALL, .op = op});
         break;
+    case OP_PRESENCE:
+        live_step(l, &(struct session_in){.kind = SESSION_IN_PRESENCE});
+        break;
     case OP_UNKNOWN:
         M.client_ops_unknown++;
         live_step(l, &(struct session_in){.kind = SESSION_IN_QUIET});

@@ -56,7 +56,7 @@ uint16_t ops_hail(struct bytes query, struct hail *out)
 // --- frames ---
 
 // 40: https://docs.discord.food/gateway/gateway-events, "QoS Heartbeat". Quiet: what clients send without waiting for
-// an answer: presence 3, voice ping 5, members 8, subscriptions 14 and 37, streams 18 to 22, 28 to 31, 34 to 36, 38,
+// an answer: voice ping 5, members 8, subscriptions 14 and 37, streams 18 to 22, 28 to 31, 34 to 36, 38,
 // 39, 41, 43.
 static enum op_kind kind_of(uint64_t number)
 {
@@ -73,6 +73,7 @@ static enum op_kind kind_of(uint64_t number)
     case 13:
         return OP_CALL;
     case 3:
+        return OP_PRESENCE;
     case 5:
     case 8:
     case 14:
@@ -135,6 +136,7 @@ static int read_payload(struct arena *a, json_t *d, struct op *out)
     case OP_CALL:
         return schema_from_json(a, &schema_c_call_connect, d, &out->call, NULL, NULL);
     case OP_BEAT:
+    case OP_PRESENCE:
     case OP_QUIET:
     case OP_UNKNOWN:
     case OP_BROKEN:

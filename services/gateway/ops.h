@@ -18,6 +18,7 @@ enum op_kind {
     OP_RESUME,   // 6
     OP_VOICE,    // 4
     OP_CALL,     // 13
+    OP_PRESENCE, // 3
     OP_QUIET,    // accepted, nothing follows
     OP_UNKNOWN,  // the same, and counted
     OP_BROKEN,   // no frame at all: the connection closes with `code`

@@ -121,10 +121,12 @@ TEST(every_opcode_up_to_255_has_its_kind)
         char text[64];
         snprintf(text, sizeof text, "{\"op\":%d,\"d\":null}", op);
         enum op_kind k = kind(text), want = OP_UNKNOWN;
-        bool quiet = op == 3 || op == 5 || op == 8 || op == 14 || (op >= 18 && op <= 22) || (op >= 28 && op <= 31) ||
+        bool quiet = op == 5 || op == 8 || op == 14 || (op >= 18 && op <= 22) || (op >= 28 && op <= 31) ||
                      (op >= 34 && op <= 39) || op == 41 || op == 43;
         if (quiet)
             want = OP_QUIET;
+        if (op == 3)
+            want = OP_PRESENCE;
         if (op == 1 || op == 40)
             want = OP_BEAT;
         if (op == 2)
