@@ -1,3 +1,3 @@
-foreach(module token rates quota backlog ops session ledger subs ready intents)
+foreach(module token rates quota etf backlog ops session ledger subs ready intents)
   sb_test(test_${module} test_${module}.c LINK gateway_core)
 endforeach()
