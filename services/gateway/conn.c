@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IDENTIFIES_MS 5000u       // https://docs.discord.com/developers/events/gateway, "Session Start Limit Object"
 #define WAITING_MAX (64u * 1024u) // of a client that resumes; four of the longest frames
 #define WAITING_ALL_MAX (16u * 1024u * 1024u)
 #define SQUEEZED_KEPT (64u * 1024u) // between one message and the next
@@ -96,12 +95,12 @@ void conns_open(void *ctx, uint64_t conn, struct bytes path, struct bytes query,
 static void identify(struct live *l, const struct op *op)
 {
     struct gateway *g = l->g;
+    const struct op_identify *id = &op->identify;
     struct session_in in = {.kind = SESSION_IN_IDENTIFY, .op = op};
     if (!op->malformed && system_auth(g, op->identify.c.token, &in.user, &in.issued_ms) != OK)
         in.user = 0;
     if (in.user && l->s.state == SESSION_HELLO) {
-        uint64_t wait_ms; // the client knows it
-        in.often = !rates_take(&g->conns->identifies, in.user, loop_now(g->svc.loop), &wait_ms);
+        in.often = !starts_take(&g->conns->starts, in.user, id->shard, id->shards, loop_now(g->svc.loop));
         in.full = !in.often && !live_room_of(g, in.user);
         in.away = !store_up(g->svc.store) || (!in.often && !live_room(g));
     }
@@ -245,7 +244,7 @@ void conns_start(struct gateway *g)
         .resume_window_ms = g->cfg.resume_window_ms,
         .identify_ms = g->cfg.identify_ms,
     };
-    rates_init(&g->conns->identifies, g->cfg.identify_rate, IDENTIFIES_MS, loop_now(g->svc.loop));
+    starts_init(&g->conns->starts, g->cfg.identify_rate, loop_now(g->svc.loop));
     g->conns->left_tail = &g->conns->left;
     ledger_start(g);
 }

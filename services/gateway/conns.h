@@ -4,7 +4,6 @@
 #pragma once
 #include "gateway.h"
 #include "ledger.h"
-#include "rates.h"
 #include "session.h"
 #include "squeeze.h"
 #include "subs.h"
@@ -40,7 +39,7 @@ struct conns {
     struct table clients;  // connection → client; owns
     struct table sessions; // key → live; owns
     struct session_rules rules;
-    struct rates identifies; // of each user
+    struct starts starts;    // of each account
     struct arena arena;      // of one frame
     struct buf text;         // of one READY, of one compressed message
     struct buf squeezed;

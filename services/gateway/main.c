@@ -256,8 +256,9 @@ int main(int argc, char **argv)
         {"SB_IDENTIFY_MS", CONFIG_UINT, &g.cfg.identify_ms, "60000", 100, 600000,
          "time for a client to identify or resume after Hello, in ms"},
         {"SB_IDENTIFY_RATE", CONFIG_UINT, &g.cfg.identify_rate, "16", 0, 1000000,
-         "sessions that one account may begin here in 5 s, which bots are told as max_concurrency; 0: any number"},
-        {"SB_REST_RATE", CONFIG_UINT, &g.cfg.rest_rate, "50", 0, 1000000,
+         "sessions that one account may begin here in 5 s, of its shards one of each number modulo this "
+         "(max_concurrency); 0: any number"},
+        {"SB_REST_RATE", CONFIG_UINT, &g.cfg.rest_rate, "0", 0, 1000000,
          "HTTP requests of one account here in a second; more are answered with 429; 0: any number"},
         {"SB_TOKEN_MS", CONFIG_UINT, &g.cfg.token_ms, "0", 0, 315360000000,
          "how long a token is good after it was issued, in ms; what was begun with it goes on; 0: for ever"},

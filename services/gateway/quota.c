@@ -42,3 +42,31 @@ struct bytes quota_members_body(struct arena *a, uint64_t guild, struct bytes no
     buf_fini(&out);
     return body;
 }
+
+void starts_init(struct starts *s, uint64_t at_once, uint64_t now)
+{
+    s->at_once = (uint32_t)at_once;
+    rates_init(&s->accounts, at_once, QUOTA_STARTS_MS, now);
+    rates_init(&s->keys, at_once ? 1 : 0, QUOTA_STARTS_MS, now);
+}
+
+void starts_fini(struct starts *s)
+{
+    rates_fini(&s->accounts);
+    rates_fini(&s->keys);
+}
+
+// Two that meet by chance cost somebody a wait of 5 s.
+static uint64_t hash_of(uint64_t user, uint64_t key)
+{
+    const uint64_t pair[2] = {user, key};
+    return bytes_hash((struct bytes){(const char *)pair, sizeof pair});
+}
+
+bool starts_take(struct starts *s, uint64_t user, uint32_t shard, uint32_t shards, uint64_t now)
+{
+    uint64_t wait_ms; // the client knows it
+    if (shards <= 1 || !s->at_once)
+        return rates_take(&s->accounts, user, now, &wait_ms);
+    return rates_take(&s->keys, hash_of(user, shard % s->at_once), now, &wait_ms);
+}

@@ -171,7 +171,7 @@ void conns_free(struct gateway *g)
         live_free(l);
     CHECK(c->clients.n == 0);
     ledger_stop(g);
-    rates_fini(&c->identifies);
+    starts_fini(&c->starts);
     table_fini(&c->clients);
     table_fini(&c->sessions);
     arena_fini(&c->arena);

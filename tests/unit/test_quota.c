@@ -1,4 +1,5 @@
-// test_quota: op 3 five times in 20 s, op 8 once for each guild in 30 s, and what the client is told.
+// test_quota: op 3 five times in 20 s, op 8 once for each guild in 30 s, and what the client is told; sessions that an
+// account begins.
 #include "quota.h"
 #include "check.h"
 
@@ -56,6 +57,46 @@ TEST(who_asks_too_often_is_told_of_which_guild_and_for_how_long)
     CHECK_STR(arena_text(&a, quota_members_body(&a, 18446744073709551615ull, BYTES_NONE, 7)),
               "{\"opcode\":8,\"retry_after\":0.007,\"meta\":{\"guild_id\":\"18446744073709551615\"}}");
     arena_fini(&a);
+}
+
+TEST(an_account_begins_so_many_sessions_in_five_seconds)
+{
+    struct starts s;
+    starts_init(&s, 3, 100);
+    for (uint64_t user = 1; user <= 2; user++) {
+        for (uint32_t i = 0; i < 3; i++)
+            CHECK_TRUE(starts_take(&s, user, 0, i % 2, 100)); // without a shard, or as the only one
+        CHECK_TRUE(!starts_take(&s, user, 0, 1, 5099));
+        CHECK_TRUE(starts_take(&s, user, 0, 1, 5100));
+    }
+    starts_fini(&s);
+}
+
+TEST(shards_begin_together_unless_they_have_a_key_in_common)
+{
+    struct starts s;
+    starts_init(&s, 4, 0);
+    for (uint32_t round = 0; round < 3; round++) {
+        uint64_t now = round * QUOTA_STARTS_MS;
+        for (uint32_t key = 0; key < 4; key++) {
+            CHECK_TRUE(starts_take(&s, 7, round * 4 + key, 12, now));
+            CHECK_TRUE(!starts_take(&s, 7, (round * 4 + key + 4) % 12, 12, now + QUOTA_STARTS_MS - 1));
+        }
+        CHECK_TRUE(starts_take(&s, 8, round * 4, 12, now)); // another bot's
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK_TRUE(starts_take(&s, 7, 0, 1, 3 * QUOTA_STARTS_MS - 1));
+    starts_fini(&s);
+}
+
+TEST(where_there_is_no_limit_any_number_of_shards_begins)
+{
+    struct starts s;
+    starts_init(&s, 0, 0);
+    for (uint32_t i = 0; i < 1000; i++)
+        CHECK_TRUE(starts_take(&s, 7, 3, 16, 0) && starts_take(&s, 7, 0, 1, 0));
+    CHECK_TRUE(s.accounts.users.n == 0 && s.keys.users.n == 0);
+    starts_fini(&s);
 }
 
 MAIN
