@@ -40,8 +40,17 @@ static void put_u8(struct buf *out, unsigned v)
 
 static void put_be(struct buf *out, uint64_t v, unsigned n)
 {
-    while (n-- > 0)
-        put_u8(out, (unsigned)(v >> 8 * n & 0xff));
+    unsigned char b[8];
+    for (unsigned i = 0; i < n; i++)
+        b[i] = (unsigned char)(v >> 8 * (n - 1 - i));
+    buf_add(out, b, n);
+}
+
+// A tag and a length that is not known yet.
+static void put_head(struct buf *out, enum tag tag)
+{
+    const unsigned char head[5] = {(unsigned char)tag, 0, 0, 0, 0};
+    buf_add(out, head, sizeof head);
 }
 
 static void set_u32(struct buf *out, size_t at, size_t v)
@@ -52,28 +61,23 @@ static void set_u32(struct buf *out, size_t at, size_t v)
 
 static void put_atom(struct buf *out, struct bytes name)
 {
-    put_u8(out, TAG_SMALL_ATOM);
-    put_u8(out, (unsigned)name.n);
+    put_be(out, (unsigned)TAG_SMALL_ATOM << 8 | name.n, 2);
     buf_add(out, name.p, name.n);
 }
 
 static void put_big(struct buf *out, uint64_t v, bool negative)
 {
-    unsigned n = 0;
+    unsigned n = 1;
     while (n < 8 && v >> 8 * n)
         n++;
-    put_u8(out, TAG_SMALL_BIG);
-    put_u8(out, n);
-    put_u8(out, negative);
-    for (unsigned i = 0; i < n; i++)
-        put_u8(out, (unsigned)(v >> 8 * i & 0xff));
+    put_be(out, (unsigned)TAG_SMALL_BIG << 16 | n << 8 | negative, 3);
+    put_be(out, __builtin_bswap64(v) >> 8 * (8 - n), n);
 }
 
 static void put_integer(struct buf *out, uint64_t v, bool negative)
 {
     if (v <= 255 && !negative) {
-        put_u8(out, TAG_SMALL_INTEGER);
-        put_u8(out, (unsigned)v);
+        put_be(out, (unsigned)TAG_SMALL_INTEGER << 8 | v, 2);
     } else if (v <= INT32_MAX) {
         put_u8(out, TAG_INTEGER);
         put_be(out, negative ? 0 - v : v, 4);
@@ -262,8 +266,7 @@ static bool take_string(struct text *t, enum means means)
     struct buf *out = t->out;
     size_t at = out->n, head = 5;
     uint64_t id;
-    put_u8(out, TAG_BINARY);
-    put_be(out, 0, 4);
+    put_head(out, TAG_BINARY);
     if (!take_quoted(t))
         return false;
     struct bytes text = {out->p + at + head, out->n - at - head};
@@ -339,8 +342,7 @@ static bool take_list(struct text *t, unsigned depth, enum means means)
         put_u8(t->out, TAG_NIL);
         return true;
     }
-    put_u8(t->out, TAG_LIST);
-    put_be(t->out, 0, 4);
+    put_head(t->out, TAG_LIST);
     do {
         if (!take_value(t, depth, means))
             return false;
@@ -367,8 +369,7 @@ static bool take_pair(struct text *t, unsigned depth)
 static bool take_map(struct text *t, unsigned depth)
 {
     size_t at = t->out->n, n = 0;
-    put_u8(t->out, TAG_MAP);
-    put_be(t->out, 0, 4);
+    put_head(t->out, TAG_MAP);
     if (take_char(t, '}'))
         return true;
     do {

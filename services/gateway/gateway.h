@@ -34,7 +34,7 @@ struct gateway_cfg {
     uint64_t loads_max;        // worlds read from Redis at once; further identifies wait their turn
     uint64_t rest_pending_max; // HTTP requests without an answer yet, on each port
     uint64_t command_ms;       // how long one waits for the service that it is for
-    uint64_t deflate_bits;     // window of compress=zlib-stream, 9 to 15
+    uint64_t deflate_bits;     // window of compressed streams, 9 to 15
 };
 
 struct conns;

@@ -1,5 +1,6 @@
 // ops: see ops.h.
 #include "ops.h"
+#include "etf.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -28,12 +29,14 @@ static uint16_t read_pair(struct bytes pair, struct hail *out)
             return INVALID_API_VERSION;
         out->v = value.n == 1 ? 9 : 10;
     } else if (is_key(pair, "encoding", &value)) {
-        if (!bytes_is(value, "json"))
+        out->etf = bytes_is(value, "etf");
+        if (!out->etf && !bytes_is(value, "json"))
             return DECODE_ERROR;
     } else if (is_key(pair, "compress", &value)) {
-        if (value.n && !bytes_is(value, "zlib-stream"))
+        out->zlib = bytes_is(value, "zlib-stream");
+        out->zstd = bytes_is(value, "zstd-stream");
+        if (value.n && !out->zlib && !out->zstd)
             return DECODE_ERROR;
-        out->zlib = value.n > 0;
     }
     return 0;
 }
@@ -145,12 +148,10 @@ static int read_payload(struct arena *a, json_t *d, struct op *out)
     return OK;
 }
 
-void ops_read(struct arena *a, struct bytes frame, struct op *out)
+static void read_document(struct arena *a, json_t *json, struct op *out)
 {
-    *out = (struct op){.kind = OP_BROKEN, .code = DECODE_ERROR};
-    json_t *json = frame.n ? json_loadb(frame.p, frame.n, 0, NULL) : NULL;
+    *out = (struct op){.kind = OP_BROKEN, .code = DECODE_ERROR, .json = json};
     const json_t *op = json_object_get(json, "op");
-    out->json = json;
     if (!json_is_integer(op))
         return;
     json_int_t number = json_integer_value(op);
@@ -162,6 +163,16 @@ void ops_read(struct arena *a, struct bytes frame, struct op *out)
     out->number = (uint8_t)number;
     out->code = 0;
     out->malformed = read_payload(a, json_object_get(json, "d"), out) != OK;
+}
+
+void ops_read(struct arena *a, struct bytes frame, struct op *out)
+{
+    read_document(a, frame.n ? json_loadb(frame.p, frame.n, 0, NULL) : NULL, out);
+}
+
+void ops_read_etf(struct arena *a, struct bytes frame, struct op *out)
+{
+    read_document(a, etf_to_json(frame), out);
 }
 
 void ops_done(struct op *op)

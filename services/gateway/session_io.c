@@ -176,6 +176,8 @@ void conns_free(struct gateway *g)
     table_fini(&c->sessions);
     arena_fini(&c->arena);
     buf_fini(&c->text);
+    buf_fini(&c->json);
+    buf_fini(&c->term);
     buf_fini(&c->squeezed);
     mem_free(c);
     g->conns = NULL;

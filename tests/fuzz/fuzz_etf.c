@@ -177,7 +177,7 @@ static void written(struct bytes text)
     char *own = feed_own(text);
     int err = etf_from_json(&out, (struct bytes){own, text.n});
     json_t *json = json_loadb(own, text.n, 0, NULL);
-    if (json_is_object(json) && depth_of(json) <= DEPTH_MAX)
+    if (json_is_object(json) && depth_of(json) <= DEPTH_MAX && !memchr(own, 0, text.n)) // jansson swallows that one
         CHECK(err == OK);
     if (!json_is_object(json))
         CHECK(err == ERR_INVALID);
