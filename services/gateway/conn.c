@@ -1,13 +1,14 @@
 // conn: websockets to sessions and back. Opens, closes, reads frames, sends messages plain or compressed.
 #include "conns.h"
+#include "etf.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define IDENTIFIES_MS 5000u       // https://docs.discord.com/developers/events/gateway, "Session Start Limit Object"
 #define WAITING_MAX (64u * 1024u) // of a client that resumes; four of the longest frames
 #define WAITING_ALL_MAX (16u * 1024u * 1024u)
-#define SQUEEZED_KEPT (64u * 1024u) // between one message and the next
+#define KEPT (64u * 1024u) // between one message and the next
+#define WHOLE_MIN 1024u    // what is compressed by itself: less is hardly worth it
 
 static struct client *client_get(const struct gateway *g, uint64_t conn)
 {
@@ -22,19 +23,48 @@ static struct live *live_of(const struct gateway *g, uint64_t conn)
 
 // --- out ---
 
+// False: another service has put together what is no JSON.
+static bool as_term(struct conns *c, struct bytes head, struct bytes tail)
+{
+    buf_reset(&c->json);
+    buf_reset(&c->term);
+    buf_add(&c->json, head.p, head.n);
+    buf_add(&c->json, tail.p, tail.n);
+    int err = etf_from_json(&c->term, buf_bytes(&c->json));
+    buf_trim(&c->json, KEPT);
+    return err == OK;
+}
+
+static void send_squeezed(struct gateway *g, const struct client *c, struct bytes head, struct bytes tail)
+{
+    struct buf *out = &g->conns->squeezed;
+    buf_reset(out);
+    if (c->squeeze)
+        squeeze_add(c->squeeze, out, head, tail);
+    else
+        squeeze_whole(out, head, tail);
+    web_send(g->web, c->id, buf_bytes(out), true);
+    buf_trim(out, KEPT);
+}
+
 void client_send(struct gateway *g, uint64_t conn, struct bytes head, struct bytes tail)
 {
     const struct client *c = client_get(g, conn);
     if (!c)
         return;
-    if (!c->squeeze) {
-        web_send2(g->web, conn, head, tail, false);
-        return;
+    if (c->etf) {
+        if (!as_term(g->conns, head, tail)) {
+            LOG_PEER(ERROR, EV("event.no_json"), KU("session", c->session));
+            return;
+        }
+        head = BYTES_NONE;
+        tail = buf_bytes(&g->conns->term);
     }
-    buf_reset(&g->conns->squeezed);
-    squeeze_add(c->squeeze, &g->conns->squeezed, head, tail);
-    web_send(g->web, conn, buf_bytes(&g->conns->squeezed), true);
-    buf_trim(&g->conns->squeezed, SQUEEZED_KEPT);
+    if (c->squeeze || (c->whole && head.n + tail.n >= WHOLE_MIN))
+        send_squeezed(g, c, head, tail);
+    else
+        web_send2(g->web, conn, head, tail, c->etf);
+    buf_trim(&g->conns->term, KEPT);
 }
 
 void client_close(struct gateway *g, uint64_t conn, uint16_t code)
@@ -64,11 +94,10 @@ static void hello(struct gateway *g, uint64_t conn)
 }
 
 // Once all streams together cost what they may, a further one is not compressed: its messages are in stored blocks.
-static struct squeeze *squeeze_for(struct gateway *g)
+static struct squeeze *squeeze_for(struct gateway *g, enum squeeze_kind kind)
 {
-    uint32_t bits = (uint32_t)g->cfg.deflate_bits;
-    bool costs = M.memory_deflate_bytes + squeeze_cost(bits) <= g->cfg.deflate_bytes;
-    return squeeze_new(costs ? bits : 0);
+    uint64_t most = g->cfg.deflate_bytes, used = M.memory_deflate_bytes;
+    return squeeze_new(kind, (uint32_t)g->cfg.deflate_bits, most > used ? most - used : 0);
 }
 
 void conns_open(void *ctx, uint64_t conn, struct bytes path, struct bytes query, const char *address)
@@ -85,23 +114,32 @@ void conns_open(void *ctx, uint64_t conn, struct bytes path, struct bytes query,
     }
     struct client *c = mem_alloc(sizeof *c);
     c->id = conn;
-    if (hail.zlib)
-        c->squeeze = squeeze_for(g);
+    c->etf = hail.etf;
+    if (hail.zlib || hail.zstd)
+        c->squeeze = squeeze_for(g, hail.zstd ? SQUEEZE_ZSTD : SQUEEZE_ZLIB);
     table_put(&g->conns->clients, conn, c);
     c->session = live_new(g, conn, hail.v)->s.key;
     LOG_PEER(DEBUG, EV("conn.open"), KU("conn", conn), KS("peer", address), KU("v", hail.v));
     hello(g, conn);
 }
 
+// Compressed by itself is JSON alone, and on a connection that is not compressed anyway.
+static void note_compression(struct live *l, const struct op_identify *id)
+{
+    struct client *c = client_get(l->g, l->s.line.conn);
+    c->whole = id->c.compress && !c->squeeze && !c->etf;
+}
+
 static void identify(struct live *l, const struct op *op)
 {
     struct gateway *g = l->g;
+    const struct op_identify *id = &op->identify;
     struct session_in in = {.kind = SESSION_IN_IDENTIFY, .op = op};
     if (!op->malformed && system_auth(g, op->identify.c.token, &in.user, &in.issued_ms) != OK)
         in.user = 0;
     if (in.user && l->s.state == SESSION_HELLO) {
-        uint64_t wait_ms; // the client knows it
-        in.often = !rates_take(&g->conns->identifies, in.user, loop_now(g->svc.loop), &wait_ms);
+        note_compression(l, id);
+        in.often = !starts_take(&g->conns->starts, in.user, id->shard, id->shards, loop_now(g->svc.loop));
         in.full = !in.often && !live_room_of(g, in.user);
         in.away = !store_up(g->svc.store) || (!in.often && !live_room(g));
     }
@@ -133,6 +171,9 @@ static void take(struct live *l, const struct op *op)
         break;
     case OP_CALL:
         live_step(l, &(struct session_in){.kind = SESSION_IN_CALL, .op = op});
+        break;
+    case OP_PRESENCE:
+        live_step(l, &(struct session_in){.kind = SESSION_IN_PRESENCE});
         break;
     case OP_UNKNOWN:
         M.client_ops_unknown++;
@@ -166,7 +207,10 @@ static void take_frame(struct gateway *g, uint64_t conn, struct bytes payload)
     struct op op;
     if (!l)
         return;
-    ops_read(&g->conns->arena, payload, &op);
+    if (client_get(g, conn)->etf)
+        ops_read_etf(&g->conns->arena, payload, &op);
+    else
+        ops_read(&g->conns->arena, payload, &op);
     if (session_waits(&l->s) && op.kind != OP_BEAT)
         hold_back(g, conn, l, payload);
     else
@@ -242,7 +286,7 @@ void conns_start(struct gateway *g)
         .resume_window_ms = g->cfg.resume_window_ms,
         .identify_ms = g->cfg.identify_ms,
     };
-    rates_init(&g->conns->identifies, g->cfg.identify_rate, IDENTIFIES_MS, loop_now(g->svc.loop));
+    starts_init(&g->conns->starts, g->cfg.identify_rate, loop_now(g->svc.loop));
     g->conns->left_tail = &g->conns->left;
     ledger_start(g);
 }

@@ -4,7 +4,6 @@
 #pragma once
 #include "gateway.h"
 #include "ledger.h"
-#include "rates.h"
 #include "session.h"
 #include "squeeze.h"
 #include "subs.h"
@@ -15,6 +14,8 @@ struct client {              // one open websocket
     uint64_t id;             // of the web's
     uint64_t session;        // key; 0: none any more, it is closing
     struct squeeze *squeeze; // NULL: plain
+    bool etf;                // it speaks terms, not JSON
+    bool whole;              // large messages are compressed, each by itself
     struct buf waiting;      // frames for after its resume; each behind its length
 };
 
@@ -40,10 +41,11 @@ struct conns {
     struct table clients;  // connection → client; owns
     struct table sessions; // key → live; owns
     struct session_rules rules;
-    struct rates identifies; // of each user
-    struct arena arena;      // of one frame
-    struct buf text;         // of one READY, of one compressed message
-    struct buf squeezed;
+    struct starts starts;             // of each account
+    struct arena arena;               // of one frame
+    struct buf text;                  // of one READY
+    struct buf json, term;            // of one message, when it goes out as a term
+    struct buf squeezed;              // of one compressed message
     struct keys writes;               // sessions that have something to be written …
     struct keys bulk;                 // … and those that have much: they wait for the others
     struct loop_flush flush;          // … this turn

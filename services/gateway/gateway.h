@@ -28,13 +28,13 @@ struct gateway_cfg {
     uint64_t request_ms;       // for a whole HTTP request or upgrade to come
     uint64_t keepalive_ms;     // between two requests on one connection
     uint64_t identify_ms;      // for an identify to come after Hello
-    uint64_t identify_rate;    // of one user in 5 s; 0: any number
+    uint64_t identify_rate;    // of one user in 5 s (quota.h); 0: any number
     uint64_t rest_rate;        // HTTP requests of one user in a second; 0: any number
     uint64_t token_ms;         // how long a token is good; 0: for ever
     uint64_t loads_max;        // worlds read from Redis at once; further identifies wait their turn
     uint64_t rest_pending_max; // HTTP requests without an answer yet, on each port
     uint64_t command_ms;       // how long one waits for the service that it is for
-    uint64_t deflate_bits;     // window of compress=zlib-stream, 9 to 15
+    uint64_t deflate_bits;     // window of compressed streams, 9 to 15
 };
 
 struct conns;

@@ -256,8 +256,9 @@ int main(int argc, char **argv)
         {"SB_IDENTIFY_MS", CONFIG_UINT, &g.cfg.identify_ms, "60000", 100, 600000,
          "time for a client to identify or resume after Hello, in ms"},
         {"SB_IDENTIFY_RATE", CONFIG_UINT, &g.cfg.identify_rate, "16", 0, 1000000,
-         "sessions that one account may begin here in 5 s, which bots are told as max_concurrency; 0: any number"},
-        {"SB_REST_RATE", CONFIG_UINT, &g.cfg.rest_rate, "50", 0, 1000000,
+         "sessions that one account may begin here in 5 s, of its shards one of each number modulo this "
+         "(max_concurrency); 0: any number"},
+        {"SB_REST_RATE", CONFIG_UINT, &g.cfg.rest_rate, "0", 0, 1000000,
          "HTTP requests of one account here in a second; more are answered with 429; 0: any number"},
         {"SB_TOKEN_MS", CONFIG_UINT, &g.cfg.token_ms, "0", 0, 315360000000,
          "how long a token is good after it was issued, in ms; what was begun with it goes on; 0: for ever"},
@@ -273,7 +274,8 @@ int main(int argc, char **argv)
         {"SB_COMMAND_MS", CONFIG_UINT, &g.cfg.command_ms, "5000", 100, 60000,
          "how long an HTTP request waits for the service that it is for, in ms"},
         {"SB_DEFLATE_BITS", CONFIG_UINT, &g.cfg.deflate_bits, "15", 9, 15,
-         "window of compress=zlib-stream: 15 costs 256 KiB per such client, each less about half"},
+         "window of compressed streams: with 15 a client costs 256 KiB by zlib-stream, each less about half, and 140 "
+         "KiB by zstd-stream, 12 and less 95"},
         {"SB_DEFLATE_BYTES", CONFIG_UINT, &g.cfg.deflate_bytes, "268435456", 0, 1ull << 40,
          "what all such clients may cost; beyond that a further one's stream is not compressed"},
     };

@@ -1,5 +1,6 @@
 // ops: see ops.h.
 #include "ops.h"
+#include "etf.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -28,12 +29,14 @@ static uint16_t read_pair(struct bytes pair, struct hail *out)
             return INVALID_API_VERSION;
         out->v = value.n == 1 ? 9 : 10;
     } else if (is_key(pair, "encoding", &value)) {
-        if (!bytes_is(value, "json"))
+        out->etf = bytes_is(value, "etf");
+        if (!out->etf && !bytes_is(value, "json"))
             return DECODE_ERROR;
     } else if (is_key(pair, "compress", &value)) {
-        if (value.n && !bytes_is(value, "zlib-stream"))
+        out->zlib = bytes_is(value, "zlib-stream");
+        out->zstd = bytes_is(value, "zstd-stream");
+        if (value.n && !out->zlib && !out->zstd)
             return DECODE_ERROR;
-        out->zlib = value.n > 0;
     }
     return 0;
 }
@@ -56,7 +59,7 @@ uint16_t ops_hail(struct bytes query, struct hail *out)
 // --- frames ---
 
 // 40: https://docs.discord.food/gateway/gateway-events, "QoS Heartbeat". Quiet: what clients send without waiting for
-// an answer: presence 3, voice ping 5, members 8, subscriptions 14 and 37, streams 18 to 22, 28 to 31, 34 to 36, 38,
+// an answer: voice ping 5, members 8, subscriptions 14 and 37, streams 18 to 22, 28 to 31, 34 to 36, 38,
 // 39, 41, 43.
 static enum op_kind kind_of(uint64_t number)
 {
@@ -73,6 +76,7 @@ static enum op_kind kind_of(uint64_t number)
     case 13:
         return OP_CALL;
     case 3:
+        return OP_PRESENCE;
     case 5:
     case 8:
     case 14:
@@ -135,6 +139,7 @@ static int read_payload(struct arena *a, json_t *d, struct op *out)
     case OP_CALL:
         return schema_from_json(a, &schema_c_call_connect, d, &out->call, NULL, NULL);
     case OP_BEAT:
+    case OP_PRESENCE:
     case OP_QUIET:
     case OP_UNKNOWN:
     case OP_BROKEN:
@@ -143,12 +148,10 @@ static int read_payload(struct arena *a, json_t *d, struct op *out)
     return OK;
 }
 
-void ops_read(struct arena *a, struct bytes frame, struct op *out)
+static void read_document(struct arena *a, json_t *json, struct op *out)
 {
-    *out = (struct op){.kind = OP_BROKEN, .code = DECODE_ERROR};
-    json_t *json = frame.n ? json_loadb(frame.p, frame.n, 0, NULL) : NULL;
+    *out = (struct op){.kind = OP_BROKEN, .code = DECODE_ERROR, .json = json};
     const json_t *op = json_object_get(json, "op");
-    out->json = json;
     if (!json_is_integer(op))
         return;
     json_int_t number = json_integer_value(op);
@@ -160,6 +163,16 @@ void ops_read(struct arena *a, struct bytes frame, struct op *out)
     out->number = (uint8_t)number;
     out->code = 0;
     out->malformed = read_payload(a, json_object_get(json, "d"), out) != OK;
+}
+
+void ops_read(struct arena *a, struct bytes frame, struct op *out)
+{
+    read_document(a, frame.n ? json_loadb(frame.p, frame.n, 0, NULL) : NULL, out);
+}
+
+void ops_read_etf(struct arena *a, struct bytes frame, struct op *out)
+{
+    read_document(a, etf_to_json(frame), out);
 }
 
 void ops_done(struct op *op)

@@ -6,8 +6,9 @@
 
 // What stands in the query of the websocket's URL.
 struct hail {
-    uint32_t v; // 9 or 10; 9 when it is not given
-    bool zlib;  // compress=zlib-stream
+    uint32_t v;      // 9 or 10; 9 when it is not given
+    bool etf;        // encoding=etf
+    bool zlib, zstd; // compress=zlib-stream, zstd-stream; not both
 };
 // 0, or the close code for what we do not speak.
 MUST_USE uint16_t ops_hail(struct bytes query, struct hail *out);
@@ -18,6 +19,7 @@ enum op_kind {
     OP_RESUME,   // 6
     OP_VOICE,    // 4
     OP_CALL,     // 13
+    OP_PRESENCE, // 3
     OP_QUIET,    // accepted, nothing follows
     OP_UNKNOWN,  // the same, and counted
     OP_BROKEN,   // no frame at all: the connection closes with `code`
@@ -46,4 +48,5 @@ struct op {
 };
 
 void ops_read(struct arena *a, struct bytes frame, struct op *out);
-void ops_done(struct op *op); // gives the document back
+void ops_read_etf(struct arena *a, struct bytes frame, struct op *out); // of a connection with that encoding
+void ops_done(struct op *op);                                           // gives the document back

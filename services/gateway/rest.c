@@ -40,21 +40,28 @@ void rest_refuse(struct arena *a, int64_t err, struct rest_out *out)
     buf_fini(&body);
 }
 
-// Via: discord.py takes a 429 without it for a ban by what stands in front, and gives up.
-// (https://docs.discord.com/developers/topics/rate-limits, "Exceeding A Rate Limit")
-void rest_refuse_rate(struct arena *a, uint64_t wait_ms, struct rest_out *out)
+// Seconds, for a printf of "%llu.%03llu".
+#define SECONDS(ms) (unsigned long long)((ms) / 1000), (unsigned long long)((ms) % 1000)
+
+// Via: discord.py takes a 429 without it for a ban by what stands in front, and gives up. Who reads Remaining reads one
+// or the other Reset. Bucket is left out: libraries would take all routes for one.
+// (https://docs.discord.com/developers/topics/rate-limits, "Header Format" and "Exceeding A Rate Limit")
+void rest_refuse_rate(struct arena *a, uint64_t rate, uint64_t wait_ms, uint64_t unix_ms, struct rest_out *out)
 {
-    struct bytes headers = arena_printf(a,
-                                        "Retry-After: %llu\r\nX-RateLimit-Global: true\r\nX-RateLimit-Scope: user\r\n"
-                                        "Via: 1.1 switchboard\r\n",
-                                        (unsigned long long)(wait_ms + 999) / 1000);
+    struct bytes headers = arena_printf(
+        a,
+        "Retry-After: %llu\r\nX-RateLimit-Limit: %llu\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: %llu.%03llu\r\n"
+        "X-RateLimit-Reset-After: %llu.%03llu\r\nX-RateLimit-Global: true\r\nX-RateLimit-Scope: user\r\n"
+        "Via: 1.1 switchboard\r\n",
+        (unsigned long long)(wait_ms + 999) / 1000, (unsigned long long)rate, SECONDS(unix_ms + wait_ms),
+        SECONDS(wait_ms));
     *out = (struct rest_out){
         .status = 429,
         .headers = arena_text(a, headers),
         .body = arena_printf(a,
                              "{\"message\":\"You are being rate limited.\",\"retry_after\":%llu.%03llu,"
                              "\"global\":true,\"code\":0}",
-                             (unsigned long long)wait_ms / 1000, (unsigned long long)wait_ms % 1000)};
+                             SECONDS(wait_ms))};
 }
 
 void rest_refuse_form(struct step *s, const struct fault *fault)

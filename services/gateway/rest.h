@@ -63,5 +63,5 @@ void rest_answered(struct arena *a, const struct rest_out *asked, const struct a
 bool rest_host_ok(struct bytes host);
 // An answer of its own: too many requests under way (130000), trouble (ERR_TIMEOUT, …) and the like.
 void rest_refuse(struct arena *a, int64_t err, struct rest_out *out);
-// 429: this account asks too often, and may again in wait_ms.
-void rest_refuse_rate(struct arena *a, uint64_t wait_ms, struct rest_out *out);
+// 429: this account asks more often than `rate` times a second, and may again in wait_ms.
+void rest_refuse_rate(struct arena *a, uint64_t rate, uint64_t wait_ms, uint64_t unix_ms, struct rest_out *out);

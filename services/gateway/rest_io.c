@@ -167,7 +167,7 @@ void rest_request(void *ctx, const struct web_request *r)
     take(q, r);
     if (q->r.user && !rates_take(&g->rest->rates, q->r.user, loop_now(g->svc.loop), &wait_ms)) {
         M.http_refused++;
-        rest_refuse_rate(&q->arena, wait_ms, &q->out);
+        rest_refuse_rate(&q->arena, g->cfg.rest_rate, wait_ms, loop_unix_ms(g->svc.loop), &q->out);
         answer(q, &q->out);
         return;
     }

@@ -1,5 +1,6 @@
 // session: see session.h.
 #include "session.h"
+#include "metrics.h"
 
 #include <string.h>
 
@@ -65,6 +66,7 @@ void session_init(struct session *s, const char id[33], uint64_t conn, uint32_t 
     CHECK(session_key(bytes_of(id), &s->key) == OK);
     s->line = (struct line){.conn = conn, .v = v};
     window_init(&s->line.rate, SESSION_EVENTS, SESSION_EVENTS_MS, now);
+    quota_init(&s->quota, now);
     s->line.beat_by = now + r->heartbeat_ms + r->heartbeat_ms / 2 + 10000;
     s->line.identify_by = now + r->identify_ms;
 }
@@ -73,6 +75,7 @@ void session_fini(struct session *s)
 {
     mem_free(s->voice);
     s->voice = NULL;
+    quota_fini(&s->quota);
 }
 
 // --- effects ---
@@ -325,6 +328,14 @@ static int call(struct session *s, const struct session_in *in, const struct ses
     return OK;
 }
 
+// No presence is shown to anybody: what is over the limit differs in this count alone.
+static int presence(struct session *s, uint64_t now)
+{
+    if (!quota_presence(&s->quota, now))
+        M.client_presences_dropped++;
+    return OK;
+}
+
 static int beat(struct session *s, const struct session_rules *r, uint64_t now, struct session_fxs *out)
 {
     s->line.beat_by = now + r->heartbeat_ms + r->heartbeat_ms / 2 + 10000;
@@ -371,6 +382,7 @@ static int step_hello(struct session *s, const struct session_in *in, const stru
         return resume(s, in, r, now, out);
     case SESSION_IN_VOICE:
     case SESSION_IN_CALL:
+    case SESSION_IN_PRESENCE:
     case SESSION_IN_QUIET:
         return close_with(s, CLOSE_NOT_AUTHENTICATED, r, now, out);
     case SESSION_IN_BROKEN:
@@ -416,6 +428,7 @@ static int step_taking(struct session *s, const struct session_in *in, const str
     case SESSION_IN_RESUME:
     case SESSION_IN_VOICE:
     case SESSION_IN_CALL:
+    case SESSION_IN_PRESENCE:
     case SESSION_IN_QUIET:
     case SESSION_IN_LOADED:
     case SESSION_IN_OURS:
@@ -441,6 +454,7 @@ static int step_loading(struct session *s, const struct session_in *in, const st
         return close_with(s, CLOSE_ALREADY_AUTHENTICATED, r, now, out);
     case SESSION_IN_VOICE: // it does not know its own session id yet: nothing can come of these
     case SESSION_IN_CALL:
+    case SESSION_IN_PRESENCE:
     case SESSION_IN_QUIET:
         return OK;
     case SESSION_IN_BROKEN:
@@ -480,6 +494,8 @@ static int step_live(struct session *s, const struct session_in *in, const struc
         return voice(s, in, r, now, out);
     case SESSION_IN_CALL:
         return call(s, in, r, now, out);
+    case SESSION_IN_PRESENCE:
+        return presence(s, now);
     case SESSION_IN_QUIET:
         return OK;
     case SESSION_IN_BROKEN:
@@ -537,6 +553,7 @@ static int step_detached(struct session *s, const struct session_in *in, const s
     case SESSION_IN_RESUME:
     case SESSION_IN_VOICE:
     case SESSION_IN_CALL:
+    case SESSION_IN_PRESENCE:
     case SESSION_IN_QUIET:
     case SESSION_IN_BROKEN:
     case SESSION_IN_LOST:

@@ -3,6 +3,7 @@
 // Protocol: https://docs.discord.com/developers/events/gateway and https://docs.discord.food/gateway/using-gateway
 #pragma once
 #include "dispatch.h"
+#include "quota.h"
 #include "ops.h"
 #include "window.h"
 
@@ -67,6 +68,7 @@ struct session {
     uint64_t seq;        // of the last dispatch; 0 before READY
     uint64_t kept;       // of the last one that is in the store: only so far are they sent
     uint64_t expires_at; // DETACHED
+    struct quota quota;  // beside those of its line
     bool voiced;         // has ever sent op 4: others must be told when it ends
     bool voice_sent;     // voice[0] is under way
     uint32_t n_voice;
@@ -80,6 +82,7 @@ enum session_in_kind {
     SESSION_IN_RESUME,
     SESSION_IN_VOICE,
     SESSION_IN_CALL,
+    SESSION_IN_PRESENCE,
     SESSION_IN_QUIET,
     SESSION_IN_BROKEN, // no frame, or one too large
     // from elsewhere

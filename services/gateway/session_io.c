@@ -171,11 +171,13 @@ void conns_free(struct gateway *g)
         live_free(l);
     CHECK(c->clients.n == 0);
     ledger_stop(g);
-    rates_fini(&c->identifies);
+    starts_fini(&c->starts);
     table_fini(&c->clients);
     table_fini(&c->sessions);
     arena_fini(&c->arena);
     buf_fini(&c->text);
+    buf_fini(&c->json);
+    buf_fini(&c->term);
     buf_fini(&c->squeezed);
     mem_free(c);
     g->conns = NULL;

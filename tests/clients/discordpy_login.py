@@ -1,5 +1,6 @@
 """discordpy_login: the bots log in with discord.py and show the guild that they find, a wrong token is turned away.
-The library is used as published, and with zlib-stream, its own choice of transport.
+The library is used as published, with its own choice of transport: zstd-stream where it finds a module for that (the pins
+have one), else zlib-stream.
 
 usage: python discordpy_login.py path/to/demo.json
 """
@@ -38,7 +39,7 @@ class Bot(discord.Client):
 
     async def on_ready(self):
         emit(who=self.who, event="ready", user=str(self.user.id), username=self.user.name,
-             application=str(self.application_id))
+             application=str(self.application_id), transport=self.ws._decompressor.COMPRESSION_TYPE)
         for guild in self.guilds:
             self.show(guild)
         await self.close()

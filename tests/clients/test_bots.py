@@ -10,9 +10,11 @@ LIBRARIES = {
     "discord.py": {
         "runner": "run_python", "program": "discordpy_login.py", "refused": "Improper token has been passed.",
         "types": {"text": "text", "voice": "voice", "stage": "stage_voice"},
-        "rights": {"move_members", "mute_members", "deafen_members"},
+        "rights": {"move_members", "mute_members", "deafen_members"}, "transport": "zstd-stream",
     },
 }
+LIBRARIES["discord.py with zlib"] = LIBRARIES["discord.py"] | {"program": "discordpy_zlib_login.py",
+                                                               "transport": "zlib-stream"}
 
 
 @pytest.fixture(scope="module", params=LIBRARIES)
@@ -34,7 +36,8 @@ def of(lines, event):
     return [line for line in lines if line["event"] == event]
 
 
-def test_every_bot_is_ready_as_itself(lines, demo):
+def test_every_bot_is_ready_as_itself(lines, demo, library):
+    assert {line.get("transport") for line in of(lines, "ready")} == {library.get("transport")}
     assert [line["user"] for line in of(lines, "ready")] == [bot["id"] for bot in demo["bots"]]
     assert [line["username"] for line in of(lines, "ready")] == [bot["username"] for bot in demo["bots"]]
 

@@ -52,7 +52,7 @@ async def test_identify_may_be_sent_before_hello_was_read(world):
 
 
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
-@pytest.mark.parametrize("compress", [None, "zlib-stream"], ids=["plain", "zlib"])
+@pytest.mark.parametrize("compress", [None, "zlib-stream", "zstd-stream", "payload"], ids=["plain", "zlib", "zstd", "payload"])
 @pytest.mark.parametrize("v", [9, 10])
 async def test_every_version_compression_and_frame_kind_carries_a_session(world, v, compress, binary):
     user = world.user()

@@ -61,11 +61,12 @@ async def test_scene_of_the_capture_is_replayed_and_an_outsider_hears_nothing_of
 
 
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES.keys())
-async def test_the_scenes_play_alike_over_zlib_stream_and_version_10(world, scene):
+@pytest.mark.parametrize("encoding,compress", [("json", "zlib-stream"), ("json", "payload"), ("etf", "zstd-stream")])
+async def test_the_scenes_play_alike_in_other_encodings_and_version_10(world, scene, encoding, compress):
     a, b = world.users("a", "b")
     channel = world.dm(a, b)
-    replay = Replay({"A": await world.login(a, v=10, compress="zlib-stream"),
-                     "B": await world.login(b, compress="zlib-stream")}, channel)
+    replay = Replay({"A": await world.login(a, v=10, encoding=encoding, compress=compress),
+                     "B": await world.login(b, encoding=encoding, compress=compress)}, channel)
     for step in scene["steps"]:
         await replay.play(step)
 

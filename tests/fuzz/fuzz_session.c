@@ -198,6 +198,9 @@ static void frame(struct run *r, struct slot *l, const struct op *op)
     case OP_CALL:
         in.kind = SESSION_IN_CALL;
         break;
+    case OP_PRESENCE:
+        in.kind = SESSION_IN_PRESENCE;
+        break;
     case OP_QUIET:
     case OP_UNKNOWN:
         in.kind = SESSION_IN_QUIET;
@@ -265,6 +268,7 @@ static void good_frame(struct run *r, struct slot *l)
         op.call.channel_id = feed_number(&r->in);
         break;
     case OP_BEAT:
+    case OP_PRESENCE:
     case OP_QUIET:
     case OP_UNKNOWN:
     case OP_BROKEN:

@@ -8,7 +8,10 @@ import zlib
 from dataclasses import dataclass
 
 import aiohttp
+import zstandard
 from yarl import URL
+
+import etf
 
 DEADLINE_S = float(os.environ.get("SB_TEST_DEADLINE_S", "10"))
 # What dpy-self announces: bits 0, 2 to 10, 12 (calls after READY) and 14.
@@ -142,9 +145,10 @@ class Client:
     stands behind the last one that a test has looked at. After a lost socket the same Client connects again,
     and its sequence numbers go on being checked."""
 
-    def __init__(self, http, url, account, *, v=9, compress=None, binary=False, rest=None):
+    def __init__(self, http, url, account, *, v=9, compress=None, encoding="json", binary=False, rest=None):
+        """`compress`: "zlib-stream" or "zstd-stream", or "payload" to have large messages compressed each by itself."""
         self.http, self.url, self.account = http, url, account
-        self.v, self.compress, self.binary = v, compress, binary
+        self.v, self.compress, self.encoding, self.binary = v, compress, encoding, binary
         self.rest = rest
         self.events, self.cursor, self.seq = [], 0, 0
         self.ready = self.supplemental = self.session_id = None
@@ -165,10 +169,12 @@ class Client:
     async def connect(self, query=None, *, headers=None, offer_deflate=False):
         """Opens a socket and starts to read. `query` replaces the query string built from the options."""
         if query is None:
-            query = f"v={self.v}&encoding=json" + (f"&compress={self.compress}" if self.compress else "")
+            stream = self.compress and self.compress != "payload"
+            query = f"v={self.v}&encoding={self.encoding}" + (f"&compress={self.compress}" if stream else "")
         self.controls, self.control_cursor = [], 0
         self.close_code = self.fault = None
-        self.inflater, self.pending = zlib.decompressobj(), b""
+        self.inflater = (zstandard.ZstdDecompressor() if self.compress == "zstd-stream" else zlib).decompressobj()
+        self.pending = b""
         self.ws = await asyncio.wait_for(self.http.ws_connect(
             URL(f"{self.url}/?{query}", encoded=True), max_msg_size=0, headers=headers, autoclose=True,
             compress=15 if offer_deflate else 0), DEADLINE_S)
@@ -179,7 +185,11 @@ class Client:
         return await self.control(10)
 
     async def send(self, op, d=None, **more):
-        await self.send_text(json.dumps({"op": op, "d": d, **more}))
+        frame = {"op": op, "d": d, **more}
+        if self.encoding == "etf":
+            await self.send_bytes(etf.encode(frame))
+        else:
+            await self.send_text(json.dumps(frame))
 
     async def send_text(self, text):
         """The text as it is, in a text or a binary frame as this client was told to."""
@@ -213,11 +223,12 @@ class Client:
             frame = await ws.receive()
             try:
                 if frame.type == aiohttp.WSMsgType.TEXT:
-                    self._check(not self.compress, "a text frame on a compressed connection")
-                    self._take(frame.data)
+                    self._check(self.compress in (None, "payload"), "a text frame on a compressed connection")
+                    self._check(self.encoding == "json", "a text frame on a connection that speaks terms")
+                    self._take(json.loads(frame.data))
                 elif frame.type == aiohttp.WSMsgType.BINARY:
-                    self._check(self.compress, "a binary frame on a connection without compression")
-                    self._inflate(frame.data)
+                    self._check(self.compress or self.encoding == "etf", "a binary frame on a plain connection")
+                    self._unpack(frame.data)
                 else:
                     closing = frame.type == aiohttp.WSMsgType.CLOSE
                     self.close_code = (frame.data or 1005) if closing else (ws.close_code or 1006)
@@ -227,23 +238,28 @@ class Client:
             finally:
                 self._wake()
 
-    def _inflate(self, data):
-        """A message ends with the frame that ends in 00 00 ff ff."""
-        self.pending += data
-        if self.pending.endswith(b"\x00\x00\xff\xff"):
-            text, self.pending = self.inflater.decompress(self.pending), b""
-            self._take(text.decode())
+    def _unpack(self, data):
+        """With zlib-stream a message ends with the frame that ends in 00 00 ff ff, with zstd-stream with its frame."""
+        if self.compress == "zlib-stream":
+            self.pending += data
+            if not self.pending.endswith(b"\x00\x00\xff\xff"):
+                return
+            data, self.pending = self.inflater.decompress(self.pending), b""
+        elif self.compress == "zstd-stream":
+            data = self.inflater.decompress(data)
+        elif self.compress == "payload":
+            data = zlib.decompress(data)
+        self._take(etf.as_json(etf.decode(data)) if self.encoding == "etf" else json.loads(data))
 
     def _check(self, holds, what):
         if not holds:
             raise Unexpected(f"{self}: {what}")
 
-    def _take(self, text):
-        frame = json.loads(text)
+    def _take(self, frame):
         self._check(isinstance(frame, dict) and set(frame) == {"op", "d", "s", "t"},
-                    f"an envelope without exactly op, d, s, t: {text[:300]}")
+                    f"an envelope without exactly op, d, s, t: {str(frame)[:300]}")
         if frame["op"] != 0:
-            self._check(frame["s"] is None and frame["t"] is None, f"s or t outside a dispatch: {text[:300]}")
+            self._check(frame["s"] is None and frame["t"] is None, f"s or t outside a dispatch: {str(frame)[:300]}")
             self.controls.append(frame)
             return
         event = Event(frame["t"], frame["s"], frame["d"])
@@ -379,9 +395,9 @@ class Client:
         """The payload of op 2 as libraries send it; the token of the account unless another is given."""
         token = self.account.token if token is None else token
         if self.account and self.account.bot:
-            return {"token": token, "intents": intents, "compress": False, "large_threshold": 250,
+            return {"token": token, "intents": intents, "compress": self.compress == "payload", "large_threshold": 250,
                     "properties": {"os": "linux", "browser": "discord.py", "device": "discord.py"}, **more}
-        return {"token": token, "capabilities": capabilities, "compress": False,
+        return {"token": token, "capabilities": capabilities, "compress": self.compress == "payload",
                 "properties": {"os": "Windows", "browser": "Chrome", "device": ""},
                 "presence": {"status": "unknown", "since": 0, "activities": [], "afk": False},
                 "client_state": {"guild_versions": {}}, **more}

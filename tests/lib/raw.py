@@ -2,6 +2,7 @@
 import asyncio
 import json
 import struct
+import zlib
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -107,7 +108,7 @@ class Raw:
             return None
 
     async def says(self):
-        """The next text frame, decoded; the close code when it closes instead."""
+        """The next message, decoded, also when it was compressed by itself; the close code when it closes instead."""
         while True:
             got = await self.next_frame()
             if got is None:
@@ -115,8 +116,8 @@ class Raw:
             op, payload = got
             if op == CLOSE:
                 return struct.unpack(">H", payload[:2])[0] if payload else 1005
-            if op == TEXT:
-                return json.loads(payload)
+            if op in (TEXT, BINARY):
+                return json.loads(zlib.decompress(payload) if op == BINARY else payload)
 
     async def closes(self):
         """The close code; what comes before it is passed over."""

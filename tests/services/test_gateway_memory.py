@@ -122,19 +122,20 @@ async def test_when_all_sessions_are_taken_the_one_that_was_left_first_makes_roo
     assert await first.invalidated() is False
 
 
-async def test_a_stream_that_would_cost_too_much_is_not_compressed_and_is_a_stream_all_the_same(house, clients):
+@pytest.mark.parametrize("compress", ["zlib-stream", "zstd-stream"])
+async def test_a_stream_that_would_cost_too_much_is_not_compressed_and_is_a_stream_all_the_same(house, clients, compress):
     ann, ben = house.users("ann", "ben")
     place = house.channel(ann, ben)
-    a, b = [await clients.login(one, compress="zlib-stream") for one in (ann, ben)]
+    three = [await clients.login(one, compress=compress) for one in (ann, ben, ann)]    # more than there is room for
     assert 0 < house.metrics()["memory_deflate_bytes"] <= 300_000
     for n, size in enumerate((0, 10, 65_000, 65_535, 65_536, 200_000)):
         place.commit(number(n, size))
-    for one in (a, b):
+    for one in three:
         await hears(one, range(6))
         assert [len(e.d["text"]) for e in one.events if e.t == "TEST"] == [0, 10, 65_000, 65_535, 65_536, 200_000]
         await one.close()
     await until(lambda: house.metrics()["memory_deflate_bytes"] == 0, "nothing to be compressed any more")
-    await clients.login(house.user("cid"), compress="zlib-stream")
+    await clients.login(house.user("cid"), compress=compress)
     assert house.metrics()["memory_deflate_bytes"] > 0
 
 

@@ -34,48 +34,44 @@ static uint16_t broken(struct bytes frame)
     return op.kind == OP_BROKEN ? op.code : 0;
 }
 
-static uint16_t hail(const char *query, uint32_t *v, bool *zlib)
-{
-    struct hail h;
-    uint16_t code = ops_hail(bytes_of(query), &h);
-    *v = h.v;
-    *zlib = h.zlib;
-    return code;
-}
-
-TEST(the_query_says_version_and_compression)
+TEST(the_query_says_version_encoding_and_compression)
 {
     static const struct {
         const char *query;
         uint16_t code;
         uint32_t v;
-        bool zlib;
+        bool etf, zlib, zstd;
     } rows[] = {
-        {"v=9&encoding=json", 0, 9, false},
-        {"v=10&encoding=json&compress=zlib-stream", 0, 10, true},
-        {"compress=zlib-stream&encoding=json&v=9", 0, 9, true},
-        {"", 0, 9, false},
-        {"v=10", 0, 10, false},
-        {"encoding=json&v=10&shiny=1&&=", 0, 10, false},
-        {"v=9&compress=", 0, 9, false},
-        {"v=6&encoding=json", 4012, 9, false},
-        {"v=7&encoding=json", 4012, 9, false},
-        {"v=8&encoding=json", 4012, 9, false},
-        {"v=11&encoding=json", 4012, 9, false},
-        {"v=&encoding=json", 4012, 9, false},
-        {"v=09", 4012, 9, false},
-        {"v=x", 4012, 9, false},
-        {"v=9&encoding=etf", 4002, 9, false},
-        {"v=9&encoding=", 4002, 9, false},
-        {"v=9&encoding=json&compress=zstd-stream", 4002, 9, false},
-        {"vv=3", 0, 9, false},
+        {"v=9&encoding=json", 0, 9, false, false, false},
+        {"v=10&encoding=json&compress=zlib-stream", 0, 10, false, true, false},
+        {"compress=zlib-stream&encoding=json&v=9", 0, 9, false, true, false},
+        {"v=10&encoding=json&compress=zstd-stream", 0, 10, false, false, true},
+        {"v=10&encoding=etf", 0, 10, true, false, false},
+        {"v=10&encoding=etf&compress=zlib-stream", 0, 10, true, true, false},
+        {"compress=zstd-stream&encoding=etf", 0, 9, true, false, true},
+        {"", 0, 9, false, false, false},
+        {"v=10", 0, 10, false, false, false},
+        {"encoding=json&v=10&shiny=1&&=", 0, 10, false, false, false},
+        {"v=9&compress=", 0, 9, false, false, false},
+        {"v=6&encoding=json", 4012, 9, false, false, false},
+        {"v=7&encoding=json", 4012, 9, false, false, false},
+        {"v=8&encoding=json", 4012, 9, false, false, false},
+        {"v=11&encoding=json", 4012, 9, false, false, false},
+        {"v=&encoding=json", 4012, 9, false, false, false},
+        {"v=09", 4012, 9, false, false, false},
+        {"v=x", 4012, 9, false, false, false},
+        {"v=9&encoding=ETF", 4002, 9, false, false, false},
+        {"v=9&encoding=", 4002, 9, false, false, false},
+        {"v=9&encoding=json&compress=zstd", 4002, 9, false, false, false},
+        {"v=9&compress=brotli-stream", 4002, 9, false, false, false},
+        {"vv=3", 0, 9, false, false, false},
     };
     for (size_t i = 0; i < countof(rows); i++) {
-        uint32_t v;
-        bool zlib;
-        uint16_t code = hail(rows[i].query, &v, &zlib);
-        if (code != rows[i].code || (!code && (v != rows[i].v || zlib != rows[i].zlib)))
-            printf("query %s: %u %u %d\n", rows[i].query, code, v, zlib), test_failures++;
+        struct hail h;
+        uint16_t code = ops_hail(bytes_of(rows[i].query), &h);
+        bool same = h.v == rows[i].v && h.etf == rows[i].etf && h.zlib == rows[i].zlib && h.zstd == rows[i].zstd;
+        if (code != rows[i].code || (!code && !same))
+            printf("query %s: %u %u %d %d %d\n", rows[i].query, code, h.v, h.etf, h.zlib, h.zstd), test_failures++;
     }
 }
 
@@ -108,6 +104,42 @@ TEST(what_is_no_frame_closes_with_4002)
     CHECK_EQ(broken((struct bytes){deep, sizeof deep}), 4002);
 }
 
+static struct op read_term(struct bytes frame)
+{
+    struct op op;
+    ops_read_etf(&arena, frame, &op);
+    return op;
+}
+
+TEST(a_term_says_the_same_as_a_text)
+{
+    struct op op = read_term(BYTES("\x83\x74\0\0\0\2m\0\0\0\2opa\4m\0\0\0\1dt\0\0\0\3m\0\0\0\10guild_ids\3nil"
+                                   "m\0\0\0\12channel_idn\10\0\1\2\3\4\5\6\7\10m\0\0\0\11self_mutes\4true"));
+    CHECK_TRUE(op.kind == OP_VOICE && !op.malformed);
+    CHECK_TRUE(op.voice.channel_id == 0x0807060504030201ull && op.voice.guild_id == 0 && op.voice.self_mute);
+    ops_done(&op);
+    op = read_term(BYTES("\x83\x74\0\0\0\2m\0\0\0\2opa\2m\0\0\0\1dt\0\0\0\2m\0\0\0\5tokenm\0\0\0\1x"
+                         "m\0\0\0\5shardk\0\2\1\3"));
+    CHECK_TRUE(op.kind == OP_IDENTIFY && !op.malformed && op.identify.shard_ok);
+    CHECK_TRUE(op.identify.shard == 1 && op.identify.shards == 3 && bytes_is(op.identify.c.token, "x"));
+    ops_done(&op);
+    op = read_term(BYTES("\x83t\0\0\0\1m\0\0\0\2opb\0\0\1\0"));
+    CHECK_TRUE(op.kind == OP_BROKEN && op.code == 4001);
+    ops_done(&op);
+    const struct bytes refused[] = {BYTES(""),
+                                    BYTES("{\"op\":1,\"d\":null}"),
+                                    BYTES("\x83j"),
+                                    BYTES("\x83t\0\0\0\0"),
+                                    BYTES("\x83t\0\0\0\1s\2opa\1"),
+                                    BYTES("\x83t\0\0\0\1m\0\0\0\2opa")};
+    for (size_t i = 0; i < countof(refused); i++) {
+        op = read_term(refused[i]);
+        CHECK_TRUE(op.kind == OP_BROKEN && op.code == 4002);
+        ops_done(&op);
+    }
+    arena_reset(&arena);
+}
+
 TEST(an_absurd_opcode_closes_with_4001)
 {
     CHECK_EQ(broken(BYTES("{\"op\":-1}")), 4001);
@@ -121,10 +153,12 @@ TEST(every_opcode_up_to_255_has_its_kind)
         char text[64];
         snprintf(text, sizeof text, "{\"op\":%d,\"d\":null}", op);
         enum op_kind k = kind(text), want = OP_UNKNOWN;
-        bool quiet = op == 3 || op == 5 || op == 8 || op == 14 || (op >= 18 && op <= 22) || (op >= 28 && op <= 31) ||
+        bool quiet = op == 5 || op == 8 || op == 14 || (op >= 18 && op <= 22) || (op >= 28 && op <= 31) ||
                      (op >= 34 && op <= 39) || op == 41 || op == 43;
         if (quiet)
             want = OP_QUIET;
+        if (op == 3)
+            want = OP_PRESENCE;
         if (op == 1 || op == 40)
             want = OP_BEAT;
         if (op == 2)

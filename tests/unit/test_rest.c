@@ -788,11 +788,12 @@ TEST(too_much_at_once_is_told_as_such)
     rest_refuse(&arena, API_OVERLOADED, &out);
     CHECK_STR(told(&out),
               "503 {\"message\":\"API resource is currently overloaded. Try again a little later\",\"code\":130000}");
-    rest_refuse_rate(&arena, 1065, &out);
+    rest_refuse_rate(&arena, 50, 1065, 1700000000004, &out);
     CHECK_STR(told(&out),
               "429 {\"message\":\"You are being rate limited.\",\"retry_after\":1.065,\"global\":true,\"code\":0}");
-    CHECK_STR(out.headers, "Retry-After: 2\r\nX-RateLimit-Global: true\r\nX-RateLimit-Scope: user\r\n"
-                           "Via: 1.1 switchboard\r\n");
+    CHECK_STR(out.headers, "Retry-After: 2\r\nX-RateLimit-Limit: 50\r\nX-RateLimit-Remaining: 0\r\n"
+                           "X-RateLimit-Reset: 1700000001.069\r\nX-RateLimit-Reset-After: 1.065\r\n"
+                           "X-RateLimit-Global: true\r\nX-RateLimit-Scope: user\r\nVia: 1.1 switchboard\r\n");
     arena_fini(&arena);
 }
 

@@ -1,5 +1,6 @@
 // test_session: every (state, input) pair by table, then what the table cannot say: limits, voice, resume.
 #include "session.h"
+#include "metrics.h"
 #include "check.h"
 
 #define IDENTIFY_MS 60000u
@@ -135,7 +136,7 @@ struct cell {
 #define ALL_GONE                                                                                                       \
     {                                                                                                                  \
         REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED,    \
-            REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED                                                       \
+            REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED                                              \
     }
 
 static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
@@ -147,6 +148,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_RESUME] = {OK, SESSION_TAKING, {SESSION_FX_TAKE, NONE}, 0},
                 [SESSION_IN_VOICE] = DIES(4003),
                 [SESSION_IN_CALL] = DIES(4003),
+                [SESSION_IN_PRESENCE] = DIES(4003),
                 [SESSION_IN_QUIET] = DIES(4003),
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = REFUSED,
@@ -168,6 +170,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_RESUME] = DIES(4005),
                 [SESSION_IN_VOICE] = QUIET,
                 [SESSION_IN_CALL] = QUIET,
+                [SESSION_IN_PRESENCE] = QUIET,
                 [SESSION_IN_QUIET] = QUIET,
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = {OK, SESSION_LIVE, {SESSION_FX_READY, NONE}, 0},
@@ -189,6 +192,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_RESUME] = REFUSED,
                 [SESSION_IN_VOICE] = REFUSED,
                 [SESSION_IN_CALL] = REFUSED,
+                [SESSION_IN_PRESENCE] = REFUSED,
                 [SESSION_IN_QUIET] = REFUSED,
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = REFUSED,
@@ -210,6 +214,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_RESUME] = CLOSES(4005, SESSION_DETACHED),
                 [SESSION_IN_VOICE] = DOES(SESSION_FX_OURS),
                 [SESSION_IN_CALL] = DOES(SESSION_FX_CALL),
+                [SESSION_IN_PRESENCE] = QUIET,
                 [SESSION_IN_QUIET] = QUIET,
                 [SESSION_IN_BROKEN] = CLOSES(4002, SESSION_DETACHED),
                 [SESSION_IN_LOADED] = REFUSED,
@@ -226,23 +231,12 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
             },
         [SESSION_DETACHED] =
             {
-                [SESSION_IN_BEAT] = REFUSED,
-                [SESSION_IN_IDENTIFY] = REFUSED,
-                [SESSION_IN_RESUME] = REFUSED,
-                [SESSION_IN_VOICE] = REFUSED,
-                [SESSION_IN_CALL] = REFUSED,
-                [SESSION_IN_QUIET] = REFUSED,
-                [SESSION_IN_BROKEN] = REFUSED,
-                [SESSION_IN_LOADED] = REFUSED,
-                [SESSION_IN_TAKEN] = REFUSED,
-                [SESSION_IN_OURS] = REFUSED,
-                [SESSION_IN_ANSWERED] = REFUSED,
-                [SESSION_IN_LOST] = REFUSED,
-                [SESSION_IN_TICK] = ENDS,
-                [SESSION_IN_REVOKED] = ENDS,
-                [SESSION_IN_CUT] = ENDS,
-                [SESSION_IN_BEHIND] = QUIET,
-                [SESSION_IN_MOVED] = DROPS,
+                [SESSION_IN_BEAT] = REFUSED,  [SESSION_IN_IDENTIFY] = REFUSED, [SESSION_IN_RESUME] = REFUSED,
+                [SESSION_IN_VOICE] = REFUSED, [SESSION_IN_CALL] = REFUSED,     [SESSION_IN_PRESENCE] = REFUSED,
+                [SESSION_IN_QUIET] = REFUSED, [SESSION_IN_BROKEN] = REFUSED,   [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_TAKEN] = REFUSED, [SESSION_IN_OURS] = REFUSED,     [SESSION_IN_ANSWERED] = REFUSED,
+                [SESSION_IN_LOST] = REFUSED,  [SESSION_IN_TICK] = ENDS,        [SESSION_IN_REVOKED] = ENDS,
+                [SESSION_IN_CUT] = ENDS,      [SESSION_IN_BEHIND] = QUIET,     [SESSION_IN_MOVED] = DROPS,
                 [SESSION_IN_STOP] = QUIET,
             },
         [SESSION_GONE] = ALL_GONE,
@@ -287,6 +281,18 @@ TEST(every_pair_of_state_and_input_does_what_the_table_says)
             session_fini(&s);
         }
     }
+}
+
+TEST(presences_beyond_five_are_dropped_without_a_word)
+{
+    struct session s = in_state(SESSION_LIVE);
+    uint64_t before = M.client_presences_dropped;
+    for (int i = 0; i < 7; i++) {
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_PRESENCE}, 0), OK);
+        CHECK_EQ(fx.n, 0);
+    }
+    CHECK_EQ(M.client_presences_dropped, before + 2);
+    session_fini(&s);
 }
 
 // --- identify ---
