@@ -9,7 +9,7 @@
 #include "fill.h"
 
 // Small numbers, so that what a message names is often there.
-enum { USERS = 40, FIRST_CHANNEL = 61, CHANNELS = 8, FIRST_ROLE = 71, ROLES = 4, STEPS_MAX = 250 };
+enum { USERS = 40, FIRST_CHANNEL = 61, CHANNELS = 8, FIRST_ROLE = 71, ROLES = 4, STEPS_MAX = 100 };
 
 static const char *const sessions[] = {"s1", "s2", ""};
 static const char *const gateways[] = {"g1", "g2"};
