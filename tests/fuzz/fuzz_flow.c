@@ -1,5 +1,6 @@
-// Moving between places: a few commands of one user's two sessions and of others at once, over real call cores, with a
-// store that fails before or after it has done what it was asked for, and workers that die between any two steps.
+// Moving between places, of which one is a guild: a few commands of one user's two sessions and of others at once, over
+// real call cores, with a store that fails before or after it has done what it was asked for, and workers that die
+// between any two steps.
 // - A command is over after a bounded number of steps, each of them well-formed.
 // - When every command has been repeated until it was answered, or its asker has given up (a session's end is told
 // until
@@ -7,11 +8,22 @@
 //   place at most, where his location says; no session that is over sits anywhere; and his own record lists exactly the
 //   channels that he is a recipient of, as of this stay of his.
 // - A repeat moves nobody when the session's holder has said something else since, or it has another one.
+#include "../unit/voice_world.h"
 #include "errors.h"
 #include "flow.h"
 #include "fuzz.h"
 
-enum { ADA = 11, BEN = 22, PLACES = 3, SESSIONS = 2, WORKERS = 3, COMMANDS = 12, STEPS_MAX = 400 };
+enum {
+    ADA = 11,
+    BEN = 22,
+    PLACES = 3,
+    GUILD = PLACES,
+    HOME = 201,
+    SESSIONS = 2,
+    WORKERS = 3,
+    COMMANDS = 12,
+    STEPS_MAX = 400
+};
 
 static const struct call_rules rules = {.ring_ms = 60000, .server_delay_ms = 100};
 static const char *const sessions[SESSIONS] = {"s1", "s2"};
@@ -31,7 +43,8 @@ struct worker {
 };
 struct run {
     struct feed in;
-    struct call_place places[PLACES];
+    struct call_place places[PLACES];                                           // that of the guild stays empty
+    struct voice_world w;                                                       // the guild
     uint64_t applied[PLACES][2 * COMMANDS + 2], applied_user[2 * COMMANDS + 2]; // command id -> epoch + 1
     struct location location;
     uint64_t user_version, place_version[PLACES], minted;
@@ -66,7 +79,37 @@ static bool was_applied(const struct run *r, uint64_t place, uint64_t command, u
     return command && r->applied[place - 1][command];
 }
 
-// As job.c: load, step, commit once per command.
+static void guild_look(struct run *r, const struct flow_step *s, struct guild_in *in)
+{
+    CHECK(flow_guild_in(s, in) == OK && in->target == ADA);
+    arena_reset(&r->w.scratch);
+    world_look(&r->w, in);
+}
+
+// As job_guild.c.
+static void guild_place_step(struct run *r, const struct flow_step *s, struct flow_result *out)
+{
+    struct guild_in in;
+    uint64_t epoch;
+    bool before = was_applied(r, s->id, s->command, &epoch);
+    guild_look(r, s, &in);
+    int err = guild_step(&r->w.scratch, &r->w.scene, &in, &r->w.rules, r->w.now, &r->w.out);
+    if (err != OK) {
+        *out = (struct flow_result){.err = before ? OK : err, .epoch = epoch};
+        return;
+    }
+    out->epoch = r->w.out.epoch;
+    out->applied = before;
+    if (s->agree)
+        r->row_of_place[s->id - 1] = ++r->minted;
+    if (before)
+        return;
+    if (s->command)
+        r->applied[s->id - 1][s->command] = out->epoch + 1;
+    CHECK(world_step(&r->w, &in) == OK);
+}
+
+// As job_call.c: load, step, commit once per command.
 static void place_step(struct run *r, const struct flow_step *s, struct flow_result *out)
 {
     static struct call_place after;
@@ -145,6 +188,26 @@ static void read_user(struct run *r, struct worker *w, struct flow_result *out)
     out->elsewhere = r->hold[session_at(in->session)] != in->hold;
 }
 
+static void may_join(struct run *r, const struct flow_step *s, struct flow_result *out)
+{
+    const struct voice_seat *seat = world_seat(&r->w, ADA);
+    const struct call_seat *in_call = call_seat_of(place_of(r, s->id), ADA);
+    struct guild_in in;
+    uint64_t epoch;
+    out->applied = was_applied(r, s->id, s->command, &epoch);
+    if (s->id != GUILD) {
+        out->err = call_may_join(place_of(r, s->id), ADA, s->in.bot);
+        out->sits = call_sits(place_of(r, s->id), ADA, s->in.session);
+        out->epoch = in_call ? in_call->epoch : 0;
+        return;
+    }
+    guild_look(r, s, &in);
+    out->guild = true;
+    out->err = guild_may_join(&r->w.scene, &in, r->w.now);
+    out->sits = guild_sits(&r->w.scene, &in);
+    out->epoch = seat ? seat->epoch : 0;
+}
+
 static bool is_listed(const struct run *r, uint64_t place, bool recipient)
 {
     return r->listed[place - 1] && (!recipient || r->listed_at[place - 1] >= r->came[place - 1]);
@@ -154,22 +217,16 @@ static bool is_listed(const struct run *r, uint64_t place, bool recipient)
 static void carry_out(struct run *r, struct worker *w, struct flow_result *out)
 {
     const struct flow_step *s = &w->step;
-    const struct call_seat *seat;
-    uint64_t epoch;
     *out = (struct flow_result){0};
     switch (s->what) {
     case FLOW_READ_USER:
         read_user(r, w, out);
         break;
     case FLOW_MAY_JOIN:
-        out->err = call_may_join(place_of(r, s->id), ADA, s->in.bot);
-        out->sits = call_sits(place_of(r, s->id), ADA, s->in.session);
-        out->applied = was_applied(r, s->id, s->command, &epoch);
-        seat = call_seat_of(place_of(r, s->id), ADA);
-        out->epoch = seat ? seat->epoch : 0;
+        may_join(r, s, out);
         break;
     case FLOW_PLACE:
-        place_step(r, s, out);
+        (s->id == GUILD ? guild_place_step : place_step)(r, s, out);
         break;
     case FLOW_LOCATE:
         CHECK(s->id == ADA);
@@ -179,7 +236,8 @@ static void carry_out(struct run *r, struct worker *w, struct flow_result *out)
         CHECK(s->id == ADA);
         w->user_version = r->user_version;
         w->place_version = r->place_version[w->flow.place - 1];
-        out->recipient = call_is_recipient(place_of(r, w->flow.place), s->id);
+        out->guild = w->flow.place == GUILD;
+        out->recipient = out->guild || call_is_recipient(place_of(r, w->flow.place), s->id);
         out->listed = is_listed(r, w->flow.place, out->recipient);
         break;
     case FLOW_WELCOME:
@@ -291,8 +349,10 @@ static void new_command(struct run *r, uint32_t i)
     struct flow *f = &r->commands[i].flow;
     uint8_t what = feed_u8(&r->in);
     uint32_t session = what >> 3 & 1;
+    uint64_t channel = HOME + (what >> 4) / PLACES / 2 % 2;
     *f = (struct flow){.user = ADA, .place = 1 + (unsigned)(what >> 4) % PLACES, .command = 1 + 2 * (uint64_t)i};
     f->in = (struct call_in){.user = ADA, .session = sessions[session], .gateway = "g", .region = ""};
+    bool guild = f->place == GUILD;
     r->commands[i].given_up = (what >> 4) / PLACES & 1;
     switch (what & 7) {
     case 0:
@@ -300,12 +360,15 @@ static void new_command(struct run *r, uint32_t i)
     case 2:
         f->kind = FLOW_JOIN;
         f->in.kind = CALL_IN_JOIN;
+        f->in.guild = guild ? GUILD : 0;
+        f->in.channel = guild ? channel : f->place;
         f->in.hold = r->hold[session];
         f->in.turn = ++r->turn;
         return;
     case 3:
         f->kind = FLOW_LEAVE;
         f->in.kind = CALL_IN_LEAVE;
+        f->in.guild = guild && channel != HOME ? GUILD : 0;
         f->in.hold = r->hold[session];
         f->in.turn = ++r->turn;
         return;
@@ -323,6 +386,7 @@ static void new_command(struct run *r, uint32_t i)
         f->in.hold = r->hold[session] = ++r->minted;
         return;
     default:
+        f->place = guild ? 1 : f->place;
         f->kind = (what & 7) == 6 ? FLOW_ADD : FLOW_REMOVE;
         f->in.kind = (what & 7) == 6 ? CALL_IN_ADD : CALL_IN_REMOVE;
         f->user = f->in.user = f->kind == FLOW_REMOVE && session ? ADA : BEN;
@@ -351,12 +415,26 @@ static void take_command(struct run *r, struct worker *w, uint8_t which)
         start(r, w, i);
 }
 
+// Somebody else moves him in the guild, or out of it: without a claim.
+static void moderate(struct run *r)
+{
+    const struct member_edit e = {
+        .guild = GUILD, .target = ADA, .set = 4, .channel = feed_flag(&r->in) ? HOME + feed_flag(&r->in) : 0};
+    const struct msg m = {&schema_member_edit, &e};
+    struct guild_in in;
+    uint64_t guild;
+    CHECK(guild_command(&m, &in, &guild) == OK);
+    (void)world_do(&r->w, in);
+}
+
 static void act(struct run *r)
 {
     uint8_t what = feed_u8(&r->in);
     struct worker *w = &r->workers[(what & 3) % WORKERS];
     if ((what >> 2) == 62)
         forget_commands(r);
+    else if ((what >> 2) == 61)
+        moderate(r);
     else if (!w->works)
         take_command(r, w, what >> 2);
     else if ((what >> 2) == 63)
@@ -369,6 +447,8 @@ static void act(struct run *r)
 
 static bool sits(const struct run *r, uint32_t place)
 {
+    if (place + 1 == GUILD)
+        return world_seat(&r->w, ADA) != NULL;
     return call_seat_of(&r->places[place], ADA) != NULL;
 }
 
@@ -418,7 +498,13 @@ static void check(struct run *r)
 {
     uint32_t seats = 0;
     CHECK(r->location.leaving == 0);
-    for (uint64_t id = 1; id <= PLACES; id++) {
+    const struct voice_seat *seat = world_seat(&r->w, ADA);
+    if (seat) {
+        seats++;
+        CHECK(r->location.place == GUILD && seat->epoch <= r->location.epoch);
+        CHECK(!r->over[session_at(arena_text(&r->w.scratch, seat->session))]);
+    }
+    for (uint64_t id = 1; id < GUILD; id++) {
         const struct call_place *p = place_of(r, id);
         const struct call_seat *s = call_seat_of(p, ADA);
         CHECK(r->listed[id - 1] == call_is_recipient(p, ADA));
@@ -436,7 +522,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct run r;
     r = (struct run){.in = {data, size}, .user_version = 1, .minted = 2, .hold = {1, 2}};
-    for (uint32_t i = 0; i < PLACES; i++) {
+    world_begin(&r.w);
+    WORLD_PUT(&r.w, WORLD_MEMBERS, ADA, member, .user = ADA);
+    for (uint64_t channel = HOME; channel < HOME + 2; channel++)
+        WORLD_PUT(&r.w, WORLD_CHANNELS, channel, guild_channel, .id = channel, .type = CHANNEL_VOICE);
+    r.listed[GUILD - 1] = true;
+    for (uint32_t i = 0; i + 1 < GUILD; i++) {
         r.places[i] =
             (struct call_place){.channel = i + 1, .type = 3, .owner = BEN, .n_recipients = 2, .recipients = {BEN, ADA}};
         r.listed[i] = true;
@@ -445,5 +536,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         act(&r);
     finish(&r);
     check(&r);
+    world_end(&r.w);
     return 0;
 }
