@@ -8,7 +8,7 @@
 #include "guild_right.h"
 
 #define CHANNELS_MAX 500u   // of a guild
-#define OVERWRITES_MAX 500u // of a channel's record
+#define OVERWRITES_MAX 500u // of a channel
 
 // --- overwrites ---
 
@@ -120,37 +120,36 @@ static int may_put(const struct guild_work *w, const struct channel_put *e, cons
 
 // --- made and changed ---
 
-static bool meant(const struct channel_put *e, const struct overwrite *o)
-{
-    return !e->only || o->id == e->only;
-}
-
 // Of two overwrites for the same the last one counts; bits that mean nothing are dropped.
-static void take_overwrite(struct overwrite *v, uint32_t *n, const struct overwrite *x)
+static void put_overwrite(struct overwrite *v, uint32_t *n, const struct overwrite *x)
 {
     uint32_t at = 0;
     while (at < *n && (v[at].id != x->id || v[at].type != x->type))
         at++;
     v[at] = (struct overwrite){x->id, x->type, x->allow & PERMISSIONS_ALL, x->deny & PERMISSIONS_ALL};
-    if (at == *n)
-        ++*n;
+    *n += at == *n;
 }
 
-// All of them are replaced, or the one that is meant: then the others stay as they are.
+// All of `to`, or, where only one is meant, that one among those which stand.
 static int take_overwrites(const struct guild_work *w, const struct channel_put *e, struct guild_channel *c)
 {
-    const struct guild_channel was = *c;
-    struct overwrite *v = arena_take(w->a, (was.overwrites.n + e->to->overwrites.n + 1) * sizeof *v);
+    static const struct fault too_many = {"permission_overwrites", -1, "BASE_TYPE_MAX_LENGTH",
+                                          "Must be 500 or fewer in length."};
     uint32_t n = 0;
-    for (uint32_t i = 0; e->only && i < was.overwrites.n; i++)
-        if (!meant(e, &was.overwrites.v[i]))
-            v[n++] = was.overwrites.v[i];
+    struct overwrite *v = arena_take(w->a, ((size_t)c->overwrites.n + e->to->overwrites.n + 1) * sizeof *v);
+    for (uint32_t i = 0; e->only && i < c->overwrites.n; i++)
+        if (c->overwrites.v[i].id != e->only)
+            put_overwrite(v, &n, &c->overwrites.v[i]);
     for (uint32_t i = 0; i < e->to->overwrites.n; i++)
-        if (meant(e, &e->to->overwrites.v[i]))
-            take_overwrite(v, &n, &e->to->overwrites.v[i]);
+        if (!e->only || e->to->overwrites.v[i].id == e->only)
+            put_overwrite(v, &n, &e->to->overwrites.v[i]);
+    if (n > OVERWRITES_MAX) {
+        w->out->fault = too_many;
+        return API_INVALID_FORM;
+    }
     c->overwrites.v = v;
     c->overwrites.n = n;
-    return n > OVERWRITES_MAX ? API_TOO_MANY_OVERWRITES : OK;
+    return OK;
 }
 
 static void take_voice(const struct channel_put *e, struct guild_channel *c)

@@ -66,9 +66,11 @@ static int request(uint64_t actor, uint64_t at)
     return voice_edit(actor, actor, (struct voice_state_edit){.set = SET_VOICE_REQUEST, .request_at = at});
 }
 
+static uint64_t only; // of the overwrites
+
 static int put_channel(uint64_t actor, uint64_t set, struct guild_channel to)
 {
-    const struct channel_put e = {.user = actor, .guild = GUILD, .set = set, .to = &to};
+    const struct channel_put e = {.user = actor, .guild = GUILD, .set = set, .to = &to, .only = only};
     return step((struct guild_in){.kind = GUILD_IN_CHANNEL_PUT,
                                   .actor = actor,
                                   .channel = to.id,
@@ -737,39 +739,34 @@ TEST(of_two_overwrites_for_the_same_the_last_counts)
     CHECK_EQ(c->overwrites.v[0].deny, MAY(SPEAK)); // and what means nothing is dropped
 }
 
-static int put_only(uint64_t actor, uint64_t channel, uint64_t only, uint32_t n, const struct overwrite *v)
-{
-    struct guild_channel to = {.id = channel};
-    to.overwrites.n = n;
-    to.overwrites.v = v;
-    const struct channel_put e = {
-        .user = actor, .guild = GUILD, .set = SET_CHANNEL_OVERWRITES, .to = &to, .only = only};
-    return step((struct guild_in){.kind = GUILD_IN_CHANNEL_PUT, .actor = actor, .channel = channel, .msg = &e});
-}
-
-TEST(one_overwrite_is_written_and_the_others_stay)
+TEST(one_overwrite_is_put_or_taken_away_whatever_the_others_are)
 {
     begin();
-    const struct overwrite first = {LOW, 0, MAY(SPEAK), 0}, next = {LOW, 0, 0, MAY(SPEAK)},
-                           other = {BEN, 1, MAY(CONNECT), 0}, ban = {LOW, 0, MAY(BAN_MEMBERS), 0};
-    overwrite(VOICE, HIGH, 0, MAY(BAN_MEMBERS), 0); // which the moderator could not have written
-    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &first), OK);
-    CHECK_EQ(put_only(MOD, VOICE, BEN, 1, &other), OK);
-    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &next), OK);
-    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &next), ERR_STATE);
+    const struct overwrite both[] = {{LOW, 0, MAY(SPEAK), 0}, {BEN, 1, 0, MAY(SPEAK)}};
+    const struct overwrite other[] = {{MID, 0, MAY(CONNECT), 0}, {LOW, 0, 0, MAY(SPEAK)}}; // which is not meant
+    CHECK_EQ(put_overwrites(MOD, VOICE, 2, both), OK);
+    only = MID;
+    CHECK_EQ(put_overwrites(MOD, VOICE, 2, other), OK);
     const struct guild_channel *c = channel_of(VOICE);
     CHECK_EQ(c->overwrites.n, 3);
-    CHECK_EQ(c->overwrites.v[0].id, HIGH);
-    CHECK_EQ(c->overwrites.v[2].deny, MAY(SPEAK));
-    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &ban), API_MISSING_PERMISSIONS);
-    CHECK_EQ(put_only(MOD, VOICE, HIGH, 0, NULL), API_MISSING_PERMISSIONS);
-    CHECK_EQ(put_only(MOD, VOICE, LOW, 0, NULL), OK);
-    CHECK_EQ(put_only(MOD, VOICE, LOW, 0, NULL), ERR_STATE);
-    CHECK_EQ(channel_of(VOICE)->overwrites.n, 2);
-    for (uint64_t id = 5000; channel_of(VOICE)->overwrites.n < 500; id++)
-        overwrite(VOICE, id, 1, 0, 0);
-    CHECK_EQ(put_only(MOD, VOICE, LOW, 1, &next), API_TOO_MANY_OVERWRITES);
-    CHECK_EQ(put_only(MOD, VOICE, BEN, 1, &other), OK);
+    CHECK_TRUE(c->overwrites.v[0].id == LOW && c->overwrites.v[0].allow == MAY(SPEAK) && c->overwrites.v[1].id == BEN);
+    CHECK_TRUE(c->overwrites.v[2].id == MID && c->overwrites.v[2].allow == MAY(CONNECT));
+    CHECK_EQ(put_overwrites(MOD, VOICE, 2, other), ERR_STATE); // said twice it is nothing new
+    only = LOW;
+    CHECK_EQ(put_overwrites(MOD, VOICE, 0, NULL), OK);
+    c = channel_of(VOICE);
+    CHECK_TRUE(c->overwrites.n == 2 && c->overwrites.v[0].id == BEN && c->overwrites.v[1].id == MID);
+    CHECK_EQ(put_overwrites(MOD, VOICE, 0, NULL), ERR_STATE);
+
+    struct overwrite *many = arena_take(&world_arena, 500 * sizeof *many);
+    for (uint32_t i = 0; i < 500; i++)
+        many[i] = (struct overwrite){5000 + i, 1, 0, 0};
+    only = 0;
+    CHECK_EQ(put_overwrites(MOD, VOICE, 500, many), OK);
+    only = LOW;
+    CHECK_EQ(put_overwrites(MOD, VOICE, 1, both), API_INVALID_FORM);
+    CHECK_STR(out.fault.field, "permission_overwrites");
+    only = 0;
 }
 
 TEST(channels_that_are_in_step_with_their_category_stay_so)
@@ -792,6 +789,20 @@ TEST(channels_that_are_in_step_with_their_category_stay_so)
         bool meant = c->id == CATEGORY || (c->parent == CATEGORY && c->id != 1005) || c->id == HIDDEN;
         CHECK_EQ(private_now, meant);
     }
+}
+
+TEST(of_the_others_overwrites_nothing_is_asked_when_one_is_put)
+{
+    begin();
+    const struct overwrite ban = {LOW, 0, MAY(BAN_MEMBERS), 0}, speak = {LOW, 0, MAY(SPEAK), 0};
+    overwrite(VOICE, HIGH, 0, MAY(BAN_MEMBERS), 0); // which the moderator could not have written
+    only = LOW;
+    CHECK_EQ(put_overwrites(MOD, VOICE, 1, &speak), OK);
+    CHECK_EQ(put_overwrites(MOD, VOICE, 1, &ban), API_MISSING_PERMISSIONS);
+    only = HIGH;
+    CHECK_EQ(put_overwrites(MOD, VOICE, 0, NULL), API_MISSING_PERMISSIONS);
+    only = 0;
+    CHECK_EQ(channel_of(VOICE)->overwrites.n, 2);
 }
 
 TEST(another_region_sends_all_who_sit_there_to_another_server)
