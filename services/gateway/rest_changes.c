@@ -41,12 +41,12 @@ static void edit_member(struct step *s, uint64_t target)
         .user = s->r->user,
         .guild = s->route.id[0],
         .target = target,
-        .set = SETS(present, r_member_edit, mute, MEMBER_SETS_MUTE) |
-               SETS(present, r_member_edit, deaf, MEMBER_SETS_DEAF) |
-               SETS(present, r_member_edit, channel_id, MEMBER_SETS_CHANNEL) |
-               SETS(present, r_member_edit, nick, MEMBER_SETS_NICK) |
-               SETS(present, r_member_edit, roles, MEMBER_SETS_ROLES) |
-               SETS(present, r_member_edit, communication_disabled_until, MEMBER_SETS_DISABLED),
+        .set = SETS(present, r_member_edit, mute, SET_MEMBER_MUTE) |
+               SETS(present, r_member_edit, deaf, SET_MEMBER_DEAF) |
+               SETS(present, r_member_edit, channel_id, SET_MEMBER_CHANNEL) |
+               SETS(present, r_member_edit, nick, SET_MEMBER_NICK) |
+               SETS(present, r_member_edit, roles, SET_MEMBER_ROLES) |
+               SETS(present, r_member_edit, communication_disabled_until, SET_MEMBER_DISABLED),
         .to = KEEP(s, member, &to),
         .channel = body.channel_id,
     };
@@ -101,10 +101,10 @@ void handle_guild_edit(struct step *s)
     const struct guild_edit edit = {
         .user = s->r->user,
         .guild = to.id,
-        .set = SETS(present, r_guild_edit, name, GUILD_SETS_NAME) | SETS(present, r_guild_edit, icon, GUILD_SETS_ICON) |
-               (to.owner ? GUILD_SETS_OWNER : 0) | SETS(present, r_guild_edit, afk_channel_id, GUILD_SETS_AFK_CHANNEL) |
-               SETS(present, r_guild_edit, afk_timeout, GUILD_SETS_AFK_TIMEOUT) |
-               SETS(present, r_guild_edit, description, GUILD_SETS_DESCRIPTION),
+        .set = SETS(present, r_guild_edit, name, SET_GUILD_NAME) | SETS(present, r_guild_edit, icon, SET_GUILD_ICON) |
+               (to.owner ? SET_GUILD_OWNER : 0) | SETS(present, r_guild_edit, afk_channel_id, SET_GUILD_AFK_CHANNEL) |
+               SETS(present, r_guild_edit, afk_timeout, SET_GUILD_AFK_TIMEOUT) |
+               SETS(present, r_guild_edit, description, SET_GUILD_DESCRIPTION),
         .to = KEEP(s, guild, &to),
     };
     COMMAND(s, BUS_CALL_MANAGER, edit.guild, guild_edit, &edit);
@@ -160,18 +160,18 @@ static void put_channel(struct step *s, uint64_t guild, uint64_t channel)
     const struct channel_put put = {
         .user = s->r->user,
         .guild = guild,
-        .set = SETS(present, r_guild_channel, name, CHANNEL_SETS_NAME) |
-               SETS(present, r_guild_channel, position, CHANNEL_SETS_POSITION) |
-               SETS(present, r_guild_channel, parent_id, CHANNEL_SETS_PARENT) |
-               SETS(present, r_guild_channel, bitrate, CHANNEL_SETS_BITRATE) |
-               SETS(present, r_guild_channel, user_limit, CHANNEL_SETS_USER_LIMIT) |
-               SETS(present, r_guild_channel, rtc_region, CHANNEL_SETS_REGION) |
-               SETS(present, r_guild_channel, permission_overwrites, CHANNEL_SETS_OVERWRITES) |
-               SETS(present, r_guild_channel, topic, CHANNEL_SETS_TOPIC) |
-               SETS(present, r_guild_channel, nsfw, CHANNEL_SETS_NSFW) |
-               SETS(present, r_guild_channel, rate_limit_per_user, CHANNEL_SETS_RATE_LIMIT) |
-               SETS(present, r_guild_channel, video_quality_mode, CHANNEL_SETS_VIDEO) |
-               SETS(present, r_guild_channel, type, CHANNEL_SETS_TYPE),
+        .set = SETS(present, r_guild_channel, name, SET_CHANNEL_NAME) |
+               SETS(present, r_guild_channel, position, SET_CHANNEL_POSITION) |
+               SETS(present, r_guild_channel, parent_id, SET_CHANNEL_PARENT) |
+               SETS(present, r_guild_channel, bitrate, SET_CHANNEL_BITRATE) |
+               SETS(present, r_guild_channel, user_limit, SET_CHANNEL_USER_LIMIT) |
+               SETS(present, r_guild_channel, rtc_region, SET_CHANNEL_REGION) |
+               SETS(present, r_guild_channel, permission_overwrites, SET_CHANNEL_OVERWRITES) |
+               SETS(present, r_guild_channel, topic, SET_CHANNEL_TOPIC) |
+               SETS(present, r_guild_channel, nsfw, SET_CHANNEL_NSFW) |
+               SETS(present, r_guild_channel, rate_limit_per_user, SET_CHANNEL_RATE_LIMIT) |
+               SETS(present, r_guild_channel, video_quality_mode, SET_CHANNEL_VIDEO_QUALITY) |
+               SETS(present, r_guild_channel, type, SET_CHANNEL_TYPE),
         .to = KEEP(s, guild_channel, &to),
     };
     COMMAND(s, BUS_CALL_MANAGER, guild, channel_put, &put);
@@ -213,7 +213,7 @@ static void put_overwrite(struct step *s, const struct channel *c, const struct 
     to.overwrites.v = o;
     const struct channel_put put = {.user = s->r->user,
                                     .guild = c->guild,
-                                    .set = CHANNEL_SETS_OVERWRITES,
+                                    .set = SET_CHANNEL_OVERWRITES,
                                     .to = KEEP(s, guild_channel, &to),
                                     .only = s->route.id[1]};
     COMMAND(s, BUS_CALL_MANAGER, put.guild, channel_put, &put);
@@ -254,9 +254,9 @@ static void put_role(struct step *s, uint64_t role)
     uint64_t present;
     if (!rest_form(s, &schema_r_role, &body, &present))
         return;
-    uint64_t set = (body.name.p ? ROLE_SETS_NAME : 0) | SETS(present, r_role, permissions, ROLE_SETS_PERMISSIONS) |
-                   SETS(present, r_role, color, ROLE_SETS_COLOR) | SETS(present, r_role, hoist, ROLE_SETS_HOIST) |
-                   SETS(present, r_role, mentionable, ROLE_SETS_MENTIONABLE);
+    uint64_t set = (body.name.p ? SET_ROLE_NAME : 0) | SETS(present, r_role, permissions, SET_ROLE_PERMISSIONS) |
+                   SETS(present, r_role, color, SET_ROLE_COLOR) | SETS(present, r_role, hoist, SET_ROLE_HOIST) |
+                   SETS(present, r_role, mentionable, SET_ROLE_MENTIONABLE);
     struct role to = {.id = role,
                       .name = body.name,
                       .permissions = body.permissions,
@@ -265,11 +265,11 @@ static void put_role(struct step *s, uint64_t role)
                       .mentionable = body.mentionable};
     if (body.colors) {
         to.color = body.colors->primary_color;
-        set |= ROLE_SETS_COLOR;
+        set |= SET_ROLE_COLOR;
     }
     if (!role && !body.name.p) {
         to.name = BYTES(NEW_ROLE);
-        set |= ROLE_SETS_NAME;
+        set |= SET_ROLE_NAME;
     }
     const struct role_put put = {.user = s->r->user, .guild = s->route.id[0], .set = set, .to = KEEP(s, role, &to)};
     COMMAND(s, BUS_CALL_MANAGER, put.guild, role_put, &put);

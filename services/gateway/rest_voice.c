@@ -21,9 +21,9 @@ static void edit_voice(struct step *s, uint64_t target)
         .user = s->r->user,
         .guild = s->route.id[0],
         .target = target,
-        .set = SETS(present, r_voice_state, suppress, VOICE_SETS_SUPPRESS) |
-               SETS(present, r_voice_state, request_to_speak_timestamp, VOICE_SETS_REQUEST) |
-               (body.channel_id ? VOICE_SETS_CHANNEL : 0),
+        .set = SETS(present, r_voice_state, suppress, SET_VOICE_SUPPRESS) |
+               SETS(present, r_voice_state, request_to_speak_timestamp, SET_VOICE_REQUEST) |
+               (body.channel_id ? SET_VOICE_CHANNEL : 0),
         .channel = body.channel_id,
         .suppress = body.suppress,
         .request_at = body.request_to_speak_timestamp,
@@ -100,9 +100,9 @@ static void put_stage(struct step *s, const struct channel *c, const struct r_st
         .guild = c->guild,
         .channel = c->id,
         .opens = opens,
-        .set = SETS(present, r_stage, topic, STAGE_SETS_TOPIC) |
-               SETS(present, r_stage, privacy_level, STAGE_SETS_PRIVACY) |
-               SETS(present, r_stage, discoverable_disabled, STAGE_SETS_DISCOVERABLE),
+        .set = SETS(present, r_stage, topic, SET_STAGE_TOPIC) |
+               SETS(present, r_stage, privacy_level, SET_STAGE_PRIVACY) |
+               SETS(present, r_stage, discoverable_disabled, SET_STAGE_DISCOVERABLE),
         .to = KEEP(s, stage, &to),
     };
     COMMAND(s, BUS_CALL_MANAGER, put.guild, stage_put, &put);
