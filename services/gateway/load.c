@@ -3,6 +3,7 @@
 #include "load_private.h"
 #include "view.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,11 +238,9 @@ static bool read_channel(struct load *l, const struct reply *hash, uint64_t id, 
     return true;
 }
 
-static void on_channel(void *ctx, const struct reply *r)
+static void channel_end(struct load *l)
 {
-    const struct part *p = ctx;
-    struct load *l = p->l;
-    if (load_took(l, r) && !read_channel(l, r, l->channel, &l->one))
+    if (l->err == OK && !l->one.channel.id)
         l->err = ERR_MISSING;
     if (l->err != OK) {
         users_end(l);
@@ -251,11 +250,56 @@ static void on_channel(void *ctx, const struct reply *r)
     users_more(l);
 }
 
+// {<guild>}:ch <channel>, of one of the user's guilds.
+static void on_channel_of_guild(void *ctx, const struct reply *r)
+{
+    const struct part *p = ctx;
+    struct load *l = p->l;
+    const struct guild_channel *c = load_took(l, r) ? load_row(l, &schema_guild_channel, r, l->channel) : NULL;
+    if (c && c->id == l->channel)
+        l->one = (struct loaded_channel){.channel = {.id = c->id, .type = c->type, .guild = p->id}};
+    if (l->pending == 0)
+        channel_end(l);
+}
+
+static void on_guilds_of_user(void *ctx, const struct reply *r)
+{
+    const struct part *p = ctx;
+    struct load *l = p->l;
+    char key[RECORD_KEY_MAX];
+    struct ids guilds = load_took(l, r) ? hash_ids(l, r) : (struct ids){0};
+    for (uint32_t i = 0; i < guilds.n; i++) {
+        ref guild = ref_place(guilds.v[i]);
+        store_cmd(l->g->svc.store, on_channel_of_guild, load_part(l, guilds.v[i], 0), "HGET %s %s",
+                  record_key(key, guild, "ch"), arena_text(&l->arena, arena_printf(&l->arena, "%" PRIu64, l->channel)));
+    }
+    if (l->pending == 0)
+        channel_end(l);
+}
+
+static void on_channel(void *ctx, const struct reply *r)
+{
+    const struct part *p = ctx;
+    struct load *l = p->l;
+    char key[RECORD_KEY_MAX];
+    if (load_took(l, r) && !read_channel(l, r, l->channel, &l->one) && l->user)
+        store_cmd(l->g->svc.store, on_guilds_of_user, load_part(l, l->user, 0), "HGETALL %s",
+                  record_key(key, ref_user(l->user), "g"));
+    else
+        channel_end(l);
+}
+
 void load_channel(struct gateway *g, uint64_t id, load_channel_fn fn, void *ctx)
+{
+    load_channel_for(g, id, 0, fn, ctx);
+}
+
+void load_channel_for(struct gateway *g, uint64_t id, uint64_t user, load_channel_fn fn, void *ctx)
 {
     struct load *l = load_new(g, ctx);
     l->on_channel = fn;
     l->channel = id;
+    l->user = user;
     record_load(g->svc.store, ref_place(id), on_channel, load_part(l, id, 0));
 }
 

@@ -64,6 +64,9 @@ enum { LOAD_PRIVATE = 1, LOAD_GUILDS = 2, LOAD_ALL = 3, LOAD_FRAMES = 4 };
 void load_users(struct gateway *g, struct ids ids, load_users_fn fn, void *ctx);
 // A private channel, or a guild's channel (channel.guild != 0: then without last message, call and recipients).
 void load_channel(struct gateway *g, uint64_t id, load_channel_fn fn, void *ctx);
+// The same for a user: a guild's channel that was made at run time has no record of its own, and is looked for in his
+// guilds.
+void load_channel_for(struct gateway *g, uint64_t id, uint64_t user, load_channel_fn fn, void *ctx);
 void load_world(struct gateway *g, uint64_t user, unsigned parts, load_ref_fn on_ref, load_world_fn fn, void *ctx);
 // A world with that guild and nothing else: no guilds when he is no member or there is none.
 void load_guild(struct gateway *g, uint64_t user, uint64_t guild, load_world_fn fn, void *ctx);

@@ -109,7 +109,7 @@ static void go(struct request *q)
         load_users(g, out->users, on_users, q);
         break;
     case REST_LOAD_CHANNEL:
-        load_channel(g, out->channel, on_channel, q);
+        load_channel_for(g, out->channel, q->r.user, on_channel, q);
         break;
     case REST_LOAD_WORLD:
         load_world(g, q->r.user, out->parts, NULL, on_world, q);
