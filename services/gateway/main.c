@@ -95,6 +95,7 @@ static void on_end(void *ctx)
     rest_stop(g);
     admin_stop(g);
     conns_free(g);
+    guilds_free(g);
     fanout_free(g);
     system_free(g);
     loads_free(g);
@@ -200,6 +201,7 @@ static void start(struct gateway *g)
     loads_start(g);
     conns_start(g);
     fanout_start(g);
+    guilds_start(g);
     system_start(g);
     rest_start(g);
     admin_start(g);
