@@ -278,6 +278,7 @@ void fanout_seated(struct gateway *g)
             want_read(f, sub);
     }
     keys_fini(&f->held);
+    loop_flush(g->svc.loop, &f->flush); // perhaps nothing is owed any more
 }
 
 static void take_entry(struct fanout *f, const struct place_event *p)

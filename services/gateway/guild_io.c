@@ -141,6 +141,10 @@ static void fill(struct gateway *g, struct picture *p, const struct loaded_guild
     struct sub *sub = subs_get(subs, ref_place(p->guild));
     if (p->audience && p->audience->version >= lg->version)
         return;
+    if (p->audience && !sub->known) { // nobody has gone on from it, so that nobody follows the log for it
+        audience_free(p->audience);
+        p->audience = NULL;
+    }
     for (uint32_t i = 0; i < lg->n_seats; i++)
         if (!lg->seats[i].bot)
             subs_seat(subs, sub, lg->seats[i].user, lg->seats[i].epoch, false);
@@ -239,12 +243,10 @@ static void on_guild(void *ctx, int err, const struct world *w)
     a->flying = false;
     if (p->loader == a->nth)
         p->loader = 0;
-    if (err && err != ERR_MISSING) {
+    if ((err && err != ERR_MISSING) || (lg && lg->version < a->need)) {
         retry_later(f.g->guilds);
     } else if (!lg || !member_of(lg, a->user)) {
         turn_away(f.g, a);
-    } else if (lg->version < a->need) {
-        look_later(f.g->guilds, p);
     } else if (a->from) {
         a->read = !p->audience;
         fill(f.g, p, lg);
