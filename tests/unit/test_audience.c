@@ -366,4 +366,153 @@ TEST(a_row_that_cannot_be_read_is_none)
     done();
 }
 
+// --- any changes, in any order, as clients see them ---
+
+#define USERS 6u
+#define ROLES 5u // everyone's first
+#define CHANNELS 80u
+#define STEPS 4000u
+
+static struct {
+    uint64_t owner;
+    bool role[ROLES], channel[CHANNELS], member[USERS];
+    struct role roles[ROLES];
+    struct overwrite overwrites[CHANNELS][3];
+    struct guild_channel channels[CHANNELS];
+    uint64_t his[USERS][ROLES];
+    struct member members[USERS];
+} truth;
+static bool knows[USERS][CHANNELS]; // of his client
+
+static uint64_t random_state = 7;
+static uint64_t below(uint64_t n)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (random_state >> 33) % n;
+}
+
+static bool may_view(uint64_t user, uint64_t c)
+{
+    const struct guild g = {.id = GUILD, .owner = truth.owner};
+    struct role roles[ROLES];
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < ROLES; i++)
+        if (truth.role[i])
+            roles[n++] = truth.roles[i];
+    const struct member *m = truth.member[user] ? &truth.members[user] : NULL;
+    return truth.channel[c] &&
+           (permissions_in_channel(&g, (struct role_set){n, roles}, m, &truth.channels[c], 0) & MAY(VIEW_CHANNEL));
+}
+
+static uint64_t some_bits(void)
+{
+    static const uint64_t bits[] = {0, MAY(VIEW_CHANNEL), MAY(SPEAK), MAY(VIEW_CHANNEL), 0, MAY(ADMINISTRATOR)};
+    return bits[below(countof(bits) - (below(4) ? 1 : 0))];
+}
+
+static struct event change_role(void)
+{
+    uint64_t i = below(ROLES), id = GUILD + i;
+    truth.role[i] = i == 0 || below(4) > 0;
+    truth.roles[i] = (struct role){.id = id, .permissions = some_bits()};
+    return truth.role[i] ? with(about(0), &schema_role, &truth.roles[i]) : without(about(0), &schema_role, id);
+}
+
+static struct event change_channel(void)
+{
+    uint64_t i = below(CHANNELS), id = 1000 + i;
+    struct overwrite *o = truth.overwrites[i];
+    if (truth.channel[i] && below(3) == 0) {
+        truth.channel[i] = false;
+        return without(about(id), &schema_guild_channel, id);
+    }
+    o[0] = (struct overwrite){GUILD, 0, some_bits(), some_bits()};
+    o[1] = (struct overwrite){GUILD + 1 + below(ROLES - 1), 0, some_bits(), some_bits()};
+    o[2] = (struct overwrite){1 + below(USERS), 1, some_bits(), some_bits()};
+    truth.channel[i] = true;
+    truth.channels[i] = channel(id, (uint32_t)below(4), o);
+    return with(about(id), &schema_guild_channel, &truth.channels[i]);
+}
+
+static struct event change_member(uint64_t i)
+{
+    uint32_t n = (uint32_t)below(3);
+    for (uint32_t k = 0; k < n; k++)
+        truth.his[i][k] = GUILD + 1 + below(ROLES - 1);
+    truth.members[i] = (struct member){.user = 1 + i, .roles = {n, truth.his[i]}};
+    truth.member[i] = below(5) > 0;
+    return truth.member[i] ? with(about(0), &schema_member, &truth.members[i])
+                           : without(about(0), &schema_member, 1 + i);
+}
+
+static struct event change_owner(void)
+{
+    truth.owner = 1 + below(USERS);
+    return with(about(0), &schema_guild, &(struct guild){.id = GUILD, .owner = truth.owner});
+}
+
+static struct event change_something(void)
+{
+    switch (below(8)) {
+    case 0:
+        return change_role();
+    case 1:
+        return change_member(below(USERS));
+    case 2:
+        return below(4) ? about(0) : change_owner();
+    default:
+        return change_channel();
+    }
+}
+
+static void client_told(void *ctx, const struct audience_channel *c, bool appears, const struct keys *users)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < users->n && c != a->gone; i++) {
+        bool *known = &knows[users->v[i] - 1][c->id - 1000];
+        CHECK_TRUE(*known != appears);
+        *known = appears;
+    }
+}
+
+// The event itself: whoever gets one about a channel knew it, or gets to know it, or loses it.
+static void clients_get(const struct event *e, const struct audience_row *row)
+{
+    const struct audience_gate gate = audience_gate(a, e, row);
+    for (uint64_t i = 0; i < USERS && row->kind == AUDIENCE_CHANNEL; i++) {
+        bool *known = &knows[i][row->id - 1000];
+        if (!audience_gets(a, &gate, 1 + i))
+            continue;
+        CHECK_TRUE(*known == !a->made);
+        *known = row->v != NULL;
+    }
+}
+
+TEST(every_client_knows_at_any_time_exactly_the_channels_that_its_user_may_view)
+{
+    const struct loaded_guild g = {.version = V, .guild = {.id = GUILD, .owner = 99}};
+    a = audience_new(&g);
+    for (uint64_t i = 0; i < USERS; i++)
+        audience_enter(a, 1 + i, NULL, V);
+    for (uint64_t step = 0; step < STEPS; step++) {
+        const struct event e = change_something();
+        const struct audience_row row = row_of(&e);
+        audience_entry(a, a->version + 1);
+        audience_take(a, &row);
+        if (a->gone)
+            audience_changes(a, client_told, NULL);
+        clients_get(&e, &row);
+        if (!a->gone)
+            audience_changes(a, client_told, NULL);
+        for (uint64_t i = 0; i < USERS; i++) {
+            if (row.kind == AUDIENCE_MEMBER && row.id == 1 + i && !row.v)
+                memset(knows[i], 0, sizeof knows[i]); // the guild has gone for him
+            for (uint64_t c = 0; c < CHANNELS; c++)
+                CHECK_EQ(knows[i][c], may_view(i, c));
+        }
+        arena_reset(&arena);
+    }
+    done();
+}
+
 MAIN
