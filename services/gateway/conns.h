@@ -147,6 +147,7 @@ void guilds_follow(struct gateway *g, uint64_t session, uint64_t guild, uint64_t
 void guilds_left(struct gateway *g, uint64_t session, uint64_t user, uint64_t guild); // by that session; any place
 void guilds_forget(struct gateway *g, uint64_t guild); // its log cannot be followed any more
 bool guilds_waited_for(const struct gateway *g);
+void guilds_dump(const struct gateway *g, struct buf *out);
 
 // --- what concerns every gateway (system.c) ---
 

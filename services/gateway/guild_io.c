@@ -411,6 +411,18 @@ bool guilds_waited_for(const struct gateway *g)
     return g->guilds->asks.n > 0;
 }
 
+void guilds_dump(const struct gateway *g, struct buf *out)
+{
+    const struct picture *p;
+    uint32_t seats = 0, viewers = 0;
+    for (uint32_t i = 0; (p = table_next(&g->guilds->pictures, &i, NULL)) != NULL;) {
+        seats += p->audience ? p->audience->seats.n : 0;
+        viewers += p->audience ? p->audience->viewers.n : 0;
+    }
+    buf_printf(out, "guilds listened to %u, with %u viewers, %u seats; sessions that wait for one %u\n",
+               g->guilds->pictures.n, viewers, seats, g->guilds->asks.n);
+}
+
 void guilds_start(struct gateway *g)
 {
     g->guilds = mem_alloc(sizeof *g->guilds);

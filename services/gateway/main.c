@@ -56,6 +56,7 @@ static void on_dump(void *ctx, struct buf *out)
 {
     conns_dump(ctx, out);
     fanout_dump(ctx, out);
+    guilds_dump(ctx, out);
 }
 
 static void on_reload(void *ctx)
