@@ -53,13 +53,6 @@ static void look_again(struct audience *a, struct audience_viewer *v)
             see(a, v, a->by_index[i], may_view(a, v, a->by_index[i]));
 }
 
-static void all_look_again(struct audience *a)
-{
-    struct audience_viewer *v;
-    for (uint32_t i = 0; (v = table_next(&a->viewers, &i, NULL)) != NULL;)
-        look_again(a, v);
-}
-
 static void all_look_at(struct audience *a, const struct audience_channel *c)
 {
     struct audience_viewer *v;
@@ -175,7 +168,9 @@ static uint32_t role_at(const struct audience *a, uint64_t id) // or where it wo
     return low;
 }
 
-// True: it says something else than before.
+#define DECIDING (MAY(VIEW_CHANNEL) | MAY(ADMINISTRATOR)) // of a role's permissions, about what is seen
+
+// True: it says something else about that than before.
 static bool put_role(struct audience *a, uint64_t id, uint64_t permissions)
 {
     uint32_t at = role_at(a, id);
@@ -187,8 +182,8 @@ static bool put_role(struct audience *a, uint64_t id, uint64_t permissions)
         memmove(&a->roles[at + 1], &a->roles[at], (a->n_roles++ - at) * sizeof *a->roles);
         a->roles[at] = (struct role){.id = id};
     }
-    bool other = a->roles[at].permissions != permissions;
-    a->roles[at].permissions = permissions;
+    bool other = a->roles[at].permissions != (permissions & DECIDING);
+    a->roles[at].permissions = permissions & DECIDING;
     return other;
 }
 
@@ -448,8 +443,12 @@ static void take_guild(struct audience *a, const struct audience_row *row)
     const struct guild *g = row->v;
     if (!g || g->owner == a->guild.owner)
         return;
+    struct audience_viewer *last = table_get(&a->viewers, a->guild.owner), *next = table_get(&a->viewers, g->owner);
     a->guild.owner = g->owner;
-    all_look_again(a);
+    if (last)
+        look_again(a, last);
+    if (next)
+        look_again(a, next);
 }
 
 static void take_channel(struct audience *a, const struct audience_row *row)

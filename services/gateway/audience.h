@@ -40,7 +40,7 @@ struct audience {
     bool news;          // the entry at hand is one that it did not hold
     struct guild guild; // of it id and owner
     uint32_t n_roles, roles_cap;
-    struct role *roles;                 // sorted by id; of them id and permissions
+    struct role *roles;                 // sorted by id; of them id and what decides about seeing
     uint32_t n_index, words;            // indexes given out so far; words of a viewer's bit sets
     struct audience_channel **by_index; // NULL: free
     struct table channels;              // id → channel; owns
