@@ -94,8 +94,8 @@ void live_set_aside(struct live *l); // detached, and out of mind: who resumes i
 
 // --- what of sessions is in the store (ledger_io.c) ---
 //   {s:<id>}:h   hash: owner, turn, seq (of the last dispatch kept), bytes (of the texts), user, is (a session_rec)
-//   {s:<id>}:p   hash: record → version it has been told of; g before that of a guild, g0: it is to be told of the
-//   guild {s:<id>}:r   list: texts of the last dispatches, the newest one's number is seq
+//   {s:<id>}:p   hash: record → version it has been told of; g before that of a guild, g0: that is yet to be told
+//   {s:<id>}:r   list: texts of the last dispatches, the newest one's number is seq
 // They are renewed while their gateway lives, and expire an hour after it, or after the resume window.
 
 void ledger_start(struct gateway *g);

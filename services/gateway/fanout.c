@@ -167,8 +167,7 @@ static bool not_said(const struct live *l, const struct event *e)
     return e->place_op == 2 && bytes_is(e->name, "GUILD_DELETE") && !session_sees_guild(&l->s, e->place);
 }
 
-// That somebody left a guild's channel is told in any case but to himself: clients keep that apart from where else he
-// is.
+// That somebody left a guild's channel is told to all but himself: clients keep that apart from where else he is.
 static bool outdated(const struct fanout *f, const struct live *l, const struct sub *sub, const struct event *e)
 {
     if (!e->sitter || (sub->guild && e->left && e->sitter != l->s.user))

@@ -310,6 +310,7 @@ void subs_forget(struct subs *s, struct sub *sub)
     drop_seats(s, sub);
     sub->known = false;
     sub->applied = sub->seated_at = 0;
+    sub->seen = UINT64_MAX; // whatever a snapshot does not hold is to be looked for
     look_for_seats(s, sub);
 }
 
@@ -512,7 +513,7 @@ bool subs_read_done(struct sub *sub)
 {
     if (sub->applied > sub->applied_then && any_behind(sub)) // an event came over the bus after the log was read
         sub->again = true;
-    if (!sub->again) {
+    if (!sub->again && sub->known) {
         // Whatever the log does not hold does not exist, whoever spoke of it.
         sub->seen = sub->applied;
         for (uint32_t i = sub->n_odd; i-- > 0;) {
