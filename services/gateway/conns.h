@@ -1,6 +1,6 @@
 // conns: what the gateway's own shells share: connections and sessions (conn.c, session_io.c), records listened to
-// (fanout.c), what of sessions is in the store (ledger_io.c), tokens and regions (system.c), records read (load.c). The
-// HTTP half knows only gateway.h.
+// (fanout.c, guild_io.c), what of sessions is in the store (ledger_io.c), tokens and regions (system.c), records read
+// (load.c). The HTTP half knows only gateway.h.
 #pragma once
 #include "gateway.h"
 #include "ledger.h"
@@ -96,7 +96,7 @@ void live_set_aside(struct live *l); // detached, and out of mind: who resumes i
 
 // --- what of sessions is in the store (ledger_io.c) ---
 //   {s:<id>}:h   hash: owner, turn, seq (of the last dispatch kept), bytes (of the texts), user, is (a session_rec)
-//   {s:<id>}:p   hash: record → version it has been told of; g before that of a guild
+//   {s:<id>}:p   hash: record → version it has been told of; g before that of a guild, g0: that is yet to be told
 //   {s:<id>}:r   list: texts of the last dispatches, the newest one's number is seq
 // They are renewed while their gateway lives, and expire an hour after it, or after the resume window.
 
@@ -123,11 +123,33 @@ void fanout_join(struct gateway *g, uint64_t session, ref r, bool guild);
 void fanout_settle(struct gateway *g, uint64_t session, ref r, uint64_t version);
 void fanout_seat(struct gateway *g, uint64_t place, uint64_t user,
                  uint64_t epoch); // and, if it is a call, who sits in it
-// For one that was told of it up to `version`, by whomever: what came since is in the log.
+// For one that was told of it up to `version`, by whomever: what came since is in the log. A guild has to be read
+// first. A guild's version 0: it is to be told of it.
 void fanout_follow(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version);
+void fanout_await(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version); // as subs_await
+void fanout_go_on_from(struct gateway *g, uint64_t session, ref r, uint64_t version); // what it WAITED for is there
+void fanout_leave(struct gateway *g, uint64_t session, ref r);
+void fanout_seated(struct gateway *g); // it is known of a guild who sits there
+// Whoever takes the session over must know that it has been told of that record, or does not listen there any more.
+void fanout_note(struct live *l, ref r);
 void fanout_settled(struct gateway *g, uint64_t session); // what has no snapshot by now is left
 void fanout_exit(struct gateway *g, uint64_t session);
 void fanout_dump(const struct gateway *g, struct buf *out);
+
+// --- guilds listened to (guild_io.c). Nobody is told anything of a guild's log before its picture is there ---
+
+struct audience;
+void guilds_start(struct gateway *g);
+void guilds_free(struct gateway *g);
+struct audience *guilds_audience(const struct gateway *g, uint64_t guild); // NULL: not read yet
+// It is about to be told of the guild as it was read, and to settle there.
+void guilds_loaded(struct gateway *g, uint64_t session, const struct loaded_guild *lg);
+// It WAITS until the guild is read, then goes on from `version`; 0: gets GUILD_CREATE, of a version not before `need`.
+void guilds_follow(struct gateway *g, uint64_t session, uint64_t guild, uint64_t version, uint64_t need);
+void guilds_left(struct gateway *g, uint64_t session, uint64_t user, uint64_t guild); // by that session; any place
+void guilds_forget(struct gateway *g, uint64_t guild); // its log cannot be followed any more
+bool guilds_waited_for(const struct gateway *g);
+void guilds_dump(const struct gateway *g, struct buf *out);
 
 // --- what concerns every gateway (system.c) ---
 

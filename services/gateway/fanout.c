@@ -1,24 +1,11 @@
 // fanout: events of the records that sessions here listen to, from the bus or, when that lost them, from the logs.
 // An event's text is made once and shared by all who get it. What is owed from logs is read a bounded number at a time.
-#include "conns.h"
+#include "fanout_private.h"
 #include "intents.h"
 
 #define READ_ENTRIES 64u
 #define READ_BYTES (4u * 1024u * 1024u) // what one reading may bring; as many at once as SB_EVENT_BYTES has of that
 #define RETRY_MS 250u
-
-struct fanout {
-    struct gateway *g;
-    struct subs subs;
-    struct arena arena; // of one entry read from a log
-    struct keys queue;  // refs whose logs are to be read, from `head` on
-    uint32_t head, reading;
-    uint64_t last_reading;
-    bool recovering;         // after a loss: not ready until the queue is empty
-    struct loop_flush flush; // of the queue
-    struct timer retry;
-    struct keys to; // of one event
-};
 
 // --- listening ---
 
@@ -62,16 +49,35 @@ void fanout_seat(struct gateway *g, uint64_t place, uint64_t user, uint64_t epoc
 {
     struct sub *sub = subs_get(&g->fanout->subs, ref_place(place));
     if (sub)
-        subs_seat(sub, user, epoch, false);
+        subs_seat(&g->fanout->subs, sub, user, epoch, false);
+}
+
+void fanout_await(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version)
+{
+    bool first;
+    subs_await(&g->fanout->subs, session, r, guild, version, &first);
+    joined(g, r, first);
+}
+
+static void go_on_from(struct fanout *f, uint64_t session, ref r, bool guild, uint64_t version)
+{
+    bool first, read = subs_follow(&f->subs, session, r, guild, version, &first);
+    joined(f->g, r, first);
+    if (read)
+        want_read(f, subs_get(&f->subs, r));
+}
+
+void fanout_go_on_from(struct gateway *g, uint64_t session, ref r, uint64_t version)
+{
+    go_on_from(g->fanout, session, r, true, version);
 }
 
 void fanout_follow(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version)
 {
-    struct fanout *f = g->fanout;
-    bool first, read = subs_follow(&f->subs, session, r, guild, version, &first);
-    joined(g, r, first);
-    if (read)
-        want_read(f, subs_get(&f->subs, r));
+    if (guild)
+        guilds_follow(g, session, ref_id(r), version, 0);
+    else
+        go_on_from(g->fanout, session, r, false, version);
 }
 
 static void unmark(struct gateway *g, struct keys *left)
@@ -82,39 +88,59 @@ static void unmark(struct gateway *g, struct keys *left)
     keys_fini(left);
 }
 
+// all: what it listened to.
+static void tell_guilds(struct gateway *g, uint64_t session, uint64_t user, struct keys *all)
+{
+    for (uint32_t i = 0; i < all->n; i++)
+        if (!subs_listens(&g->fanout->subs, session, all->v[i]))
+            guilds_left(g, session, user, all->v[i]);
+    keys_fini(all);
+}
+
 void fanout_settled(struct gateway *g, uint64_t session)
 {
-    struct keys left = {0};
-    subs_leave_waiting(&g->fanout->subs, session, &left);
+    struct keys left = {0}, all = {0};
+    struct subs *subs = &g->fanout->subs;
+    subs_refs_of(subs, session, &all);
+    subs_leave_waiting(subs, session, &left);
     unmark(g, &left);
+    tell_guilds(g, session, subs_user(subs, session), &all);
 }
 
 void fanout_exit(struct gateway *g, uint64_t session)
 {
-    struct keys left = {0};
-    subs_exit(&g->fanout->subs, session, &left);
+    struct keys left = {0}, all = {0};
+    struct subs *subs = &g->fanout->subs;
+    uint64_t user = subs_user(subs, session);
+    subs_refs_of(subs, session, &all);
+    subs_exit(subs, session, &left);
     unmark(g, &left);
+    tell_guilds(g, session, user, &all);
 }
 
-// Whoever takes the session over must know that it has been told of that record, or does not listen there any more.
-static void note(struct live *l, ref r)
+void fanout_note(struct live *l, ref r)
 {
     ledger_touch(&l->ledger, r);
     ledger_due(l);
 }
 
-static void leave(struct fanout *f, uint64_t session, ref r)
+void fanout_leave(struct gateway *g, uint64_t session, ref r)
 {
-    struct live *l = live_get(f->g, session);
+    struct fanout *f = g->fanout;
+    struct live *l = live_get(g, session);
+    uint64_t user = subs_user(&f->subs, session);
     if (l)
-        note(l, r);
-    if (!subs_leave(&f->subs, session, r))
-        return;
-    M.subscriptions--;
-    mark(f->g, "SREM", r);
+        fanout_note(l, r);
+    if (subs_leave(&f->subs, session, r)) {
+        M.subscriptions--;
+        mark(g, "SREM", r);
+    }
+    guilds_left(g, session, user, r);
 }
 
-// From `version` on, which somebody else read: what happened between that and our listening is in the log.
+// From `version` on, which somebody else read: what happened between that and our listening is in the log. A guild is
+// read here, and told: the event is only word of it. (Until that is kept, what the store has of the session says that
+// it is owed: it is noted with the event.)
 static void listen(struct fanout *f, uint64_t session, const struct event *e)
 {
     bool guild = bytes_is(e->name, "GUILD_CREATE");
@@ -122,23 +148,46 @@ static void listen(struct fanout *f, uint64_t session, const struct event *e)
     ref r = ref_place(e->place);
     if (!l || !(guild ? session_sees_guild(&l->s, e->place) : session_sees_private(&l->s)))
         return;
-    note(l, r);
-    subs_wait(&f->subs, session, r);
-    fanout_follow(f->g, session, r, guild, e->place_version);
+    fanout_note(l, r);
+    if (guild) {
+        guilds_follow(f->g, session, e->place, 0, e->place_version);
+    } else {
+        fanout_await(f->g, session, r, false, 0);
+        go_on_from(f, session, r, false, e->place_version);
+    }
 }
 
 // --- events ---
 
-static void deliver(struct fanout *f, const struct sub *sub, const struct event *e)
+// Not for it, though it listens: word of a guild that it is yet to be told of, or that is another shard's.
+static bool not_said(const struct live *l, const struct event *e)
+{
+    if (e->place_op == 1 && bytes_is(e->name, "GUILD_CREATE"))
+        return true;
+    return e->place_op == 2 && bytes_is(e->name, "GUILD_DELETE") && !session_sees_guild(&l->s, e->place);
+}
+
+// That somebody left a guild's channel is told to all but himself: clients keep that apart from where else he is.
+static bool outdated(const struct fanout *f, const struct live *l, const struct sub *sub, const struct event *e)
+{
+    if (!e->sitter || (sub->guild && e->left && e->sitter != l->s.user))
+        return false;
+    return subs_outdated(&f->subs, l->s.key, sub->ref, e->sitter, e->epoch);
+}
+
+void fanout_deliver(struct fanout *f, const struct sub *sub, const struct event *e, const struct audience *a,
+                    const struct audience_gate *gate)
 {
     uint64_t intents = intents_of(e->name, sub->guild);
     struct dispatch *d = NULL;
     for (uint32_t i = 0; i < f->to.n; i++) {
         struct live *l = live_get(f->g, f->to.v[i]);
-        if (!l || !session_wants(&l->s, intents))
+        if (!l || (gate && !audience_gets(a, gate, l->s.user)))
             continue;
-        note(l, sub->ref);
-        if (e->sitter && subs_outdated(&f->subs, l->s.key, sub->ref, e->sitter, e->epoch))
+        if (!session_wants(&l->s, intents) && !(gate && gate->about == l->s.user))
+            continue;
+        fanout_note(l, sub->ref);
+        if (not_said(l, e) || outdated(f, l, sub, e))
             continue;
         if (subs_knows(&f->subs, l->s.key, e->place_op, ref_place(e->place), e->place_version))
             continue;
@@ -149,31 +198,57 @@ static void deliver(struct fanout *f, const struct sub *sub, const struct event 
     dispatch_drop(d);
 }
 
-static void instruct(struct fanout *f, ref r, const struct event *e)
+void fanout_instruct(struct fanout *f, ref r, const struct event *e)
 {
     for (uint32_t i = 0; i < f->to.n && (e->place_op == 1 || e->place_op == 2); i++) {
         struct live *l = live_get(f->g, f->to.v[i]);
         if (l)
-            note(l, r);
+            fanout_note(l, r);
         if (subs_knows(&f->subs, f->to.v[i], e->place_op, ref_place(e->place), e->place_version))
             continue;
         if (e->place_op == 1)
             listen(f, f->to.v[i], e);
         else
-            leave(f, f->to.v[i], ref_place(e->place));
+            fanout_leave(f->g, f->to.v[i], ref_place(e->place));
     }
+}
+
+void fanout_address(struct fanout *f, ref r, uint64_t version, const struct event *e)
+{
+    const struct live *named = e->to == 2 ? live_named(f->g, e->session) : NULL;
+    f->to.n = 0;
+    subs_address(&f->subs, r, version, e->to, e->user, named ? named->s.key : 0, &f->to);
 }
 
 static void take_event(struct fanout *f, struct sub *sub, uint64_t version, const struct event *e)
 {
-    const struct live *named = e->to == 2 ? live_named(f->g, e->session) : NULL;
-    f->to.n = 0;
-    subs_address(&f->subs, sub->ref, version, e->to, e->user, named ? named->s.key : 0, &f->to);
+    fanout_address(f, sub->ref, version, e);
     if (e->sitter)
-        subs_seat(sub, e->sitter, e->epoch, e->left);
+        subs_seat(&f->subs, sub, e->sitter, e->epoch, e->left);
     if (e->name.n)
-        deliver(f, sub, e);
-    instruct(f, sub->ref, e);
+        fanout_deliver(f, sub, e, NULL, NULL);
+    fanout_instruct(f, sub->ref, e);
+}
+
+void fanout_cut(struct fanout *f, uint64_t session, uint64_t place, uint64_t version)
+{
+    struct live *l = live_get(f->g, session);
+    if (!l)
+        return;
+    LOG_PEER(WARN, EV("session.cut"), KU("session", session), KU("place", place), KU("first", version));
+    live_step(l, &(struct session_in){.kind = SESSION_IN_CUT});
+}
+
+static void take_events(struct fanout *f, struct sub *sub, const struct place_event *p)
+{
+    if (sub->guild) {
+        guild_take_entry(f, p);
+        return;
+    }
+    for (uint32_t i = 0; sub && i < p->events.n; i++) {
+        take_event(f, sub, p->version, &p->events.v[i]);
+        sub = subs_get(&f->subs, p->ref); // the event may have made the last one leave
+    }
 }
 
 static bool is_of_seats(const struct place_event *p)
@@ -184,6 +259,27 @@ static bool is_of_seats(const struct place_event *p)
     return false;
 }
 
+// For whom it is not known yet who sits elsewhere: once it is.
+static void read_held(struct fanout *f, struct sub *sub)
+{
+    if (guilds_waited_for(f->g))
+        keys_add(&f->held, sub->ref);
+    else
+        want_read(f, sub);
+}
+
+void fanout_seated(struct gateway *g)
+{
+    struct fanout *f = g->fanout;
+    for (uint32_t i = 0; i < f->held.n; i++) {
+        struct sub *sub = subs_get(&f->subs, f->held.v[i]);
+        if (sub)
+            want_read(f, sub);
+    }
+    keys_fini(&f->held);
+    loop_flush(g->svc.loop, &f->flush); // perhaps nothing is owed any more
+}
+
 static void take_entry(struct fanout *f, const struct place_event *p)
 {
     struct sub *sub = subs_get(&f->subs, p->ref);
@@ -191,12 +287,10 @@ static void take_entry(struct fanout *f, const struct place_event *p)
     case SUBS_APPLY:
     case SUBS_CATCH:
         if (is_of_seats(p) && subs_hold(&f->subs, p->ref, p->version))
-            want_read(f, sub);
-        for (uint32_t i = 0; sub && i < p->events.n; i++) {
-            take_event(f, sub, p->version, &p->events.v[i]);
-            sub = subs_get(&f->subs, p->ref); // the event may have made the last one leave
-        }
+            read_held(f, sub);
+        take_events(f, sub, p);
         subs_advance(&f->subs, p->ref, p->version);
+        guild_part(f, p->ref);
         break;
     case SUBS_GAP:
         want_read(f, sub);
@@ -233,18 +327,37 @@ struct reading {
     uint64_t after; // the version that it begins behind
 };
 
+// A guild's picture that the log does not lead on from is of no use to anybody: all who rely on it are lost, too.
+static void cut_guild(struct fanout *f, ref r, uint64_t first)
+{
+    struct keys all = {0};
+    uint64_t at;
+    struct sub *sub = subs_get(&f->subs, r);
+    for (uint32_t i = 0; i < sub->n; i++)
+        if (subs_position(&f->subs, sub->v[i]->holder->session, r, &at))
+            keys_add(&all, sub->v[i]->holder->session);
+    for (uint32_t i = 0; i < all.n; i++)
+        fanout_cut(f, all.v[i], ref_id(r), first);
+    keys_fini(&all);
+    sub = subs_get(&f->subs, r);
+    if (!sub)
+        return;
+    subs_forget(&f->subs, sub); // who waits there yet brings another
+    guilds_forget(f->g, ref_id(r));
+}
+
 static void cut(struct fanout *f, struct sub *sub, uint64_t after, uint64_t first)
 {
     struct keys lost = {0};
-    uint64_t place = ref_id(sub->ref);
-    subs_cut(sub, after, first, &lost); // sub may be gone with the first of them
-    for (uint32_t i = 0; i < lost.n; i++) {
-        struct live *l = live_get(f->g, lost.v[i]);
-        if (!l)
-            continue;
-        LOG_PEER(WARN, EV("session.cut"), KU("session", l->s.key), KU("place", place), KU("first", first));
-        live_step(l, &(struct session_in){.kind = SESSION_IN_CUT});
+    ref r = sub->ref;
+    const struct audience *a = sub->guild ? guilds_audience(f->g, ref_id(r)) : NULL;
+    if (a && a->version + 1 < first) {
+        cut_guild(f, r, first);
+        return;
     }
+    subs_cut(sub, after, first, &lost); // sub may be gone with the first of them
+    for (uint32_t i = 0; i < lost.n; i++)
+        fanout_cut(f, lost.v[i], ref_id(r), first);
     keys_fini(&lost);
 }
 
@@ -303,6 +416,8 @@ static void on_log(void *ctx, const struct reply *r)
         bool more = reply_n(r) == READ_ENTRIES;
         if (!more)
             more = subs_read_done(sub);
+        if (!more)
+            subs_seated(&f->subs, sub, 0);
         sub->reading = false;
         if (more)
             want_read(f, sub);
@@ -341,7 +456,7 @@ static void on_seats(void *ctx, const struct reply *r)
     if (reply_kind(r) != REPLY_TEXT || UNPACK(&f->arena, call_rec, reply_text(r), &call) != OK)
         call.members.n = 0;
     for (uint32_t i = 0; i < call.members.n; i++)
-        subs_seat(sub, call.members.v[i].user, call.members.v[i].epoch, false);
+        subs_seat(&f->subs, sub, call.members.v[i].user, call.members.v[i].epoch, false);
     arena_reset(&f->arena);
 }
 
@@ -384,7 +499,7 @@ static void pump(struct fanout *f)
     keys_shift(&f->queue, f->head);
     f->head = 0;
     if (f->queue.n == 0) {
-        if (f->reading == 0 && !timer_armed(&f->retry))
+        if (f->reading == 0 && !timer_armed(&f->retry) && !guilds_waited_for(f->g))
             f->recovering = false;
     }
 }
@@ -455,6 +570,10 @@ void fanout_free(struct gateway *g)
     subs_fini(&f->subs);
     keys_fini(&f->queue);
     keys_fini(&f->to);
+    keys_fini(&f->told);
+    keys_fini(&f->held);
+    keys_fini(&f->parting);
+    arena_fini(&f->rows);
     arena_fini(&f->arena);
     mem_free(f);
     g->fanout = NULL;

@@ -39,6 +39,7 @@ struct gateway_cfg {
 
 struct conns;
 struct fanout;
+struct guilds;
 struct system;
 struct loads;
 struct rest;
@@ -51,6 +52,7 @@ struct gateway {
     struct web *web, *admin_web;
     struct conns *conns;             // conn.c: connections and sessions
     struct fanout *fanout;           // fanout.c: records listened to
+    struct guilds *guilds;           // guild_io.c: what guilds listened to look like
     struct system *system;           // system.c: revoked tokens, voice regions
     struct loads *loads;             // load.c
     struct rest *rest;               // rest_io.c

@@ -154,9 +154,11 @@ static struct bytes position(struct arena *a, const struct live *l, ref r)
 {
     uint64_t at;
     const struct subs *subs = fanout_subs(l->g);
-    if (!subs_position(subs, l->s.key, r, &at))
+    const struct sub *sub = subs_get(subs, r);
+    bool guild = sub && sub->guild; // where who waits is to go on later, wherever that is
+    if (!subs_position(subs, l->s.key, r, &at) && !(guild && subs_awaits(subs, l->s.key, r, &at)))
         return BYTES("");
-    return arena_printf(a, "%s%llu", subs_get(subs, r)->guild ? "g" : "", (unsigned long long)at);
+    return arena_printf(a, "%s%llu", guild ? "g" : "", (unsigned long long)at);
 }
 
 static uint64_t ttl(const struct live *l)

@@ -56,6 +56,7 @@ static void on_dump(void *ctx, struct buf *out)
 {
     conns_dump(ctx, out);
     fanout_dump(ctx, out);
+    guilds_dump(ctx, out);
 }
 
 static void on_reload(void *ctx)
@@ -95,6 +96,7 @@ static void on_end(void *ctx)
     rest_stop(g);
     admin_stop(g);
     conns_free(g);
+    guilds_free(g);
     fanout_free(g);
     system_free(g);
     loads_free(g);
@@ -200,6 +202,7 @@ static void start(struct gateway *g)
     loads_start(g);
     conns_start(g);
     fanout_start(g);
+    guilds_start(g);
     system_start(g);
     rest_start(g);
     admin_start(g);

@@ -368,8 +368,12 @@ static void settle(struct live *l, const struct world *w)
         for (uint32_t k = 0; call && k < call->members.n; k++)
             fanout_seat(g, w->channels[i].channel.id, call->members.v[k].user, call->members.v[k].epoch);
     }
-    for (uint32_t i = 0; i < w->n_guilds; i++)
-        fanout_settle(g, key, ref_place(w->guilds[i].guild.id), w->guilds[i].version);
+    for (uint32_t i = 0; i < w->n_guilds; i++) {
+        ref r = ref_place(w->guilds[i].guild.id);
+        if (subs_listens(fanout_subs(g), key, r))
+            guilds_loaded(g, key, &w->guilds[i]);
+        fanout_settle(g, key, r, w->guilds[i].version);
+    }
     fanout_settled(g, key);
 }
 

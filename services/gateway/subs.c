@@ -93,6 +93,83 @@ static struct listener *listener_of(const struct subs *s, uint64_t session, ref 
     return h ? table_get(&h->refs, r) : NULL;
 }
 
+// --- voice states: in two tables, by record and by user; of one user there are few ---
+
+static void drop_seat(struct subs *s, struct seat *seat)
+{
+    if (seat->next)
+        seat->next->prev = seat->prev;
+    if (seat->prev)
+        seat->prev->next = seat->next;
+    else if (seat->next)
+        table_put(&s->by_sitter, seat->user, seat->next);
+    else
+        table_remove(&s->by_sitter, seat->user);
+    mem_free(seat);
+}
+
+static void drop_seats(struct subs *s, struct sub *sub)
+{
+    struct seat *seat;
+    for (uint32_t i = 0; (seat = table_next(&sub->seats, &i, NULL)) != NULL;)
+        drop_seat(s, seat);
+    table_fini(&sub->seats);
+}
+
+static void add_seat(struct subs *s, struct sub *sub, uint64_t user, uint64_t epoch)
+{
+    struct seat *seat = mem_alloc(sizeof *seat);
+    *seat = (struct seat){.user = user, .epoch = epoch, .sub = sub, .next = table_get(&s->by_sitter, user)};
+    if (seat->next)
+        seat->next->prev = seat;
+    table_put(&s->by_sitter, user, seat);
+    table_put(&sub->seats, user, seat);
+}
+
+void subs_seat(struct subs *s, struct sub *sub, uint64_t user, uint64_t epoch, bool left)
+{
+    struct seat *seat = table_get(&sub->seats, user);
+    if (epoch == 0 || (seat && seat->epoch > epoch))
+        return; // not compared; or told again, to one that is behind
+    if (left && seat)
+        drop_seat(s, table_remove(&sub->seats, user));
+    else if (seat)
+        seat->epoch = epoch;
+    else if (!left)
+        add_seat(s, sub, user, epoch);
+}
+
+bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user, uint64_t epoch)
+{
+    const struct seat *seat = epoch ? table_get(&s->by_sitter, user) : NULL;
+    for (; seat; seat = seat->next)
+        if (seat->epoch > epoch && seat->sub->ref != r && listener_of(s, session, seat->sub->ref))
+            return true;
+    return false;
+}
+
+// A guild: has anybody been told of more than is known here?
+static void look_for_seats(struct subs *s, struct sub *sub)
+{
+    uint64_t known = sub->applied > sub->seated_at ? sub->applied : sub->seated_at;
+    bool lacks = false;
+    for (uint32_t i = 0; sub->guild && i < sub->n_odd; i++)
+        lacks |= sub->v[i]->at > known;
+    if (!sub->guild)
+        return;
+    s->n_unseated += lacks;
+    s->n_unseated -= sub->unseated;
+    sub->unseated = lacks;
+}
+
+void subs_seated(struct subs *s, struct sub *sub, uint64_t version)
+{
+    sub->seated_at = version > sub->seated_at ? version : sub->seated_at;
+    look_for_seats(s, sub);
+}
+
+// --- sessions that come and go ---
+
 void subs_enter(struct subs *s, uint64_t session, uint64_t user)
 {
     CHECK_ID(!holder_of(s, session), session);
@@ -112,12 +189,14 @@ static bool drop(struct subs *s, struct listener *l)
     struct sub *sub = l->sub;
     take_out(l);
     mem_free(l);
+    if (sub->n > 0 && sub->unseated)
+        look_for_seats(s, sub);
     if (sub->n > 0)
         return false;
     s->n_unseated -= sub->unseated;
     table_remove(&s->by_ref, sub->ref);
     mem_free(sub->v);
-    mem_free(sub->seats);
+    drop_seats(s, sub);
     mem_free(sub);
     return true;
 }
@@ -152,6 +231,7 @@ void subs_fini(struct subs *s)
     table_fini(&s->by_ref);
     table_fini(&s->by_session);
     table_fini(&s->by_user);
+    table_fini(&s->by_sitter);
 }
 
 bool subs_join(struct subs *s, uint64_t session, ref r, bool guild)
@@ -207,6 +287,33 @@ bool subs_follow(struct subs *s, uint64_t session, ref r, bool guild, uint64_t v
     return read;
 }
 
+void subs_await(struct subs *s, uint64_t session, ref r, bool guild, uint64_t version, bool *first)
+{
+    *first = subs_join(s, session, r, guild);
+    set_state(listener_of(s, session, r), LISTEN_WAITING, version);
+    look_for_seats(s, subs_get(s, r));
+}
+
+bool subs_awaits(const struct subs *s, uint64_t session, ref r, uint64_t *version)
+{
+    const struct listener *l = listener_of(s, session, r);
+    if (!l || l->state != LISTEN_WAITING)
+        return false;
+    *version = l->at;
+    return true;
+}
+
+void subs_forget(struct subs *s, struct sub *sub)
+{
+    for (uint32_t i = 0; i < sub->n; i++)
+        CHECK_ID(sub->v[i]->state == LISTEN_WAITING, sub->ref);
+    drop_seats(s, sub);
+    sub->known = false;
+    sub->applied = sub->seated_at = 0;
+    sub->seen = UINT64_MAX; // whatever a snapshot does not hold is to be looked for
+    look_for_seats(s, sub);
+}
+
 bool subs_leave(struct subs *s, uint64_t session, ref r)
 {
     struct holder *h = holder_of(s, session);
@@ -253,6 +360,20 @@ void subs_refs_of(const struct subs *s, uint64_t session, struct keys *out)
 bool subs_listens(const struct subs *s, uint64_t session, ref r)
 {
     return listener_of(s, session, r) != NULL;
+}
+
+bool subs_user_listens(const struct subs *s, uint64_t user, ref r)
+{
+    for (const struct holder *h = table_get(&s->by_user, user); h; h = h->next)
+        if (table_get(&h->refs, r))
+            return true;
+    return false;
+}
+
+uint64_t subs_user(const struct subs *s, uint64_t session)
+{
+    const struct holder *h = holder_of(s, session);
+    return h ? h->user : 0;
 }
 
 uint32_t subs_sessions_of(const struct subs *s, uint64_t user, struct keys *out)
@@ -348,6 +469,8 @@ void subs_advance(struct subs *s, ref r, uint64_t version)
     if (sub->applied + 1 == version)
         sub->applied = version;
     gather(sub);
+    if (sub->unseated)
+        look_for_seats(s, sub);
 }
 
 // --- logs ---
@@ -390,12 +513,15 @@ bool subs_read_done(struct sub *sub)
 {
     if (sub->applied > sub->applied_then && any_behind(sub)) // an event came over the bus after the log was read
         sub->again = true;
-    if (!sub->again) {
+    if (!sub->again && sub->known) {
         // Whatever the log does not hold does not exist, whoever spoke of it.
         sub->seen = sub->applied;
-        for (uint32_t i = sub->n_odd; i-- > 0;)
+        for (uint32_t i = sub->n_odd; i-- > 0;) {
+            if (sub->v[i]->state == LISTEN_APART && sub->v[i]->at > sub->seated_at)
+                sub->seated_at = sub->v[i]->at;
             if (sub->v[i]->state == LISTEN_APART && sub->v[i]->at < sub->applied)
                 set_state(sub->v[i], LISTEN_FOLLOWS, 0);
+        }
     }
     bool again = sub->again;
     sub->again = false;
@@ -428,67 +554,21 @@ bool subs_knows(const struct subs *s, uint64_t session, uint64_t op, ref place, 
     return op ? at >= version : at > version;
 }
 
-void subs_wait(struct subs *s, uint64_t session, ref r)
+static bool seats_valid(const struct subs *s, uint32_t n)
 {
-    struct listener *l = listener_of(s, session, r);
-    if (l)
-        set_state(l, LISTEN_WAITING, 0);
-}
-
-// --- voice states ---
-
-static struct seat *seat_of(const struct sub *sub, uint64_t user)
-{
-    for (uint32_t i = 0; i < sub->n_seats; i++)
-        if (sub->seats[i].user == user)
-            return &sub->seats[i];
-    return NULL;
-}
-
-static struct seat *seat_new(struct sub *sub)
-{
-    struct seat *oldest = sub->seats;
-    if (sub->n_seats < SUBS_SEATS_MAX) {
-        if (sub->n_seats == sub->seats_cap) {
-            sub->seats_cap = sub->seats_cap ? sub->seats_cap * 2 : 2;
-            sub->seats = mem_grow(sub->seats, sub->seats_cap, sizeof *sub->seats);
-        }
-        return &sub->seats[sub->n_seats++];
-    }
-    for (uint32_t i = 1; i < sub->n_seats; i++)
-        if (sub->seats[i].epoch < oldest->epoch)
-            oldest = &sub->seats[i];
-    return oldest;
-}
-
-void subs_seat(struct sub *sub, uint64_t user, uint64_t epoch, bool left)
-{
-    struct seat *seat = seat_of(sub, user);
-    if (seat && seat->epoch > epoch)
-        return; // told again, to one that is behind
-    if (left && seat)
-        *seat = sub->seats[--sub->n_seats];
-    else if (!left)
-        *(seat ? seat : seat_new(sub)) = (struct seat){user, epoch};
-}
-
-bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user, uint64_t epoch)
-{
-    const struct holder *h = holder_of(s, session);
-    const struct listener *l;
-    for (uint32_t i = 0; h && (l = table_next(&h->refs, &i, NULL)) != NULL;) {
-        const struct seat *seat = l->sub->ref == r ? NULL : seat_of(l->sub, user);
-        if (seat && seat->epoch > epoch)
-            return true;
-    }
-    return false;
+    const struct seat *seat;
+    for (uint32_t i = 0; (seat = table_next(&s->by_sitter, &i, NULL)) != NULL;)
+        for (; seat; seat = seat->next, n--)
+            if (n == 0 || seat->epoch == 0 || table_get(&seat->sub->seats, seat->user) != seat)
+                return false;
+    return n == 0;
 }
 
 // --- seats that have to be read ---
 
 bool subs_ask_seats(struct sub *sub)
 {
-    if (!sub->unseated || sub->asking)
+    if (sub->guild || !sub->unseated || sub->asking)
         return false;
     sub->asking = true;
     sub->asked_at = sub->applied;
@@ -539,11 +619,12 @@ bool subs_hold(struct subs *s, ref r, uint64_t version)
 bool subs_valid(const struct subs *s)
 {
     const struct sub *sub;
-    uint32_t n_unseated = 0;
+    uint32_t n_unseated = 0, seats = 0;
     for (uint32_t i = 0; (sub = table_next(&s->by_ref, &i, NULL)) != NULL;) {
         if (!sub_valid(sub))
             return false;
         n_unseated += sub->unseated;
+        seats += sub->seats.n;
     }
-    return n_unseated == s->n_unseated;
+    return n_unseated == s->n_unseated && seats_valid(s, seats);
 }

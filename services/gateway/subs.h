@@ -19,14 +19,15 @@ struct listener { // one session at one record
     struct sub *sub;
     struct holder *holder;
     enum listen_state state;
-    uint64_t at;    // APART
+    uint64_t at;    // APART; WAITING: what subs_await said, else 0
     uint32_t index; // in sub->v
 };
 
-struct seat { // a voice state at a private channel
+struct seat { // a voice state at a record
     uint64_t user, epoch;
+    const struct sub *sub;
+    struct seat *next, *prev; // the user's at other records
 };
-#define SUBS_SEATS_MAX 64u // of one record; of more the oldest claims are forgotten
 
 struct sub {
     ref ref;
@@ -42,8 +43,8 @@ struct sub {
     bool unseated;          // sessions know of seats that nobody here has been told of: they stand in the store
     bool asking;            // for them, which began when
     uint64_t asked_at;      // this was applied
-    uint32_t n_seats, seats_cap;
-    struct seat *seats; // each user once
+    uint64_t seated_at;     // a guild: who sat there at that version is known, whatever has been applied
+    struct table seats;     // user → seat
 };
 
 struct holder { // one session
@@ -56,6 +57,7 @@ struct subs {
     struct table by_ref;     // ref → sub; owns
     struct table by_session; // session → holder; owns, and its listeners
     struct table by_user;    // user → first holder
+    struct table by_sitter;  // user → first seat
     uint32_t n_unseated;     // records
 };
 
@@ -85,11 +87,20 @@ MUST_USE bool subs_leave(struct subs *s, uint64_t session, ref r);
 // It leaves all those records whose snapshot never came.
 void subs_leave_waiting(struct subs *s, uint64_t session, struct keys *left);
 
+// It is WAITING there (once more), for what it needs before it may go on from `version`; 0: before it is told anything.
+// *first: as subs_join says.
+void subs_await(struct subs *s, uint64_t session, ref r, bool guild, uint64_t version, bool *first);
+bool subs_awaits(const struct subs *s, uint64_t session, ref r, uint64_t *version); // false: it is not WAITING there
+// Everybody who is there still WAITS, and what was known of the record is void.
+void subs_forget(struct subs *s, struct sub *sub);
+
 struct sub *subs_get(const struct subs *s, ref r);
 // How far a session has been told of a record. False: it is not there, or still waits.
 bool subs_position(const struct subs *s, uint64_t session, ref r, uint64_t *at);
 void subs_refs_of(const struct subs *s, uint64_t session, struct keys *out); // all that it listens to
 bool subs_listens(const struct subs *s, uint64_t session, ref r);
+bool subs_user_listens(const struct subs *s, uint64_t user, ref r);               // one of his sessions does
+uint64_t subs_user(const struct subs *s, uint64_t session);                       // whose it is; 0: it is not here
 uint32_t subs_sessions_of(const struct subs *s, uint64_t user, struct keys *out); // out may be NULL; how many
 
 enum subs_verdict {
@@ -109,13 +120,12 @@ void subs_advance(struct subs *s, ref r, uint64_t version);
 // `place` as it was at `version` (op as in `event`, proto/messages.def) is outdated for a session that listens there
 // and has been told as much. ---
 bool subs_knows(const struct subs *s, uint64_t session, uint64_t op, ref place, uint64_t version);
-// It is WAITING there once more, for a snapshot that is newer than what it has been told.
-void subs_wait(struct subs *s, uint64_t session, ref r);
 
-// --- voice states. A user has one in all private channels, but each channel has its own log: of two events about him
-// that of the older claim (the smaller epoch) may come last, and must not be told then: the client would take him out
-// of where he is. ---
-void subs_seat(struct sub *sub, uint64_t user, uint64_t epoch, bool left); // an event, or a snapshot, said so
+// --- voice states. A user has one in all, but each place has its own log: of two events about him that of the older
+// claim (the smaller epoch) may come last, and must not be told then: the client would take him out of where he is.
+// Epoch 0 is not compared: a bot has one in each guild. ---
+// An event, or a snapshot, said so.
+void subs_seat(struct subs *s, struct sub *sub, uint64_t user, uint64_t epoch, bool left);
 // He is known to sit at another record that this session listens to, by a newer claim.
 bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user, uint64_t epoch);
 
@@ -124,6 +134,8 @@ bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user,
 MUST_USE bool subs_ask_seats(struct sub *sub);
 // They have been read (ok), or could not be. True: they count. Else ask again: who left meanwhile would sit there.
 MUST_USE bool subs_seats_come(struct subs *s, struct sub *sub, bool ok);
+// A guild's come with the guild itself, as it is read: everybody who sat there at that version is known now.
+void subs_seated(struct subs *s, struct sub *sub, uint64_t version);
 // Seats are missing of another record that it listens to: what is outdated for it cannot be told yet.
 bool subs_blind(const struct subs *s, uint64_t session, ref r);
 // Before an entry is addressed that says something of a voice state: who is blind to that stays behind it. True: there

@@ -14,7 +14,7 @@
 
 #define SESSIONS 5u
 #define RECORDS 3u
-#define SITTERS 80u // more than a record remembers
+#define SITTERS 80u
 
 struct place {             // the truth
     uint64_t version, cut; // of its log: entries (cut, version] are there
@@ -29,8 +29,7 @@ struct run {
     bool listens[SESSIONS][RECORDS], settled[SESSIONS][RECORDS];
     uint64_t joined[SESSIONS][RECORDS]; // the record's version then: a snapshot is no older
     uint64_t at[SESSIONS][RECORDS];     // what each has been told of, from settled on
-    uint64_t claim[RECORDS][SITTERS];   // of whom a seat is known there: epoch + 1
-    bool overflown[RECORDS];            // of more than are remembered
+    uint64_t claim[RECORDS][SITTERS];   // of whom a seat is known there: its epoch
     bool unseated;                      // seats of SEATED have to be read
 };
 #define SEATED 1u // the one record with seats: 0 is a user's, 2 a guild's
@@ -199,6 +198,27 @@ static void follow(struct run *r, uint32_t session, uint32_t place)
         settled(r, session, place, version, read);
 }
 
+static void wait_there(struct run *r, uint32_t session, uint32_t place, uint64_t version)
+{
+    uint64_t at = 0;
+    bool first;
+    subs_await(&r->subs, session_of(session), ref_of(place), place == 2, version, &first);
+    joined(r, session, place, first);
+    if (place == 2)
+        subs_seated(&r->subs, subs_get(&r->subs, ref_of(place)), UINT64_MAX);
+    r->settled[session][place] = false;
+    r->joined[session][place] = version; // it goes on from there at the earliest
+    CHECK(subs_valid(&r->subs) && !subs_position(&r->subs, session_of(session), ref_of(place), &at));
+    CHECK(subs_awaits(&r->subs, session_of(session), ref_of(place), &at) && at == version);
+}
+
+// From where another gateway left it, once what it needs is there: snapshot() tells.
+static void await(struct run *r, uint32_t session, uint32_t place)
+{
+    uint64_t back = feed_below(&r->in, 5), version = r->places[place].version;
+    wait_there(r, session, place, version > back ? version - back : 0);
+}
+
 // As fanout.c does it, when a user's record says that he is to hear the place from now on.
 static void listen(struct run *r, uint32_t session, uint32_t place)
 {
@@ -208,11 +228,10 @@ static void listen(struct run *r, uint32_t session, uint32_t place)
         return;
     bool waits = !subs_position(&r->subs, session_of(session), ref_of(place), &at), first;
     CHECK(waits || at < version || version == 0);
-    subs_wait(&r->subs, session_of(session), ref_of(place));
-    CHECK(subs_valid(&r->subs) && !subs_position(&r->subs, session_of(session), ref_of(place), &at));
+    wait_there(r, session, place, version);
     seats_may_lack(r, place, version);
     bool read = subs_follow(&r->subs, session_of(session), ref_of(place), place == 2, version, &first);
-    joined(r, session, place, first);
+    CHECK(!first);
     settled(r, session, place, version, read);
 }
 
@@ -280,13 +299,12 @@ static uint32_t seat(struct run *r, uint32_t place) // whose
     bool left = feed_flag(&r->in);
     if (!sub)
         return sitter;
-    subs_seat(sub, 1 + sitter, epoch, left);
-    if (r->claim[place][sitter] <= epoch + 1)
-        r->claim[place][sitter] = left ? 0 : epoch + 1;
+    subs_seat(&r->subs, sub, 1 + sitter, epoch, left);
+    if (epoch && r->claim[place][sitter] <= epoch)
+        r->claim[place][sitter] = left ? 0 : epoch;
     for (uint32_t i = 0; i < SITTERS; i++)
         n += r->claim[place][i] != 0;
-    r->overflown[place] |= n > SUBS_SEATS_MAX;
-    CHECK(sub->n_seats <= SUBS_SEATS_MAX && (r->overflown[place] || sub->n_seats == n));
+    CHECK(sub->seats.n == n);
     return sitter;
 }
 
@@ -294,14 +312,10 @@ static void check_seats(const struct run *r, uint32_t session, uint32_t place, u
 {
     for (uint32_t i = from; i < SITTERS; i += SITTERS / 4)
         for (uint64_t epoch = 0; epoch < 16; epoch += 5) {
-            bool newer = false, vague = false;
-            for (uint32_t p = 0; p < RECORDS; p++) {
-                bool counts = p != place && r->listens[session][p];
-                newer |= counts && r->claim[p][i] > epoch + 1;
-                vague |= counts && r->overflown[p];
-            }
-            bool said = subs_outdated(&r->subs, session_of(session), ref_of(place), 1 + i, epoch);
-            CHECK(said == newer || (vague && !said));
+            bool newer = false;
+            for (uint32_t p = 0; p < RECORDS; p++)
+                newer |= p != place && r->listens[session][p] && epoch && r->claim[p][i] > epoch;
+            CHECK(subs_outdated(&r->subs, session_of(session), ref_of(place), 1 + i, epoch) == newer);
         }
 }
 
@@ -311,7 +325,6 @@ static void forget_seats(struct run *r)
     for (uint32_t p = 0; p < RECORDS; p++)
         if (!subs_get(&r->subs, ref_of(p))) {
             memset(r->claim[p], 0, sizeof r->claim[p]);
-            r->overflown[p] = false;
             r->unseated = r->unseated && p != SEATED;
         }
 }
@@ -352,7 +365,7 @@ static void act(struct run *r)
         subs_enter(&r->subs, session_of(session), user_of(session_of(session)));
         r->entered[session] = true;
     }
-    switch (what < 247 ? what % 13 : 13) {
+    switch (what < 247 ? what % 13 : 13 + what % 2) {
     case 0:
         joined(r, session, place, subs_join(&r->subs, session_of(session), ref_of(place), place == 2));
         break;
@@ -393,6 +406,9 @@ static void act(struct run *r)
         break;
     case 11:
         listen(r, session, place);
+        break;
+    case 14:
+        await(r, session, place);
         break;
     case 12:
         check_seats(r, session, (place + 1) % RECORDS, seat(r, place) % (SITTERS / 4));

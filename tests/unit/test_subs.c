@@ -289,20 +289,70 @@ TEST(a_voice_state_of_an_older_claim_is_outdated_where_a_newer_one_is_heard)
     listen(A, PLACE, 1);
     listen(A, OTHER, 1);
     listen(B, PLACE, 1);
-    subs_seat(subs_get(&subs, PLACE), 77, 4, false);
+    subs_seat(&subs, subs_get(&subs, PLACE), 77, 4, false);
     CHECK_TRUE(!subs_outdated(&subs, A, PLACE, 77, 4)); // he sits here
-    subs_seat(subs_get(&subs, OTHER), 77, 5, false);
+    subs_seat(&subs, subs_get(&subs, OTHER), 77, 5, false);
     CHECK_TRUE(subs_outdated(&subs, A, PLACE, 77, 4));  // that he left, too
     CHECK_TRUE(!subs_outdated(&subs, B, PLACE, 77, 4)); // B does not hear of the other
     CHECK_TRUE(!subs_outdated(&subs, A, OTHER, 77, 5));
-    subs_seat(subs_get(&subs, OTHER), 77, 3, true); // old news, told to one that is behind
+    subs_seat(&subs, subs_get(&subs, OTHER), 77, 3, true); // old news, told to one that is behind
     CHECK_TRUE(subs_outdated(&subs, A, PLACE, 77, 4));
-    subs_seat(subs_get(&subs, OTHER), 77, 5, true);
+    subs_seat(&subs, subs_get(&subs, OTHER), 77, 5, true);
     CHECK_TRUE(!subs_outdated(&subs, A, PLACE, 77, 4));
-    for (uint64_t user = 1; user <= 2 * SUBS_SEATS_MAX; user++)
-        subs_seat(subs_get(&subs, PLACE), user, user, false);
-    CHECK_EQ(subs_get(&subs, PLACE)->n_seats, SUBS_SEATS_MAX);
-    CHECK_TRUE(subs_outdated(&subs, A, OTHER, 2 * SUBS_SEATS_MAX, 1)); // the newest are kept
+    done();
+}
+
+TEST(a_voice_state_without_a_claim_is_not_compared)
+{
+    begin();
+    listen(A, PLACE, 1);
+    listen(A, OTHER, 1);
+    subs_seat(&subs, subs_get(&subs, PLACE), 77, 0, false);
+    CHECK_EQ(subs_get(&subs, PLACE)->seats.n, 0);
+    subs_seat(&subs, subs_get(&subs, PLACE), 77, 4, false);
+    CHECK_TRUE(!subs_outdated(&subs, A, OTHER, 77, 0));
+    subs_seat(&subs, subs_get(&subs, PLACE), 77, 0, true);
+    CHECK_TRUE(subs_outdated(&subs, A, OTHER, 77, 3));
+    done();
+}
+
+TEST(every_seat_of_a_large_guild_is_known_and_goes_with_who_listens)
+{
+    enum { SEATS = 5000 };
+    begin();
+    subs_join(&subs, A, PLACE, true);
+    CHECK_TRUE(!subs_settle(&subs, A, PLACE, 1));
+    listen(A, OTHER, 1);
+    listen(B, OTHER, 1);
+    for (uint64_t user = 1; user <= SEATS; user++)
+        subs_seat(&subs, subs_get(&subs, PLACE), user, user + 1, false);
+    CHECK_EQ(subs_get(&subs, PLACE)->seats.n, SEATS);
+    CHECK_TRUE(subs_valid(&subs));
+    for (uint64_t user = 1; user <= SEATS; user++)
+        CHECK_TRUE(subs_outdated(&subs, A, OTHER, user, user) && !subs_outdated(&subs, B, OTHER, user, user));
+    for (uint64_t user = 1; user < SEATS; user++)
+        subs_seat(&subs, subs_get(&subs, PLACE), user, user + 1, true);
+    CHECK_EQ(subs_get(&subs, PLACE)->seats.n, 1);
+    CHECK_TRUE(subs_leave(&subs, A, PLACE));
+    CHECK_EQ(subs.by_sitter.n, 0);
+    done();
+}
+
+TEST(who_sits_at_two_records_is_found_at_both)
+{
+    begin();
+    listen(A, PLACE, 1);
+    listen(A, OTHER, 1);
+    listen(A, ref_place(300), 1);
+    subs_seat(&subs, subs_get(&subs, PLACE), 77, 3, false);
+    subs_seat(&subs, subs_get(&subs, OTHER), 77, 5, false);
+    CHECK_TRUE(subs_outdated(&subs, A, ref_place(300), 77, 4));
+    subs_seat(&subs, subs_get(&subs, OTHER), 77, 5, true);
+    CHECK_TRUE(!subs_outdated(&subs, A, ref_place(300), 77, 4));
+    CHECK_TRUE(subs_outdated(&subs, A, ref_place(300), 77, 2));
+    subs_seat(&subs, subs_get(&subs, OTHER), 77, 6, false);
+    CHECK_TRUE(subs_leave(&subs, A, OTHER));
+    CHECK_TRUE(!subs_outdated(&subs, A, ref_place(300), 77, 4));
     done();
 }
 
@@ -347,7 +397,7 @@ TEST(who_comes_from_another_gateway_is_not_told_who_left_before_it_is_known_who_
     advance(PLACE, 6);
     CHECK_EQ(position(A, PLACE), 5);
     CHECK_TRUE(subs_seats_come(&subs, subs_get(&subs, OTHER), true));
-    subs_seat(subs_get(&subs, OTHER), 77, 29, false);
+    subs_seat(&subs, subs_get(&subs, OTHER), 77, 29, false);
     CHECK_EQ(subs_entry(&subs, PLACE, 6), SUBS_CATCH);
     CHECK_TRUE(!subs_hold(&subs, PLACE, 6));
     CHECK_EQ(all(PLACE, 6), 1);
@@ -437,16 +487,111 @@ TEST(what_a_users_record_says_of_a_place_is_outdated_for_who_has_been_told_as_mu
 
 TEST(who_is_told_anew_of_a_place_goes_on_from_there)
 {
+    bool first;
     begin();
     listen(A, PLACE, 5);
     listen(B, PLACE, 5);
-    subs_wait(&subs, A, PLACE);
-    CHECK_TRUE(subs_settle(&subs, A, PLACE, 7)); // B lacks what A has been told
+    subs_await(&subs, A, PLACE, false, 0, &first);
+    CHECK_TRUE(!first && subs_settle(&subs, A, PLACE, 7)); // B lacks what A has been told
     CHECK_EQ(all(PLACE, 6), 2);
     advance(PLACE, 6);
     CHECK_EQ(all(PLACE, 7), 2);
     advance(PLACE, 7);
     CHECK_EQ(all(PLACE, 8), 12);
+    done();
+}
+
+TEST(who_waits_for_what_it_needs_gets_nothing_and_says_from_where_it_will_go_on)
+{
+    bool first;
+    uint64_t at = 0;
+    begin();
+    subs_await(&subs, A, PLACE, true, 4, &first);
+    CHECK_TRUE(first && subs_awaits(&subs, A, PLACE, &at));
+    CHECK_EQ(at, 4);
+    CHECK_TRUE(!subs_position(&subs, A, PLACE, &at));
+    CHECK_EQ(subs_entry(&subs, PLACE, 5), SUBS_NONE); // noticed all the same
+    CHECK_TRUE(subs_follow(&subs, A, PLACE, true, at, &first) && !first);
+    CHECK_TRUE(!subs_awaits(&subs, A, PLACE, &at));
+    CHECK_EQ(subs_entry(&subs, PLACE, 5), SUBS_APPLY);
+    CHECK_TRUE(!subs_awaits(&subs, B, PLACE, &at));
+    done();
+}
+
+TEST(who_waits_for_a_guild_is_blind_until_it_is_known_who_sits_there)
+{
+    bool first;
+    begin();
+    listen(A, PLACE, 5);
+    listen(B, PLACE, 5);
+    subs_await(&subs, A, OTHER, true, 9, &first);
+    CHECK_TRUE(subs_blind(&subs, A, PLACE) && !subs_blind(&subs, B, PLACE));
+    CHECK_TRUE(!subs_ask_seats(subs_get(&subs, OTHER))); // they come with the guild
+    CHECK_TRUE(subs_hold(&subs, PLACE, 6));
+    CHECK_EQ(all(PLACE, 6), 2);
+    advance(PLACE, 6);
+    subs_seated(&subs, subs_get(&subs, OTHER), 8); // as they were before
+    CHECK_TRUE(subs_blind(&subs, A, PLACE));
+    subs_seated(&subs, subs_get(&subs, OTHER), 9);
+    CHECK_TRUE(!subs_blind(&subs, A, PLACE) && subs_valid(&subs));
+    subs_await(&subs, B, OTHER, true, 0, &first); // has been told nothing of it
+    CHECK_TRUE(!subs_blind(&subs, B, PLACE));
+    subs_await(&subs, B, OTHER, true, 12, &first);
+    CHECK_TRUE(subs_blind(&subs, A, PLACE));
+    CHECK_TRUE(!subs_leave(&subs, B, OTHER)); // nobody knows more any more
+    CHECK_TRUE(!subs_blind(&subs, A, PLACE));
+    done();
+}
+
+TEST(who_was_told_more_of_a_guild_is_blind_until_its_log_has_been_told_so_far)
+{
+    bool first;
+    begin();
+    subs_join(&subs, B, OTHER, true);
+    CHECK_TRUE(!subs_settle(&subs, B, OTHER, 5));
+    subs_seated(&subs, subs_get(&subs, OTHER), 5);
+    subs_await(&subs, A, OTHER, true, 7, &first);
+    CHECK_TRUE(subs_follow(&subs, A, OTHER, true, 7, &first));
+    CHECK_TRUE(subs_blind(&subs, A, PLACE));
+    advance(OTHER, 6);
+    CHECK_TRUE(subs_blind(&subs, A, PLACE));
+    advance(OTHER, 7);
+    CHECK_TRUE(!subs_blind(&subs, A, PLACE));
+    subs_await(&subs, A, OTHER, true, 9, &first);
+    CHECK_TRUE(subs_follow(&subs, A, OTHER, true, 9, &first));
+    CHECK_EQ(subs_read(subs_get(&subs, OTHER)), 7);
+    CHECK_TRUE(!subs_read_done(subs_get(&subs, OTHER))); // there is nothing behind 7
+    subs_seated(&subs, subs_get(&subs, OTHER), 0);
+    CHECK_TRUE(!subs_blind(&subs, A, PLACE));
+    done();
+}
+
+TEST(what_is_void_is_known_anew_from_the_next_snapshot)
+{
+    begin();
+    listen(A, PLACE, 5);
+    subs_join(&subs, B, PLACE, false);
+    subs_seat(&subs, subs_get(&subs, PLACE), 77, 3, false);
+    CHECK_TRUE(!subs_leave(&subs, A, PLACE));
+    subs_forget(&subs, subs_get(&subs, PLACE));
+    CHECK_TRUE(subs_valid(&subs));
+    CHECK_EQ(subs.by_sitter.n, 0);
+    CHECK_EQ(subs_entry(&subs, PLACE, 6), SUBS_NONE);
+    CHECK_TRUE(!subs_read_done(subs_get(&subs, PLACE))); // a reading that was under way
+    CHECK_TRUE(subs_settle(&subs, B, PLACE, 9));         // what came since went by
+    CHECK_EQ(all(PLACE, 10), 2);
+    done();
+}
+
+TEST(a_user_listens_with_any_of_his_sessions)
+{
+    begin();
+    CHECK_EQ(subs_user(&subs, A), ANN);
+    CHECK_EQ(subs_user(&subs, 9), 0);
+    subs_join(&subs, C, PLACE, false);
+    CHECK_TRUE(subs_user_listens(&subs, ANN, PLACE) && !subs_user_listens(&subs, BEN, PLACE));
+    CHECK_TRUE(subs_leave(&subs, C, PLACE));
+    CHECK_TRUE(!subs_user_listens(&subs, ANN, PLACE));
     done();
 }
 
