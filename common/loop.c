@@ -17,7 +17,8 @@ struct loop {
     uv_signal_t term, intr, usr1, hup;
     struct wheel wheel;
     uint64_t wake_at; // when timer fires, or NEVER
-    struct loop_flush *flushes, **flushes_tail, mark;
+    struct flushes flushes;
+    struct loop_flush mark;
     void (*on_stop)(void *ctx);
     void (*on_dump)(void *ctx);
     void *ctx;
@@ -105,31 +106,13 @@ uint64_t loop_unix_ms(const struct loop *l)
 
 // --- once per turn ---
 
-static void flush_append(struct loop *l, struct loop_flush *f)
-{
-    f->queued = true;
-    f->next = NULL;
-    *l->flushes_tail = f;
-    l->flushes_tail = &f->next;
-}
-
-static struct loop_flush *flush_pop(struct loop *l)
-{
-    struct loop_flush *f = l->flushes;
-    l->flushes = f->next;
-    if (!l->flushes)
-        l->flushes_tail = &l->flushes;
-    f->queued = false;
-    return f;
-}
-
 // Runs what is queued now; what that queues in turn is for the next hook.
 static void flush_round(struct loop *l)
 {
-    if (!l->flushes)
+    if (!l->flushes.first)
         return;
-    flush_append(l, &l->mark);
-    for (struct loop_flush *f; (f = flush_pop(l)) != &l->mark;)
+    flushes_add(&l->flushes, &l->mark);
+    for (struct loop_flush *f; (f = flushes_take(&l->flushes)) != &l->mark;)
         if (!l->ended)
             f->fn(f);
 }
@@ -143,7 +126,7 @@ static void on_prepare(uv_prepare_t *p)
 {
     struct loop *l = p->data;
     flush_round(l);
-    if (l->flushes)
+    if (l->flushes.first)
         CHECK(uv_idle_start(&l->idle, on_idle) == 0);
 }
 
@@ -156,21 +139,12 @@ static void on_check(uv_check_t *c)
 
 void loop_flush(struct loop *l, struct loop_flush *f)
 {
-    if (!f->queued)
-        flush_append(l, f);
+    flushes_add(&l->flushes, f);
 }
 
 void loop_unflush(struct loop *l, struct loop_flush *f)
 {
-    if (!f->queued)
-        return;
-    struct loop_flush **at = &l->flushes;
-    while (*at != f)
-        at = &(*at)->next;
-    *at = f->next;
-    if (!f->next)
-        l->flushes_tail = at;
-    f->queued = false;
+    flushes_remove(&l->flushes, f);
 }
 
 // --- life ---
@@ -179,7 +153,7 @@ struct loop *loop_new(void)
 {
     struct loop *l = mem_alloc(sizeof *l);
     signal(SIGPIPE, SIG_IGN); // a peer that is gone is an error of its write, not the end of the process
-    l->flushes_tail = &l->flushes;
+    flushes_init(&l->flushes);
     l->wake_at = NEVER;
     CHECK(uv_loop_init(&l->uv) == 0);
     CHECK(uv_timer_init(&l->uv, &l->timer) == 0);

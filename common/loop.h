@@ -1,6 +1,7 @@
 // loop: the one libuv loop of a process. Time, deadlines, deferred work, signals, and a phased stop.
 // Shell. Nothing else in Switchboard runs callbacks: nng and hiredis and libwebsockets are guests of this loop.
 #pragma once
+#include "flushes.h"
 #include "wheel.h"
 
 struct loop;
@@ -14,11 +15,6 @@ void loop_arm(struct loop *l, struct timer *t, uint64_t after_ms);
 void loop_cancel(struct loop *l, struct timer *t);
 // `fn` runs once before the loop next sleeps. For work done per turn and not per message (batches, flushes).
 // The node is embedded in its owner; asking twice in one turn is one run.
-struct loop_flush {
-    struct loop_flush *next;
-    bool queued;
-    void (*fn)(struct loop_flush *f);
-};
 void loop_flush(struct loop *l, struct loop_flush *f);
 void loop_unflush(struct loop *l, struct loop_flush *f); // its owner is going away
 

@@ -104,6 +104,37 @@ async function logout({ client, witness }) {
   witness.done();
 }
 
+// Joins as the library does it. `placed`: its own voice state and a voice server have come together, which is all that the
+// gateway has to do; `settled`: the voice socket behind it is up, or could not be reached. The endpoint of a voice
+// server that does not run refuses connections: the library then rejects, and that is an outcome, not a failure.
+function join({ client, witness }, channel) {
+  const joining = client.voice.joinChannel(channel);
+  const connection = client.voice.connection;
+  connection.on('error', error => witness.note('voiceError', { why: error.message }));
+  const placed = once(connection, 'authenticated').then(() => {
+    const { token, endpoint, sessionId } = connection.authentication;
+    witness.note('placed', { token, endpoint, session: sessionId });
+    ensure(sessionId === client.sessionId, `${witness.who}: placed with session ${sessionId}, not its own`);
+  });
+  const settled = joining.then(
+    () => witness.note('voice', { outcome: 'connected' }),
+    error => witness.note('voice', { outcome: 'unreachable', why: error.message }),
+  );
+  return {
+    connection,
+    placed: inTime(placed, `${witness.who}: own voice state and voice server after joining`),
+    settled: inTime(settled, `${witness.who}: outcome of the voice connection`),
+  };
+}
+
+function hangUp({ connection }) {
+  const socket = connection.sockets.ws;
+  connection.disconnect();
+  // disconnect() takes its listeners off a voice socket first and closes it then: one that was just being tried again
+  // says that it was closed too early, and with nobody to hear it that would end the process.
+  socket?.on('error', () => {});
+}
+
 // What login() says to a token that nobody has.
 async function refusal(token, demo, proxy) {
   const client = newClient(demo, proxy);
@@ -111,4 +142,4 @@ async function refusal(token, demo, proxy) {
   return inTime(outcome, 'login with a wrong token');
 }
 
-module.exports = { login, logout, refusal, startProxy };
+module.exports = { hangUp, join, login, logout, refusal, startProxy };

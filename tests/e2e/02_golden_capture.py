@@ -1,47 +1,12 @@
 """The two private-call scenes of a capture of the original service, replayed: the same events to both sides, in
 the same order, with the same fields and types, and the fields that newer clients need (golden/*.json)."""
-import json
-from pathlib import Path
-
 import pytest
 
 from client import snowflake_now
-from shape import check, fill, same
+from replay import Replay, scenes
+from shape import fill
 
-GOLDEN = Path(__file__).with_name("golden")
-SHAPES = json.loads((GOLDEN / "shapes.json").read_text())
-SCENES = {path.stem: json.loads(path.read_text()) for path in sorted(GOLDEN.glob("scene*.json"))}
-
-
-class Replay:
-    """The stage of one scene: who is who, what has been named, and what each side was sent."""
-
-    def __init__(self, sides, channel):
-        self.sides = sides
-        self.names = {"channel": channel}
-        for side, client in sides.items():
-            self.names |= {side: client.id, f"session_{side}": client.session_id}
-
-    async def play(self, step):
-        actor = self.sides[step["by"]]
-        if "sends" in step:
-            await actor.send(**fill(step["sends"], self.names))
-        else:
-            self.names["acked"] = snowflake_now() if step["acks"] == "now" else fill(step["acks"], self.names)
-            assert await actor.rest.ack(self.names["channel"], self.names["acked"]) == {"token": None}
-        got = {side: await self.hear(client, step[side], f"{step['does']}: {side}")
-               for side, client in self.sides.items()}
-        for name in set(got["A"]) & set(got["B"]):
-            assert same(got["A"][name], got["B"][name]), f"both sides see the same {name}"
-
-    async def hear(self, client, expected, at):
-        got = {}
-        for item in expected:
-            wanted = {one["t"]: one["d"] for one in item.get("any_order", [item])}
-            for name, data in (await client.any_order(*wanted)).items():
-                check(data, wanted[name], self.names, SHAPES, f"{at}: {name}")
-                got[name] = data
-        return got
+SCENES = scenes("scene*.json")
 
 
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES.keys())
@@ -50,7 +15,7 @@ async def test_scene_of_the_capture_is_replayed_and_an_outsider_hears_nothing_of
     channel, place = world.dm(a, b), world.quiet_place(dan)
     sides = {"A": await world.login(a), "B": await world.login(b, binary=True)}
     outsider = await world.login(dan)
-    replay = Replay(sides, channel)
+    replay = Replay(sides, channel=channel)
     for step in scene["steps"]:
         await replay.play(step)
     regions = (await sides["A"].rest.get("/voice/regions")).ok()
@@ -66,7 +31,7 @@ async def test_the_scenes_play_alike_in_other_encodings_and_version_10(world, sc
     a, b = world.users("a", "b")
     channel = world.dm(a, b)
     replay = Replay({"A": await world.login(a, v=10, encoding=encoding, compress=compress),
-                     "B": await world.login(b, encoding=encoding, compress=compress)}, channel)
+                     "B": await world.login(b, encoding=encoding, compress=compress)}, channel=channel)
     for step in scene["steps"]:
         await replay.play(step)
 
@@ -84,7 +49,7 @@ async def test_read_state_versions_grow_from_ack_to_ack(world):
 
 async def test_the_demo_dm_rings_the_same_way(world, system):
     ada, ben = await world.login(world.demo_user(0)), await world.login(world.demo_user(1))
-    replay = Replay({"A": ada, "B": ben}, system.demo["dm_channel_id"])
+    replay = Replay({"A": ada, "B": ben}, channel=system.demo["dm_channel_id"])
     for step in SCENES["scene1_start_and_leave"]["steps"]:
         await replay.play(step)
 

@@ -1,5 +1,5 @@
-"""Processes are killed and stopped at random under a hundred running calls: nothing that was acknowledged is lost, nobody
-is shown where he is not, and every stream of events stays whole.
+"""Processes are killed and stopped at random under a hundred pairs of people in calls and in voice channels of guilds:
+nothing that was acknowledged is lost, nobody is shown where he is not, and every stream of events stays whole.
 
 SB_FAULTS   how many faults
 SB_SEED     of the run before, to do the same again (what happens in between is up to the machine)
@@ -16,7 +16,7 @@ from people import COMMAND_MS
 from supervised import Supervised
 
 FAULTS = 200
-PAIRS = 100
+PAIRS, IN_GUILDS = 100, 40
 LEASE_MS, WINDOW_MS = 600, 10000        # of the bus; of a session whose gateway is gone, and so of its voice state
 SHORT_S, LONG_S = (1.0, 2.0), (11.0, 13.0)     # stops: past the first, past both
 PHANTOM_S = 2.0
@@ -78,7 +78,7 @@ async def test_nothing_acknowledged_is_lost_whatever_is_killed_and_stopped():
 
 async def the_story(house, n):
     faults, began = Faults(house), time.monotonic()
-    await house.fill(PAIRS)
+    await house.fill(PAIRS, IN_GUILDS)
     print(f"{len(house.people())} clients are there after {time.monotonic() - began:.1f} s")
     house.begin()
     await house.until(lambda: all(pair.steps for pair in house.pairs), "every pair to have done something")

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 
 import aiohttp
 import redis as redis_client
-from people import Call, Pair, Person, Violated, percentiles
+from people import Company, Pair, Person, Violated, percentiles
 
 from client import Account
 
@@ -29,24 +29,36 @@ class House:
         return {child.name: (f"ws://127.0.0.1:{ports['public']}", f"http://127.0.0.1:{ports['public']}/api")
                 for child in self.system.of_kind("gateway") if (ports := child.ports_now)}
 
-    async def fill(self, n):
-        """n pairs, logged in."""
+    async def fill(self, n, in_guilds=0):
+        """n pairs, logged in; so many of them talk in a guild of their own."""
         tag = secrets.token_hex(3)
         names = [(f"a{i}_{tag}", f"b{i}_{tag}") for i in range(n)]
+        companies, callers = names[:in_guilds], names[in_guilds:]
+        rooms = [{"name": name, "type": "voice"} for name in ("one", "two")]
         loaded = await asyncio.to_thread(self.system.load, {
-            "users": [{"name": name} for both in names for name in both], "dms": [list(both) for both in names]})
+            "users": [{"name": name} for both in names for name in both], "dms": [list(both) for both in callers],
+            "guilds": [{"name": both[0], "owner": both[0], "members": list(both), "roles": [], "channels": rooms}
+                       for both in companies]})
         accounts = {u["username"]: Account(u["id"], u["username"], u["token"]) for u in loaded["users"]}
-        for both, dm in zip(names, loaded["dms"]):
-            people = [Person(self.http, self.gateways, accounts[name], random.Random(self.random.random()), self.tally)
-                      for name in both]
-            self.pairs.append(Pair(dm["id"], people, random.Random(self.random.random()), self.tally))
+
+        def chance():
+            return random.Random(self.random.random())
+
+        def people(both, guild=None):
+            return [Person(self.http, self.gateways, accounts[name], chance(), self.tally, guild) for name in both]
+
+        for both, guild in zip(companies, loaded["guilds"]):
+            self.pairs.append(Company(guild["id"], [c["id"] for c in guild["channels"]], people(both, guild["id"]),
+                                      chance(), self.tally))
+        for both, dm in zip(callers, loaded["dms"]):
+            self.pairs.append(Pair(dm["id"], people(both), chance(), self.tally))
         for person in self.people():
             self.tasks.append(asyncio.create_task(person.run()))
         async with asyncio.timeout(60):
             for person in self.people():
                 await person.live.wait()
         for pair in self.pairs:
-            pair.begun = int(self.redis.hget(f"{{{pair.channel}}}:s", "v"))
+            pair.begun = int(self.redis.hget(f"{{{pair.record}}}:s", "v"))
 
     def people(self):
         return [person for pair in self.pairs for person in pair.people]
@@ -54,8 +66,8 @@ class House:
     def stored(self, pairs):
         with self.redis.pipeline(transaction=False) as pipe:
             for pair in pairs:
-                pipe.hget(f"{{{pair.channel}}}:s", "call")
-            return [Call.stored(raw) for raw in pipe.execute()]
+                pair.query(pipe)
+            return [pair.stored(raw) for pair, raw in zip(pairs, pipe.execute())]
 
     # -- watching
 
@@ -108,7 +120,7 @@ class House:
         for pair, call in zip(self.pairs, self.stored(self.pairs)):
             if not (pair.agrees() and pair.fits(call)):
                 lines += [f"{pair.channel}: busy {pair.busy}, should be seats {pair.seats()} ringing {pair.rung}, stored {call}"]
-                lines += [f"  {person} at {person.at}, live {person.live.is_set()}, session {person.session_id}: {person.call}"
+                lines += [f"  {person} at {person.at}, live {person.live.is_set()}, session {person.session_id}: {pair.view(person)}"
                           for person in pair.people]
         return "\n".join(lines)
 
@@ -119,9 +131,8 @@ class House:
         found = []
         for pair, call in zip(self.pairs, self.stored(self.pairs)):
             out = {person.id for person in pair.people if not person.state[0] and not person.asked}
-            shown = [("the store", call), *((f"{p} at {p.at}", p.call) for p in pair.people if p.live.is_set())]
-            found += [f"{where} shows {who} in {pair.channel}" for where, seen in shown if seen
-                      for who in out & set(seen.seats)]
+            shown = [("the store", call), *((f"{p} at {p.at}", pair.view(p)) for p in pair.people if p.live.is_set())]
+            found += [f"{where} shows {who} in {pair.record}" for where, seen in shown for who in out & pair.sitting(seen)]
         return found
 
     # -- life and its end

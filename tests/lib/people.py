@@ -57,10 +57,11 @@ class Call:
 class Person(Client):
     """gateways: a function that returns the names of those to try, and where each listens (websocket, REST)."""
 
-    def __init__(self, http, gateways, account, random, tally):
+    def __init__(self, http, gateways, account, random, tally, guild=None):
         super().__init__(http, None, account)
         self.gateways, self.random, self.tally = gateways, random, tally
         self.call = None
+        self.guild, self.rooms = guild, {}      # where he talks, when it is in a guild: {user: (channel, self_mute)}
         self.state, self.asked = OUT, None    # acknowledged; asked for
         self.live, self.over = asyncio.Event(), False
         self.at = None                          # the gateway's name
@@ -83,6 +84,9 @@ class Person(Client):
         d = event.d
         if event.t == "READY":
             self.call, self.ready_at = None, len(self.events) - 1
+        elif event.t == "READY_SUPPLEMENTAL":
+            self.rooms = {v["user_id"]: (v["channel_id"], v["self_mute"])
+                          for guild in d["guilds"] for v in guild["voice_states"]}
         elif event.t == "CALL_CREATE":
             self.call = Call(d["message_id"], d["ringing"],
                              ((v["user_id"], v["self_mute"]) for v in d["voice_states"]))
@@ -94,7 +98,11 @@ class Person(Client):
             self._saw_state(d)
 
     def _saw_state(self, d):
-        if self.call and d["channel_id"]:
+        if d["guild_id"]:
+            self.rooms.pop(d["user_id"], None)
+            if d["channel_id"]:
+                self.rooms[d["user_id"]] = (d["channel_id"], d["self_mute"])
+        elif self.call and d["channel_id"]:
             self.call.seats[d["user_id"]] = d["self_mute"]
         elif self.call:
             self.call.seats.pop(d["user_id"], None)
@@ -192,7 +200,7 @@ class Person(Client):
                 async with asyncio.timeout(AGAIN_S):
                     await self.live.wait()
                     self.tally["op 4 sent"] += 1
-                    await self.join(channel, mute=mute)
+                    await self.join(channel, mute=mute, guild=self.guild)
                     await self._until(lambda: self.asked is None or None, "its own voice state")
             if self.asked:
                 await asyncio.sleep(0.02)       # a socket that is gone refuses at once
@@ -241,7 +249,25 @@ class Pair:
         for person in people:
             person.seen = self.seen
 
-    # -- what should be
+    @property
+    def record(self):
+        """Id of the record in which it all happens."""
+        return self.channel
+
+    # -- what should be, what somebody sees of it, and what the store has
+
+    def view(self, person):
+        return person.call
+
+    def query(self, pipe):
+        pipe.hget(f"{{{self.channel}}}:s", "call")
+
+    def stored(self, raw):
+        return Call.stored(raw)
+
+    def sitting(self, view):
+        """Users, in what somebody sees or the store has."""
+        return set(view.seats) if view else set()
 
     def seats(self):
         return {person.id: person.state[1] for person in self.people if person.state[0]}
@@ -253,17 +279,20 @@ class Pair:
             return not seats
         return call.seats == seats and call.ringing == self.rung and bool(seats)
 
+    def same(self):
+        a, b = (self.view(person) for person in self.people)
+        return a == b and self.fits(a)
+
     def agrees(self):
-        a, b = (person.call for person in self.people)
-        return not self.busy and a == b and self.fits(a)
+        return not self.busy and self.same()
 
     async def settle(self, what):
         """Waits until both see the same, and it is right."""
         end = time.monotonic() + PATIENCE_S
-        while not (self.people[0].call == self.people[1].call and self.fits(self.people[0].call)):
+        while not self.same():
             if time.monotonic() > end:
                 raise Violated(f"{what} in {self.channel}: it should be seats {self.seats()} ringing {self.rung}; they see "
-                               + "; ".join(f"{person} at {person.at}: {person.call}" for person in self.people))
+                               + "; ".join(f"{person} at {person.at}: {self.view(person)}" for person in self.people))
             self.seen.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
@@ -389,9 +418,10 @@ class Pair:
     def check_told(self, redis):
         """What each was told since READY is the channel's log: all of it, in its order, once."""
         told = []
-        for id, fields in redis.xrange(f"{{{self.channel}}}:log"):
+        for id, fields in redis.xrange(f"{{{self.record}}}:log"):
             entry = unpack(fields[b"e"], "place_event")
-            told += [event for event in entry["events"] if event["name"] and entry["version"] > self.begun]
+            told += [event for event in entry["events"]
+                     if event["name"] and not event["unless"] and entry["version"] > self.begun]
         for person in self.people:
             mine = [(e["name"], json.loads(e["body"])) for e in told
                     if e["to"] == 0 or (e["to"] == 1 and e["user"] == int(person.id))
@@ -401,6 +431,66 @@ class Pair:
                    if e.t not in AMBIENT | {"READY", "READY_SUPPLEMENTAL", "RESUMED"}]
             if mine != got:
                 at = next((i for i, (m, g) in enumerate(zip(mine, got)) if m != g), min(len(mine), len(got)))
-                raise Violated(f"{person} was told something else than the log of {self.channel} has ({len(got)} events, "
+                raise Violated(f"{person} was told something else than the log of {self.record} has ({len(got)} events, "
                                f"{len(mine)} there), from {at} on: {got[at:at + 3]} instead of {mine[at:at + 3]}")
         return len(told)
+
+
+class Company(Pair):
+    """The same of two people and the voice channels of their guild."""
+
+    def __init__(self, guild, rooms, people, random, tally):
+        super().__init__(rooms[0], people, random, tally)
+        self.guild, self.rooms = guild, rooms
+
+    @property
+    def record(self):
+        return self.guild
+
+    def view(self, person):
+        return person.rooms
+
+    def query(self, pipe):
+        pipe.hvals(f"{{{self.guild}}}:vs")
+
+    def stored(self, raw):
+        seats = [unpack(row, "voice_seat") for row in raw]
+        return {str(seat["user"]): (str(seat["channel"]), seat["self_mute"]) for seat in seats}
+
+    def sitting(self, view):
+        return set(view)
+
+    def seats(self):
+        return {person.id: person.state for person in self.people if person.state[0]}
+
+    def fits(self, rooms):
+        return rooms == self.seats()
+
+    async def step(self):
+        inside = [person for person in self.people if person.state[0]]
+        outside = [person for person in self.people if not person.state[0]]
+        choices = [self.cut] + [self.start] * 2 * bool(outside) + [self.start_both] * (not inside)
+        choices += ([self.mute, self.change, self.leave] * 2 + [self.leave_both]) * bool(inside)
+        act = self.random.choice(choices)
+        self.busy = True
+        await act(inside, outside)
+        await self.settle(act.__name__)
+        self.busy = False
+        self.steps += 1
+
+    async def sit(self, person):
+        await person.want(self.random.choice(self.rooms))
+
+    async def change(self, inside, _):
+        person = self.random.choice(inside)
+        await person.want(next(room for room in self.rooms if room != person.state[0]), self.random.random() < 0.5)
+
+    async def mute(self, inside, _):
+        person = self.random.choice(inside)
+        await person.want(person.state[0], not person.state[1])
+
+    def ended(self):
+        self.tally["empty rooms"] += 1
+
+    async def check_history(self):
+        """Nothing is written there."""

@@ -40,13 +40,13 @@ KINDS |= {name: (lambda v, p=re.compile(pattern): isinstance(v, str) and p.fullm
 
 
 def fill(value, names):
-    """The value with each "$name" in it replaced by what stands under that name."""
+    """The value with each "$name" in it replaced by what stands under that name; a key is written "$$name"."""
     if isinstance(value, str) and value.startswith("$"):
         return names[value[1:]]
     if isinstance(value, list):
         return [fill(item, names) for item in value]
     if isinstance(value, dict):
-        return {key: fill(item, names) for key, item in value.items()}
+        return {names[key[2:]] if key.startswith("$$") else key: fill(item, names) for key, item in value.items()}
     return value
 
 

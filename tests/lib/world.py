@@ -55,12 +55,15 @@ class World:
         """A DM with somebody who is not there, for proofs of silence. Open it before the account logs in."""
         return self.dm(account, self.user("nobody"))
 
-    def guild(self, owner, *members):
-        """A guild with a text, two voice and a stage channel; returns it as /admin/load does."""
-        people = [owner, *members]
+    def guild(self, owner, *members, hidden_from=(), **more):
+        """A guild with a text, two voice and a stage channel; returns it as /admin/load does. None of them can be seen by
+        those of `hidden_from`, who are members as well. more: of the guild's document."""
+        people = [owner, *members, *hidden_from]
         channels = [("general", "text"), ("one", "voice"), ("two", "voice"), ("stage", "stage")]
+        overwrites = [{"member": p.username, "deny": ["VIEW_CHANNEL"]} for p in hidden_from]
         guild = {"name": unique("guild"), "owner": owner.username, "members": [p.username for p in people],
-                 "roles": [], "channels": [{"name": name, "type": kind} for name, kind in channels]}
+                 "roles": [], "channels": [{"name": name, "type": kind, "overwrites": overwrites}
+                                           for name, kind in channels]} | more
         return self.system.load({"users": [{"name": p.username} for p in people if not p.bot],
                                  "bots": [{"name": p.username} for p in people if p.bot],
                                  "guilds": [guild]})["guilds"][0]

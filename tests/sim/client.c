@@ -1,11 +1,11 @@
 // client: what the people of the simulated world hold in their hands. Each is one client session: it connects to any
 // gateway, identifies or resumes, does things at random, and keeps a picture of its calls by the events that it is
 // given, as client libraries do. Every dispatch must be the next one; at rest the picture must be the truth.
-#include "world.h"
 #include "call.h"
+#include "guild.h"
+#include "json.h"
 #include "message.h"
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,11 +52,12 @@ struct client {
     uint64_t server;  // place of the last VOICE_SERVER_UPDATE with an endpoint, 0: none, or it was taken away
     bool acked;       // that op 4 has taken effect
     bool stray;       // an op 4 of an earlier session of his may still take effect: two sessions are in no order
-    uint64_t wants;   // place of its last op 4; 0: it left, or has never sent one
+    uint64_t wants;   // channel of its last op 4; 0: it left, or has never sent one
     uint32_t n_acked; // up to this one it knows that they have taken effect, or never will
     uint32_t
         n_said; // op 4s, in all its sessions; the last three bits are its flags, so that its event is known by them
     struct channel_view view[PLACES_MAX];
+    struct guild_view guild;
     bool heard[MESSAGES_MAX]; // what was said, by number
 };
 
@@ -64,26 +65,10 @@ static struct client clients[CLIENTS_MAX];
 static uint32_t n_clients;
 static uint64_t dispatches, deeds, resumes;
 static uint64_t seat_session_of[USERS_MAX]; // index of the client + 1 that holds an acknowledged seat
-static uint64_t seat_place_of[USERS_MAX];
+static uint64_t seat_place_of[USERS_MAX];   // a private channel, or a room of the guild
+static bool moved[USERS_MAX];               // a moderator has moved him, or thrown him out, in this run
 
 // --- JSON ---
-
-static uint64_t id_of(const json_t *j)
-{
-    const char *text = json_string_value(j);
-    return text ? strtoull(text, NULL, 10) : 0;
-}
-
-static uint64_t id_in(const json_t *d, const char *key)
-{
-    return id_of(json_object_get(d, key));
-}
-
-static const char *text_in(const json_t *d, const char *key)
-{
-    const char *text = json_string_value(json_object_get(d, key));
-    return text ? text : "";
-}
 
 static uint32_t ids_in(const json_t *list, const char *key, uint64_t *out, uint32_t max)
 {
@@ -157,6 +142,7 @@ static void see_ready(struct client *c, const json_t *d)
     snprintf(c->session, sizeof c->session, "%s", text_in(d, "session_id"));
     for (size_t i = 0; i < json_array_size(channels); i++)
         see_channel(c, json_array_get(channels, i));
+    guild_ready(nth(c), &c->guild, json_object_get(d, "guilds"));
     c->server = c->wants = 0;
     c->settled = false;
     c->state = CLIENT_LIVE;
@@ -200,6 +186,23 @@ static bool another_speaks(const struct client *c)
     return false;
 }
 
+// His own voice state, in a call or in the guild, as his last op 4 wanted it?
+static void see_own(struct client *c, const json_t *d)
+{
+    uint64_t channel = id_in(d, "channel_id"), user = id_in(d, "user_id");
+    if (!channel || user != c->user)
+        return;
+    int flags = true_in(d, "self_mute") | true_in(d, "self_deaf") << 1 | true_in(d, "self_video") << 2;
+    if (strcmp(text_in(d, "session_id"), c->session) == 0 && c->wants == channel && flags == (int)(c->n_said & 7)) {
+        c->acked = true;
+        c->n_acked = c->n_said;
+    }
+    if (c->acked && !c->late && !another_speaks(c)) {
+        seat_session_of[user_index(user)] = nth(c) + 1;
+        seat_place_of[user_index(user)] = channel;
+    }
+}
+
 static void see_voice(struct client *c, const json_t *d)
 {
     uint64_t place = id_in(d, "channel_id"), user = id_in(d, "user_id");
@@ -212,16 +215,7 @@ static void see_voice(struct client *c, const json_t *d)
         world_fail("client %u is told of a voice state where it is not: %" PRIu64, nth(c), place);
     else if (v)
         put_state(v, d);
-    const struct state *own = v && user == c->user ? state_of(v, user) : NULL;
-    if (own && strcmp(own->session, c->session) == 0 && c->wants == place &&
-        (own->mute | own->deaf << 1 | own->video << 2) == (int)(c->n_said & 7)) {
-        c->acked = true;
-        c->n_acked = c->n_said;
-    }
-    if (own && c->acked && !c->late && !another_speaks(c)) {
-        seat_session_of[user_index(user)] = nth(c) + 1;
-        seat_place_of[user_index(user)] = place;
-    }
+    see_own(c, d);
 }
 
 static void see_message(struct client *c, const json_t *d, bool create)
@@ -273,7 +267,8 @@ static void see_channel_gone(struct client *c, const json_t *d)
 
 static void see_server(struct client *c, const json_t *d)
 {
-    c->server = json_is_string(json_object_get(d, "endpoint")) ? id_in(d, "channel_id") : 0;
+    uint64_t guild = id_in(d, "guild_id");
+    c->server = json_is_string(json_object_get(d, "endpoint")) ? (guild ? guild : id_in(d, "channel_id")) : 0;
 }
 
 // Who was away for about as long as the voice states of a lost gateway are kept may have lost his, whatever he is told
@@ -287,10 +282,21 @@ static void see_resumed(struct client *c)
     c->state = CLIENT_LIVE;
 }
 
+static void see_guild(struct client *c, const char *t, const json_t *d)
+{
+    uint32_t u = user_index(c->user);
+    if (strcmp(t, "VOICE_STATE_UPDATE") == 0)
+        see_own(c, d);
+    if (strcmp(t, "GUILD_DELETE") == 0 && room_index(seat_place_of[u]) < people.n_rooms)
+        seat_session_of[u] = 0;
+}
+
 static void see(struct client *c, const char *t, const json_t *d)
 {
     dispatches++;
-    if (strcmp(t, "READY") == 0)
+    if (strcmp(t, "VOICE_SERVER_UPDATE") != 0 && guild_event(nth(c), &c->guild, t, d))
+        see_guild(c, t, d);
+    else if (strcmp(t, "READY") == 0)
         see_ready(c, d);
     else if (strcmp(t, "CALL_CREATE") == 0)
         see_call(c, d, true);
@@ -453,19 +459,23 @@ static void connect_to_any(struct client *c)
 
 // --- deeds ---
 
+// place: a private channel, or a room of the guild.
 static void voice(struct client *c, uint64_t place)
 {
     uint32_t u = user_index(c->user);
-    char channel[32] = "null";
+    char channel[32] = "null", guild[32] = "null";
     if (place)
         snprintf(channel, sizeof channel, "\"%" PRIu64 "\"", place);
+    if (room_index(place) < people.n_rooms)
+        snprintf(guild, sizeof guild, "\"%" PRIu64 "\"", people.guild);
     seat_session_of[u] = 0;
     c->wants = place;
     c->acked = c->late = false;
     c->n_said++;
     c->stray |= c->n_said - c->n_acked > 7; // their flags do not tell them apart any more
-    say(c, "{\"op\":4,\"d\":{\"guild_id\":null,\"channel_id\":%s,\"self_mute\":%s,\"self_deaf\":%s,\"self_video\":%s}}",
-        channel, c->n_said & 1 ? "true" : "false", c->n_said & 2 ? "true" : "false", c->n_said & 4 ? "true" : "false");
+    say(c, "{\"op\":4,\"d\":{\"guild_id\":%s,\"channel_id\":%s,\"self_mute\":%s,\"self_deaf\":%s,\"self_video\":%s}}",
+        guild, channel, c->n_said & 1 ? "true" : "false", c->n_said & 2 ? "true" : "false",
+        c->n_said & 4 ? "true" : "false");
 }
 
 static uint64_t place_of(const struct client *c)
@@ -558,6 +568,68 @@ static void message(const struct client *c, uint64_t place)
     ask(c, "POST", body, on_done, 0, "/api/v9/channels/%" PRIu64 "/messages", place);
 }
 
+// What a moderator does may take effect after what its victim does next.
+static void moderate(const struct client *c)
+{
+    char body[96];
+    uint32_t u = (uint32_t)sim_below(people.n_users);
+    uint64_t room = people.rooms[sim_below(people.n_rooms)];
+    if (sim_chance(5000)) {
+        snprintf(body, sizeof body, "{\"mute\":%s}", sim_chance(5000) ? "true" : "false");
+    } else {
+        if (sim_chance(7000))
+            snprintf(body, sizeof body, "{\"channel_id\":\"%" PRIu64 "\"}", room);
+        else
+            snprintf(body, sizeof body, "{\"channel_id\":null}");
+        moved[u] = true;
+    }
+    ask(c, "PATCH", body, on_done, 0, "/api/v9/guilds/%" PRIu64 "/members/%" PRIu64, people.guild, people.users[u]);
+}
+
+// Somebody, or everybody, may see a room of the guild or not.
+static void reveal(const struct client *c)
+{
+    char body[160];
+    uint64_t room = people.rooms[sim_below(people.n_rooms)];
+    bool one = sim_chance(6000);
+    uint64_t whom = one ? people.users[sim_below(people.n_users)] : people.guild;
+    snprintf(body, sizeof body, "{\"permission_overwrites\":[{\"id\":\"%" PRIu64 "\",\"type\":%d,\"%s\":\"1024\"}]}",
+             whom, one, sim_chance(6000) ? "deny" : "allow");
+    ask(c, "PATCH", body, on_done, 0, "/api/v9/channels/%" PRIu64, room);
+}
+
+static void throw_out(const struct client *c)
+{
+    uint32_t u = 1 + (uint32_t)sim_below(people.n_users - 1);
+    moved[u] = true;
+    ask(c, "DELETE", "", on_done, 0, "/api/v9/guilds/%" PRIu64 "/members/%" PRIu64, people.guild, people.users[u]);
+}
+
+static void bring_back(void)
+{
+    struct instance *i = any_gateway();
+    world_tell("the operator puts everybody into the guild");
+    if (i)
+        sim_web_ask(i, true, "POST", "/admin/load", ADMIN_AUTHORIZATION, people.guild_document, on_done, NULL, 0);
+}
+
+static void act_in_guild(struct client *c)
+{
+    uint64_t dice = sim_below(100), room = people.rooms[sim_below(people.n_rooms)];
+    if (dice < 55)
+        voice(c, room);
+    else if (dice < 70)
+        voice(c, c->wants ? c->wants : room);
+    else if (dice < 82)
+        moderate(c);
+    else if (dice < 92)
+        reveal(c);
+    else if (dice < 96)
+        throw_out(c);
+    else
+        bring_back();
+}
+
 static void leave_for(struct client *c, uint16_t code)
 {
     world_tell("client %u: leaves with %u", nth(c), code);
@@ -570,6 +642,10 @@ static void leave_for(struct client *c, uint16_t code)
 static void act_live(struct client *c)
 {
     uint64_t dice = sim_below(100), place = place_of(c);
+    if (sim_chance(4000)) {
+        act_in_guild(c);
+        return;
+    }
     if (!place)
         return;
     if (dice < 30) {
@@ -718,6 +794,11 @@ static void compare_seat(uint32_t u)
     const struct client *c = &clients[seat_session_of[u] - 1];
     if (c->state != CLIENT_LIVE || !c->wants)
         return;
+    if (room_index(seat_place_of[u]) < people.n_rooms) {
+        if (!moved[u] && !guild_sits(c->user, c->session))
+            world_fail("client %u was seated in the guild, and is not there any more", nth(c));
+        return;
+    }
     const struct call_place *p = truth_place(place_index(seat_place_of[u]));
     if (call_is_recipient(p, c->user) && !call_sits(p, c->user, c->session))
         world_fail("client %u was seated in %" PRIu64 ", and is not there any more", nth(c), p->channel);
@@ -736,8 +817,24 @@ static void compare_sessions(uint32_t place)
     }
 }
 
+static void compare_guild_sessions(void)
+{
+    for (uint32_t u = 0; u < people.n_users; u++) {
+        const char *session = guild_session(people.users[u]);
+        bool had = false;
+        for (uint32_t k = 0; session && k < n_clients; k++)
+            had |= strcmp(clients[k].session, session) == 0;
+        if (session && !had)
+            world_fail("%" PRIu64 " sits in the guild by a session that nobody has", people.users[u]);
+    }
+}
+
 void clients_compare(void)
 {
+    compare_guild_sessions();
+    for (uint32_t i = 0; i < n_clients; i++)
+        if (clients[i].state == CLIENT_LIVE)
+            guild_compare(i, clients[i].user, clients[i].session, clients[i].server == people.guild, &clients[i].guild);
     for (uint32_t p = 0; p < people.n_places; p++)
         compare_sessions(p);
     for (uint32_t i = 0; i < n_clients; i++)
@@ -768,6 +865,7 @@ void clients_begin(void)
 {
     memset(clients, 0, sizeof clients);
     memset(seat_session_of, 0, sizeof seat_session_of);
+    memset(moved, 0, sizeof moved);
     n_messages = 0;
     n_clients = people.n_users + (uint32_t)sim_below(CLIENTS_MAX - people.n_users + 1);
     for (uint32_t i = 0; i < n_clients; i++) {

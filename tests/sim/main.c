@@ -1,12 +1,12 @@
 // switchboard-sim: runs seeds. `switchboard-sim [--seeds N] [--from SEED] [--events N] [--workers N] [--stop]
 // [-v|-vv]`; the last line is `N passed, N failed`, and a failing seed is run again by `--from SEED --seeds 1 -v`.
 #include "world.h"
+#include "json.h"
 #include "log.h"
 #include "mains.h"
 #include "redis.h"
 #include "token.h"
 #include <inttypes.h>
-#include <jansson.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define SECRET "a secret of the simulated world, of 32 bytes and more"
-#define ADMIN_TOKEN "an admin token of the simulated world"
 #define CALM_MS 4000u // after the last fault: what is then not as it should be is wrong
 
 struct people people;
@@ -322,11 +321,29 @@ static void on_loaded(void *ctx, uint64_t id, int status, struct bytes body)
         answer = json_loadb(body.p, body.n, 0, NULL);
 }
 
-static uint64_t id_at(const char *list, size_t i)
+static uint64_t id_at(const json_t *of, const char *list, size_t i)
 {
-    return strtoull(json_string_value(json_object_get(json_array_get(json_object_get(answer, list), i), "id")), NULL,
-                    10);
+    return id_in(json_array_get(json_object_get(of, list), i), "id");
 }
+
+static uint32_t ids_at(const json_t *of, const char *list, uint64_t *out, uint32_t max)
+{
+    uint32_t n = (uint32_t)json_array_size(json_object_get(of, list));
+    CHECK(n <= max);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = id_at(of, list, i);
+    return n;
+}
+
+#define GUILD                                                                                                          \
+    "\"guilds\":[{\"name\":\"guild\",\"owner\":\"u0\",\"members\":[\"u0\",\"u1\",\"u2\",\"u3\",\"u4\",\"u5\"],"        \
+    "\"roles\":[{\"name\":\"mods\",\"permissions\":[\"MOVE_MEMBERS\",\"MUTE_MEMBERS\",\"MANAGE_CHANNELS\","            \
+    "\"MANAGE_ROLES\",\"KICK_MEMBERS\"],\"members\":[\"u1\",\"u2\"]}],"                                                \
+    "\"channels\":[{\"name\":\"open\",\"type\":\"voice\"},{\"name\":\"other\",\"type\":\"voice\"},"                    \
+    "{\"name\":\"small\",\"type\":\"voice\",\"user_limit\":1},{\"name\":\"hidden\",\"type\":\"voice\","                \
+    "\"overwrites\":[{\"role\":\"@everyone\",\"deny\":[\"VIEW_CHANNEL\"]},{\"role\":\"mods\",\"allow\":[\"VIEW_"       \
+    "CHANNEL\"]}]},"                                                                                                   \
+    "{\"name\":\"stage\",\"type\":\"stage\"}]}]"
 
 static void take_people(void)
 {
@@ -335,10 +352,15 @@ static void take_people(void)
     people.n_places = dms + (uint32_t)json_array_size(json_object_get(answer, "groups"));
     CHECK(people.n_users <= USERS_MAX && people.n_places <= PLACES_MAX);
     for (uint32_t i = 0; i < people.n_places; i++)
-        people.places[i] = i < dms ? id_at("dms", i) : id_at("groups", i - dms);
+        people.places[i] = i < dms ? id_at(answer, "dms", i) : id_at(answer, "groups", i - dms);
+    const json_t *guild = json_array_get(json_object_get(answer, "guilds"), 0);
+    people.guild = id_in(guild, "id");
+    people.n_rooms = ids_at(guild, "channels", people.rooms, ROOMS_MAX);
+    people.n_roles = ids_at(guild, "roles", people.roles, ROLES_MAX);
+    people.guild_document = BYTES("{" GUILD "}");
     for (uint32_t i = 0; i < people.n_users; i++) {
         struct buf token = {0};
-        people.users[i] = id_at("users", i);
+        people.users[i] = id_at(answer, "users", i);
         token_mint(&token, people.users[i], 1767225600000u, BYTES(SECRET));
         CHECK(bytes_copy(people.tokens[i], sizeof people.tokens[i], buf_bytes(&token)) == OK);
         buf_fini(&token);
@@ -354,12 +376,12 @@ static void make_people(void)
         "[\"u1\",\"u2\"],[\"u1\",\"u3\"],[\"u4\",\"u5\"],[\"u4\",\"u6\"],[\"u1\",\"u5\"]],"
         "\"dms\":[[\"u0\",\"u1\"],[\"u2\",\"u3\"],[\"u4\",\"u5\"],[\"u0\",\"u6\"],[\"u1\",\"u3\"]],"
         "\"groups\":[{\"name\":\"g\",\"owner\":\"u0\",\"users\":[\"u0\",\"u1\",\"u2\",\"u3\"]},"
-        "{\"name\":\"h\",\"owner\":\"u4\",\"users\":[\"u4\",\"u5\",\"u6\",\"u1\"]}]}";
+        "{\"name\":\"h\",\"owner\":\"u4\",\"users\":[\"u4\",\"u5\",\"u6\",\"u1\"]}]," GUILD "}";
     world_begin(0);
     be_kind();
     start_all(1, 1);
     for (int i = 0; i < 100 && !answer; i++) {
-        sim_web_ask(&instances[0], true, "POST", "/admin/load", "Bearer " ADMIN_TOKEN, bytes_of(document), on_loaded,
+        sim_web_ask(&instances[0], true, "POST", "/admin/load", ADMIN_AUTHORIZATION, bytes_of(document), on_loaded,
                     NULL, 0);
         pass(1000000);
     }

@@ -21,7 +21,7 @@ struct loop {
     struct timer *timers; // in order of their time
     uint64_t now, wakes;  // now: of this turn; wakes: numbers the wakings, only the newest counts
     uint64_t wake_at;
-    struct loop_flush *flushes, **flushes_tail;
+    struct flushes flushes;
     struct task *tasks, **tasks_tail;
     void (*on_stop)(void *ctx);
     void *ctx;
@@ -142,25 +142,12 @@ uint64_t loop_unix_ms(const struct loop *l)
 
 void loop_flush(struct loop *l, struct loop_flush *f)
 {
-    if (f->queued)
-        return;
-    f->queued = true;
-    f->next = NULL;
-    *l->flushes_tail = f;
-    l->flushes_tail = &f->next;
+    flushes_add(&l->flushes, f);
 }
 
 void loop_unflush(struct loop *l, struct loop_flush *f)
 {
-    if (!f->queued)
-        return;
-    struct loop_flush **at = &l->flushes;
-    while (*at != f)
-        at = &(*at)->next;
-    *at = f->next;
-    if (!f->next)
-        l->flushes_tail = at;
-    f->queued = false;
+    flushes_remove(&l->flushes, f);
 }
 
 void sim_loop_task(struct loop *l, void (*fn)(void *ctx), void *ctx)
@@ -173,16 +160,10 @@ void sim_loop_task(struct loop *l, void (*fn)(void *ctx), void *ctx)
 
 static bool flush_one(struct loop *l)
 {
-    struct loop_flush *f = l->flushes;
-    if (!f)
-        return false;
-    l->flushes = f->next;
-    if (!l->flushes)
-        l->flushes_tail = &l->flushes;
-    f->queued = false;
-    if (!l->ended)
+    struct loop_flush *f = flushes_take(&l->flushes);
+    if (f && !l->ended)
         f->fn(f);
-    return true;
+    return f != NULL;
 }
 
 static bool task_one(struct loop *l)
@@ -216,7 +197,7 @@ struct loop *loop_new(void)
     struct loop *l = mem_alloc(sizeof *l);
     l->owner = sim_at;
     l->owner->loop = l;
-    l->flushes_tail = &l->flushes;
+    flushes_init(&l->flushes);
     l->tasks_tail = &l->tasks;
     l->now = world_ms();
     return l;
@@ -255,7 +236,7 @@ void loop_end(struct loop *l)
 
 bool sim_loop_ended(const struct loop *l)
 {
-    return l->ended && !l->flushes && !l->tasks;
+    return l->ended && !l->flushes.first && !l->tasks;
 }
 
 void sim_loop_stop(struct loop *l)

@@ -11,11 +11,17 @@ void world_tell(const char *fmt, ...) PRINTF_LIKE(1, 2);
 #define USERS_MAX 8u
 #define PLACES_MAX 16u
 #define CLIENTS_MAX 12u
+#define ROOMS_MAX 6u
+#define ROLES_MAX 4u
 struct people { // made once, before the first seed
-    uint32_t n_users, n_places;
-    uint64_t users[USERS_MAX], places[PLACES_MAX];
+    uint32_t n_users, n_places, n_rooms, n_roles;
+    uint64_t users[USERS_MAX], places[PLACES_MAX]; // places: private channels
+    uint64_t guild, rooms[ROOMS_MAX], roles[ROLES_MAX];
     char tokens[USERS_MAX][128];
+    struct bytes guild_document; // puts all who shall be in the guild into it
 };
+#define ADMIN_TOKEN "an admin token of the simulated world"
+#define ADMIN_AUTHORIZATION "Bearer " ADMIN_TOKEN
 extern struct people people;
 uint32_t user_index(uint64_t id);  // n_users: none of ours
 uint32_t place_index(uint64_t id); // n_places: none of ours
