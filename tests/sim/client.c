@@ -2,7 +2,7 @@
 // gateway, identifies or resumes, does things at random, and keeps a picture of its calls by the events that it is
 // given, as client libraries do. Every dispatch must be the next one; at rest the picture must be the truth.
 #include "call.h"
-#include "guild.h"
+#include "world_guild.h"
 #include "json.h"
 #include "message.h"
 #include <inttypes.h>
@@ -142,7 +142,7 @@ static void see_ready(struct client *c, const json_t *d)
     snprintf(c->session, sizeof c->session, "%s", text_in(d, "session_id"));
     for (size_t i = 0; i < json_array_size(channels); i++)
         see_channel(c, json_array_get(channels, i));
-    guild_ready(nth(c), &c->guild, json_object_get(d, "guilds"));
+    world_guild_ready(nth(c), &c->guild, json_object_get(d, "guilds"));
     c->server = c->wants = 0;
     c->settled = false;
     c->state = CLIENT_LIVE;
@@ -294,7 +294,7 @@ static void see_guild(struct client *c, const char *t, const json_t *d)
 static void see(struct client *c, const char *t, const json_t *d)
 {
     dispatches++;
-    if (strcmp(t, "VOICE_SERVER_UPDATE") != 0 && guild_event(nth(c), &c->guild, t, d))
+    if (strcmp(t, "VOICE_SERVER_UPDATE") != 0 && world_guild_event(nth(c), &c->guild, t, d))
         see_guild(c, t, d);
     else if (strcmp(t, "READY") == 0)
         see_ready(c, d);
@@ -362,11 +362,16 @@ static void say(struct client *c, const char *fmt, ...)
     sim_web_say(c->conn, (struct bytes){text, (size_t)n});
 }
 
-// A session may be refused only when its time was over, or when nothing of it was ever kept.
+#define IN_FLIGHT_US 1000000u // what was told less long ago may not have reached a client that was lost
+
+// A session may be refused only when its time was over, when nothing of it was ever kept, or when it has missed that
+// what it may see in the guild has changed.
 static void invalid(struct client *c)
 {
     uint64_t away_ms = c->lost_at ? (sim_us() - c->lost_at) / 1000 : 0;
-    if (c->state == CLIENT_RESUMING && c->settled && away_ms + 100 < RESUME_WINDOW_MS)
+    uint64_t since = c->lost_at > IN_FLIGHT_US ? c->lost_at - IN_FLIGHT_US : 0;
+    if (c->state == CLIENT_RESUMING && c->settled && away_ms + 100 < RESUME_WINDOW_MS &&
+        !world_guild_changed_since(since))
         world_fail("client %u: session %s is refused after %" PRIu64 " ms", nth(c), c->session, away_ms);
     forget_session(c);
     sim_web_leave(c->conn, 1000);
@@ -620,7 +625,7 @@ static void act_in_guild(struct client *c)
         voice(c, room);
     else if (dice < 70)
         voice(c, c->wants ? c->wants : room);
-    else if (dice < 82)
+    else if (dice < 82 || !changing)
         moderate(c);
     else if (dice < 92)
         reveal(c);
@@ -795,7 +800,7 @@ static void compare_seat(uint32_t u)
     if (c->state != CLIENT_LIVE || !c->wants)
         return;
     if (room_index(seat_place_of[u]) < people.n_rooms) {
-        if (!moved[u] && !guild_sits(c->user, c->session))
+        if (!moved[u] && !world_guild_sits(c->user, c->session))
             world_fail("client %u was seated in the guild, and is not there any more", nth(c));
         return;
     }
@@ -820,7 +825,7 @@ static void compare_sessions(uint32_t place)
 static void compare_guild_sessions(void)
 {
     for (uint32_t u = 0; u < people.n_users; u++) {
-        const char *session = guild_session(people.users[u]);
+        const char *session = world_guild_session(people.users[u]);
         bool had = false;
         for (uint32_t k = 0; session && k < n_clients; k++)
             had |= strcmp(clients[k].session, session) == 0;
@@ -834,7 +839,8 @@ void clients_compare(void)
     compare_guild_sessions();
     for (uint32_t i = 0; i < n_clients; i++)
         if (clients[i].state == CLIENT_LIVE)
-            guild_compare(i, clients[i].user, clients[i].session, clients[i].server == people.guild, &clients[i].guild);
+            world_guild_compare(i, clients[i].user, clients[i].session, clients[i].server == people.guild,
+                                &clients[i].guild);
     for (uint32_t p = 0; p < people.n_places; p++)
         compare_sessions(p);
     for (uint32_t i = 0; i < n_clients; i++)
@@ -866,6 +872,7 @@ void clients_begin(void)
     memset(clients, 0, sizeof clients);
     memset(seat_session_of, 0, sizeof seat_session_of);
     memset(moved, 0, sizeof moved);
+    changing = sim_chance(4000);
     n_messages = 0;
     n_clients = people.n_users + (uint32_t)sim_below(CLIENTS_MAX - people.n_users + 1);
     for (uint32_t i = 0; i < n_clients; i++) {

@@ -1,6 +1,6 @@
 // truth: reads the places and the users' locations in Redis as the services do, after each event that touched them,
 // and holds them to what must always be so.
-#include "guild.h"
+#include "world_guild.h"
 #include "call_record.h"
 #include "redis.h"
 #include <inttypes.h>
@@ -24,7 +24,7 @@ static void on_touched(struct bytes key)
 {
     uint64_t id;
     bool user = key.n > 3 && key.p[1] == 'u';
-    guild_touched(key);
+    world_guild_touched(key);
     if (key.n < 5 || key.p[0] != '{' || key.p[key.n - 1] != 's' || key.p[key.n - 2] != ':' || key.p[key.n - 3] != '}')
         return;
     size_t from = user ? 3 : 1;
@@ -130,12 +130,12 @@ static uint32_t seats_of(uint64_t user, uint64_t epoch)
         const struct call_seat *s = call_seat_of(&seen[p].now, user);
         n += s && s->epoch >= epoch;
     }
-    return n + (guild_epoch(user) && guild_epoch(user) >= epoch);
+    return n + (world_guild_epoch(user) && world_guild_epoch(user) >= epoch);
 }
 
 void truth_look(void)
 {
-    guild_look();
+    world_guild_look();
     if (!any_dirty)
         return;
     any_dirty = false;
@@ -195,7 +195,7 @@ void truth_begin(void)
 {
     memset(seen, 0, sizeof seen);
     memset(where, 0, sizeof where);
-    guild_begin();
+    world_guild_begin();
     redis_touched = on_touched;
     any_dirty = true;
     for (uint32_t p = 0; p < people.n_places; p++)

@@ -1,5 +1,5 @@
-// guild: see guild.h.
-#include "guild.h"
+// world_guild: see world_guild.h.
+#include "world_guild.h"
 #include "json.h"
 #include "permissions.h"
 #include "record.h"
@@ -10,8 +10,8 @@
 
 static struct {
     bool dirty;
-    uint64_t version;
-    struct arena arena; // of the rows below
+    uint64_t version, changed_at; // us: what people may see in it, or who is in it
+    struct arena arena;           // of the rows below
     struct guild guild;
     struct role roles[ROLES_MAX + 1];
     uint32_t n_roles;
@@ -71,7 +71,7 @@ static void take_guild(uint32_t who, struct guild_view *v, const json_t *d)
         put_state(who, v, json_array_get(states, i));
 }
 
-void guild_ready(uint32_t who, struct guild_view *v, const json_t *guilds)
+void world_guild_ready(uint32_t who, struct guild_view *v, const json_t *guilds)
 {
     *v = (struct guild_view){0};
     for (size_t i = 0; i < json_array_size(guilds); i++)
@@ -93,7 +93,7 @@ static void take_channel(uint32_t who, struct guild_view *v, const char *t, uint
             world_fail("client %u: the channel goes with %" PRIu64 " in it", who, people.users[u]);
 }
 
-bool guild_event(uint32_t who, struct guild_view *v, const char *t, const json_t *d)
+bool world_guild_event(uint32_t who, struct guild_view *v, const char *t, const json_t *d)
 {
     bool guild = strcmp(t, "GUILD_CREATE") == 0 || strcmp(t, "GUILD_DELETE") == 0;
     if (id_in(d, guild ? "id" : "guild_id") != people.guild)
@@ -184,15 +184,24 @@ static void check_seats(void)
                        i, now.voice[i].seats, now.voice[i].videos, seats[i], videos[i]);
 }
 
-void guild_touched(struct bytes key)
+void world_guild_touched(struct bytes key)
 {
     char prefix[32];
     int n = snprintf(prefix, sizeof prefix, "{%" PRIu64 "}:", people.guild);
-    if (key.n > (size_t)n && memcmp(key.p, prefix, (size_t)n) == 0)
-        now.dirty = true;
+    if (key.n <= (size_t)n || memcmp(key.p, prefix, (size_t)n) != 0)
+        return;
+    struct bytes suffix = {key.p + n, key.n - (size_t)n};
+    now.dirty = true;
+    if (bytes_is(suffix, "ch") || bytes_is(suffix, "r") || bytes_is(suffix, "mb"))
+        now.changed_at = sim_us();
 }
 
-void guild_look(void)
+bool world_guild_changed_since(uint64_t us)
+{
+    return now.changed_at >= us;
+}
+
+void world_guild_look(void)
 {
     if (!now.dirty)
         return;
@@ -201,7 +210,7 @@ void guild_look(void)
     check_seats();
 }
 
-void guild_begin(void)
+void world_guild_begin(void)
 {
     struct arena arena = now.arena;
     memset(&now, 0, sizeof now);
@@ -209,24 +218,24 @@ void guild_begin(void)
     now.dirty = people.guild != 0;
 }
 
-uint64_t guild_epoch(uint64_t user)
+uint64_t world_guild_epoch(uint64_t user)
 {
     return now.seats[user_index(user)].epoch;
 }
 
-const char *guild_session(uint64_t user)
+const char *world_guild_session(uint64_t user)
 {
     const struct voice_seat *s = &now.seats[user_index(user)];
     return s->user ? arena_text(&now.arena, s->session) : NULL;
 }
 
-bool guild_sits(uint64_t user, const char *session)
+bool world_guild_sits(uint64_t user, const char *session)
 {
     const struct voice_seat *s = &now.seats[user_index(user)];
     return s->user && bytes_is(s->session, session);
 }
 
-bool guild_has(uint64_t user)
+bool world_guild_has(uint64_t user)
 {
     return now.members[user_index(user)].user != 0;
 }
@@ -256,9 +265,9 @@ static void compare_state(uint32_t who, uint64_t user, uint32_t u, const struct 
         world_fail("client %u sees another voice state of %" PRIu64 " in the guild than he has", who, people.users[u]);
 }
 
-void guild_compare(uint32_t who, uint64_t user, const char *session, bool server, const struct guild_view *v)
+void world_guild_compare(uint32_t who, uint64_t user, const char *session, bool server, const struct guild_view *v)
 {
-    if (v->there != guild_has(user)) {
+    if (v->there != world_guild_has(user)) {
         world_fail("client %u %s the guild", who, v->there ? "still has" : "lacks");
         return;
     }
@@ -267,6 +276,6 @@ void guild_compare(uint32_t who, uint64_t user, const char *session, bool server
             world_fail("client %u %s room %u", who, v->rooms[i] ? "still has" : "lacks", i);
     for (uint32_t u = 0; v->there && u < people.n_users; u++)
         compare_state(who, user, u, &v->states[u]);
-    if (v->there && guild_sits(user, session) && !server)
+    if (v->there && world_guild_sits(user, session) && !server)
         world_fail("client %u sits in the guild and has no voice server there", who);
 }
