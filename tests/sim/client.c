@@ -66,6 +66,7 @@ static uint32_t n_clients;
 static uint64_t dispatches, deeds, resumes;
 static uint64_t seat_session_of[USERS_MAX]; // index of the client + 1 that holds an acknowledged seat
 static uint64_t seat_place_of[USERS_MAX];   // a private channel, or a room of the guild
+static bool changing;                       // in this run it changes who is in the guild, and who may see what there
 static bool moved[USERS_MAX];               // a moderator has moved him, or thrown him out, in this run
 
 // --- JSON ---
@@ -142,7 +143,7 @@ static void see_ready(struct client *c, const json_t *d)
     snprintf(c->session, sizeof c->session, "%s", text_in(d, "session_id"));
     for (size_t i = 0; i < json_array_size(channels); i++)
         see_channel(c, json_array_get(channels, i));
-    world_guild_ready(nth(c), &c->guild, json_object_get(d, "guilds"));
+    world_guild_ready(nth(c), c->user, &c->guild, json_object_get(d, "guilds"));
     c->server = c->wants = 0;
     c->settled = false;
     c->state = CLIENT_LIVE;
@@ -294,7 +295,7 @@ static void see_guild(struct client *c, const char *t, const json_t *d)
 static void see(struct client *c, const char *t, const json_t *d)
 {
     dispatches++;
-    if (strcmp(t, "VOICE_SERVER_UPDATE") != 0 && world_guild_event(nth(c), &c->guild, t, d))
+    if (strcmp(t, "VOICE_SERVER_UPDATE") != 0 && world_guild_event(nth(c), c->user, &c->guild, t, d))
         see_guild(c, t, d);
     else if (strcmp(t, "READY") == 0)
         see_ready(c, d);

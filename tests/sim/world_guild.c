@@ -37,16 +37,17 @@ static struct guild_state *state_of(struct guild_view *v, uint64_t user)
     return u < people.n_users ? &v->states[u] : NULL;
 }
 
-static void put_state(uint32_t who, struct guild_view *v, const json_t *d)
+static void put_state(uint32_t who, uint64_t own, struct guild_view *v, const json_t *d)
 {
     uint64_t channel = id_in(d, "channel_id");
     struct guild_state *s = state_of(v, id_in(d, "user_id"));
     uint32_t room = room_index(channel);
+    bool his = id_in(d, "user_id") == own; // who has lost the sight of where he sits is told of himself
     if (!s)
         return;
     if (!v->there)
         world_fail("client %u is told of a voice state in a guild where it is not", who);
-    if (channel && (room == people.n_rooms || !v->rooms[room]))
+    if (channel && !his && (room == people.n_rooms || !v->rooms[room]))
         world_fail("client %u is told of a voice state in a channel that it has not: %" PRIu64, who, channel);
     *s = (struct guild_state){.channel = channel,
                               .self_mute = true_in(d, "self_mute"),
@@ -56,7 +57,7 @@ static void put_state(uint32_t who, struct guild_view *v, const json_t *d)
     snprintf(s->session, sizeof s->session, "%s", text_in(d, "session_id"));
 }
 
-static void take_guild(uint32_t who, struct guild_view *v, const json_t *d)
+static void take_guild(uint32_t who, uint64_t own, struct guild_view *v, const json_t *d)
 {
     const json_t *channels = json_object_get(d, "channels"), *states = json_object_get(d, "voice_states");
     if (v->there)
@@ -68,18 +69,18 @@ static void take_guild(uint32_t who, struct guild_view *v, const json_t *d)
             v->rooms[room] = true;
     }
     for (size_t i = 0; i < json_array_size(states); i++)
-        put_state(who, v, json_array_get(states, i));
+        put_state(who, own, v, json_array_get(states, i));
 }
 
-void world_guild_ready(uint32_t who, struct guild_view *v, const json_t *guilds)
+void world_guild_ready(uint32_t who, uint64_t own, struct guild_view *v, const json_t *guilds)
 {
     *v = (struct guild_view){0};
     for (size_t i = 0; i < json_array_size(guilds); i++)
         if (id_in(json_array_get(guilds, i), "id") == people.guild)
-            take_guild(who, v, json_array_get(guilds, i));
+            take_guild(who, own, v, json_array_get(guilds, i));
 }
 
-static void take_channel(uint32_t who, struct guild_view *v, const char *t, uint64_t id)
+static void take_channel(uint32_t who, uint64_t own, struct guild_view *v, const char *t, uint64_t id)
 {
     uint32_t room = room_index(id);
     bool create = strcmp(t, "CHANNEL_CREATE") == 0;
@@ -89,25 +90,25 @@ static void take_channel(uint32_t who, struct guild_view *v, const char *t, uint
         world_fail("client %u: %s of a channel that it %s", who, t, create ? "has" : "has not");
     v->rooms[room] = strcmp(t, "CHANNEL_DELETE") != 0;
     for (uint32_t u = 0; u < people.n_users && !v->rooms[room]; u++)
-        if (v->states[u].channel == id)
+        if (v->states[u].channel == id && people.users[u] != own)
             world_fail("client %u: the channel goes with %" PRIu64 " in it", who, people.users[u]);
 }
 
-bool world_guild_event(uint32_t who, struct guild_view *v, const char *t, const json_t *d)
+bool world_guild_event(uint32_t who, uint64_t own, struct guild_view *v, const char *t, const json_t *d)
 {
     bool guild = strcmp(t, "GUILD_CREATE") == 0 || strcmp(t, "GUILD_DELETE") == 0;
     if (id_in(d, guild ? "id" : "guild_id") != people.guild)
         return false;
     if (strcmp(t, "GUILD_CREATE") == 0)
-        take_guild(who, v, d);
+        take_guild(who, own, v, d);
     else if (!v->there)
         world_fail("client %u: %s of a guild where it is not", who, t);
     else if (strcmp(t, "GUILD_DELETE") == 0)
         *v = (struct guild_view){0};
     else if (strncmp(t, "CHANNEL_", 8) == 0)
-        take_channel(who, v, t, id_in(d, "id"));
+        take_channel(who, own, v, t, id_in(d, "id"));
     else if (strcmp(t, "VOICE_STATE_UPDATE") == 0)
-        put_state(who, v, d);
+        put_state(who, own, v, d);
     return true;
 }
 
