@@ -167,12 +167,9 @@ static bool not_said(const struct live *l, const struct event *e)
     return e->place_op == 2 && bytes_is(e->name, "GUILD_DELETE") && !session_sees_guild(&l->s, e->place);
 }
 
-// That somebody left a guild's channel is told to all but himself: clients keep that apart from where else he is.
 static bool outdated(const struct fanout *f, const struct live *l, const struct sub *sub, const struct event *e)
 {
-    if (!e->sitter || (sub->guild && e->left && e->sitter != l->s.user))
-        return false;
-    return subs_outdated(&f->subs, l->s.key, sub->ref, e->sitter, e->epoch);
+    return e->sitter && !sub->guild && subs_outdated(&f->subs, l->s.key, sub->ref, e->sitter, e->epoch);
 }
 
 void fanout_deliver(struct fanout *f, const struct sub *sub, const struct event *e, const struct audience *a,
@@ -259,25 +256,9 @@ static bool is_of_seats(const struct place_event *p)
     return false;
 }
 
-// For whom it is not known yet who sits elsewhere: once it is.
-static void read_held(struct fanout *f, struct sub *sub)
+void fanout_guilds_read(struct gateway *g)
 {
-    if (guilds_waited_for(f->g))
-        keys_add(&f->held, sub->ref);
-    else
-        want_read(f, sub);
-}
-
-void fanout_seated(struct gateway *g)
-{
-    struct fanout *f = g->fanout;
-    for (uint32_t i = 0; i < f->held.n; i++) {
-        struct sub *sub = subs_get(&f->subs, f->held.v[i]);
-        if (sub)
-            want_read(f, sub);
-    }
-    keys_fini(&f->held);
-    loop_flush(g->svc.loop, &f->flush); // perhaps nothing is owed any more
+    loop_flush(g->svc.loop, &g->fanout->flush); // perhaps nothing is owed any more
 }
 
 static void take_entry(struct fanout *f, const struct place_event *p)
@@ -286,8 +267,8 @@ static void take_entry(struct fanout *f, const struct place_event *p)
     switch (subs_entry(&f->subs, p->ref, p->version)) {
     case SUBS_APPLY:
     case SUBS_CATCH:
-        if (is_of_seats(p) && subs_hold(&f->subs, p->ref, p->version))
-            read_held(f, sub);
+        if (!sub->guild && is_of_seats(p) && subs_hold(&f->subs, p->ref, p->version))
+            want_read(f, sub);
         take_events(f, sub, p);
         subs_advance(&f->subs, p->ref, p->version);
         guild_part(f, p->ref);
@@ -416,8 +397,6 @@ static void on_log(void *ctx, const struct reply *r)
         bool more = reply_n(r) == READ_ENTRIES;
         if (!more)
             more = subs_read_done(sub);
-        if (!more)
-            subs_seated(&f->subs, sub, 0);
         sub->reading = false;
         if (more)
             want_read(f, sub);
@@ -571,7 +550,6 @@ void fanout_free(struct gateway *g)
     keys_fini(&f->queue);
     keys_fini(&f->to);
     keys_fini(&f->told);
-    keys_fini(&f->held);
     keys_fini(&f->parting);
     arena_fini(&f->rows);
     arena_fini(&f->arena);

@@ -10,7 +10,6 @@ struct fanout {
     struct keys queue;  // refs whose logs are to be read, from `head` on
     uint32_t head, reading;
     uint64_t last_reading;
-    struct keys held;        // refs of entries that had to be held back
     bool recovering;         // after a loss: not ready until the queue is empty
     struct loop_flush flush; // of the queue
     struct timer retry;

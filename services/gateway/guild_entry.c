@@ -108,8 +108,6 @@ static bool take_event(struct fanout *f, ref r, struct audience *a, uint64_t ver
     if (a->gone)
         audience_changes(a, on_change, &telling);
     fanout_address(f, r, version, e);
-    if (e->sitter && !e->unless && a->news)
-        subs_seat(&f->subs, sub, e->sitter, e->epoch, e->left);
     if (e->name.n)
         fanout_deliver(f, sub, e, a, &gate);
     if (!a->gone)

@@ -103,7 +103,7 @@ static void ask_end(struct guilds *s, struct ask *a)
     table_remove(&s->asks, a->nth);
     mem_free(a);
     if (s->asks.n == 0)
-        fanout_seated(s->g);
+        fanout_guilds_read(s->g);
 }
 
 static void ask_end_of(struct guilds *s, const struct picture *p, uint64_t session)
@@ -145,11 +145,6 @@ static void fill(struct gateway *g, struct picture *p, const struct loaded_guild
         audience_free(p->audience);
         p->audience = NULL;
     }
-    for (uint32_t i = 0; i < lg->n_seats; i++)
-        if (!lg->seats[i].bot)
-            subs_seat(subs, sub, lg->seats[i].user, lg->seats[i].epoch, false);
-    subs_seated(subs, sub, lg->version);
-    fanout_seated(g);
     if (!p->audience) {
         p->audience = audience_new(lg);
         look_later(g->guilds, p);

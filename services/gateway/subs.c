@@ -148,26 +148,6 @@ bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user,
     return false;
 }
 
-// A guild: has anybody been told of more than is known here?
-static void look_for_seats(struct subs *s, struct sub *sub)
-{
-    uint64_t known = sub->applied > sub->seated_at ? sub->applied : sub->seated_at;
-    bool lacks = false;
-    for (uint32_t i = 0; sub->guild && i < sub->n_odd; i++)
-        lacks |= sub->v[i]->at > known;
-    if (!sub->guild)
-        return;
-    s->n_unseated += lacks;
-    s->n_unseated -= sub->unseated;
-    sub->unseated = lacks;
-}
-
-void subs_seated(struct subs *s, struct sub *sub, uint64_t version)
-{
-    sub->seated_at = version > sub->seated_at ? version : sub->seated_at;
-    look_for_seats(s, sub);
-}
-
 // --- sessions that come and go ---
 
 void subs_enter(struct subs *s, uint64_t session, uint64_t user)
@@ -189,8 +169,6 @@ static bool drop(struct subs *s, struct listener *l)
     struct sub *sub = l->sub;
     take_out(l);
     mem_free(l);
-    if (sub->n > 0 && sub->unseated)
-        look_for_seats(s, sub);
     if (sub->n > 0)
         return false;
     s->n_unseated -= sub->unseated;
@@ -291,7 +269,6 @@ void subs_await(struct subs *s, uint64_t session, ref r, bool guild, uint64_t ve
 {
     *first = subs_join(s, session, r, guild);
     set_state(listener_of(s, session, r), LISTEN_WAITING, version);
-    look_for_seats(s, subs_get(s, r));
 }
 
 bool subs_awaits(const struct subs *s, uint64_t session, ref r, uint64_t *version)
@@ -309,9 +286,8 @@ void subs_forget(struct subs *s, struct sub *sub)
         CHECK_ID(sub->v[i]->state == LISTEN_WAITING, sub->ref);
     drop_seats(s, sub);
     sub->known = false;
-    sub->applied = sub->seated_at = 0;
+    sub->applied = 0;
     sub->seen = UINT64_MAX; // whatever a snapshot does not hold is to be looked for
-    look_for_seats(s, sub);
 }
 
 bool subs_leave(struct subs *s, uint64_t session, ref r)
@@ -469,8 +445,6 @@ void subs_advance(struct subs *s, ref r, uint64_t version)
     if (sub->applied + 1 == version)
         sub->applied = version;
     gather(sub);
-    if (sub->unseated)
-        look_for_seats(s, sub);
 }
 
 // --- logs ---
@@ -516,12 +490,9 @@ bool subs_read_done(struct sub *sub)
     if (!sub->again && sub->known) {
         // Whatever the log does not hold does not exist, whoever spoke of it.
         sub->seen = sub->applied;
-        for (uint32_t i = sub->n_odd; i-- > 0;) {
-            if (sub->v[i]->state == LISTEN_APART && sub->v[i]->at > sub->seated_at)
-                sub->seated_at = sub->v[i]->at;
+        for (uint32_t i = sub->n_odd; i-- > 0;)
             if (sub->v[i]->state == LISTEN_APART && sub->v[i]->at < sub->applied)
                 set_state(sub->v[i], LISTEN_FOLLOWS, 0);
-        }
     }
     bool again = sub->again;
     sub->again = false;
@@ -568,7 +539,7 @@ static bool seats_valid(const struct subs *s, uint32_t n)
 
 bool subs_ask_seats(struct sub *sub)
 {
-    if (sub->guild || !sub->unseated || sub->asking)
+    if (!sub->unseated || sub->asking)
         return false;
     sub->asking = true;
     sub->asked_at = sub->applied;

@@ -23,7 +23,7 @@ struct listener { // one session at one record
     uint32_t index; // in sub->v
 };
 
-struct seat { // a voice state at a record
+struct seat { // a voice state at a private channel
     uint64_t user, epoch;
     const struct sub *sub;
     struct seat *next, *prev; // the user's at other records
@@ -43,7 +43,6 @@ struct sub {
     bool unseated;          // sessions know of seats that nobody here has been told of: they stand in the store
     bool asking;            // for them, which began when
     uint64_t asked_at;      // this was applied
-    uint64_t seated_at;     // a guild: who sat there at that version is known, whatever has been applied
     struct table seats;     // user → seat
 };
 
@@ -121,9 +120,9 @@ void subs_advance(struct subs *s, ref r, uint64_t version);
 // and has been told as much. ---
 bool subs_knows(const struct subs *s, uint64_t session, uint64_t op, ref place, uint64_t version);
 
-// --- voice states. A user has one in all, but each place has its own log: of two events about him that of the older
-// claim (the smaller epoch) may come last, and must not be told then: the client would take him out of where he is.
-// Epoch 0 is not compared: a bot has one in each guild. ---
+// --- voice states. A user has one in all private channels, but each channel has its own log: of two events about him
+// that of the older claim (the smaller epoch) may come last, and must not be told then: the client would take him out
+// of where he is, since who leaves a call leaves no channel's name. Events of a guild name it, and are told always. ---
 // An event, or a snapshot, said so.
 void subs_seat(struct subs *s, struct sub *sub, uint64_t user, uint64_t epoch, bool left);
 // He is known to sit at another record that this session listens to, by a newer claim.
@@ -134,8 +133,6 @@ bool subs_outdated(const struct subs *s, uint64_t session, ref r, uint64_t user,
 MUST_USE bool subs_ask_seats(struct sub *sub);
 // They have been read (ok), or could not be. True: they count. Else ask again: who left meanwhile would sit there.
 MUST_USE bool subs_seats_come(struct subs *s, struct sub *sub, bool ok);
-// A guild's come with the guild itself, as it is read: everybody who sat there at that version is known now.
-void subs_seated(struct subs *s, struct sub *sub, uint64_t version);
 // Seats are missing of another record that it listens to: what is outdated for it cannot be told yet.
 bool subs_blind(const struct subs *s, uint64_t session, ref r);
 // Before an entry is addressed that says something of a voice state: who is blind to that stays behind it. True: there

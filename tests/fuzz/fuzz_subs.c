@@ -204,8 +204,6 @@ static void wait_there(struct run *r, uint32_t session, uint32_t place, uint64_t
     bool first;
     subs_await(&r->subs, session_of(session), ref_of(place), place == 2, version, &first);
     joined(r, session, place, first);
-    if (place == 2)
-        subs_seated(&r->subs, subs_get(&r->subs, ref_of(place)), UINT64_MAX);
     r->settled[session][place] = false;
     r->joined[session][place] = version; // it goes on from there at the earliest
     CHECK(subs_valid(&r->subs) && !subs_position(&r->subs, session_of(session), ref_of(place), &at));

@@ -518,54 +518,6 @@ TEST(who_waits_for_what_it_needs_gets_nothing_and_says_from_where_it_will_go_on)
     done();
 }
 
-TEST(who_waits_for_a_guild_is_blind_until_it_is_known_who_sits_there)
-{
-    bool first;
-    begin();
-    listen(A, PLACE, 5);
-    listen(B, PLACE, 5);
-    subs_await(&subs, A, OTHER, true, 9, &first);
-    CHECK_TRUE(subs_blind(&subs, A, PLACE) && !subs_blind(&subs, B, PLACE));
-    CHECK_TRUE(!subs_ask_seats(subs_get(&subs, OTHER))); // they come with the guild
-    CHECK_TRUE(subs_hold(&subs, PLACE, 6));
-    CHECK_EQ(all(PLACE, 6), 2);
-    advance(PLACE, 6);
-    subs_seated(&subs, subs_get(&subs, OTHER), 8); // as they were before
-    CHECK_TRUE(subs_blind(&subs, A, PLACE));
-    subs_seated(&subs, subs_get(&subs, OTHER), 9);
-    CHECK_TRUE(!subs_blind(&subs, A, PLACE) && subs_valid(&subs));
-    subs_await(&subs, B, OTHER, true, 0, &first); // has been told nothing of it
-    CHECK_TRUE(!subs_blind(&subs, B, PLACE));
-    subs_await(&subs, B, OTHER, true, 12, &first);
-    CHECK_TRUE(subs_blind(&subs, A, PLACE));
-    CHECK_TRUE(!subs_leave(&subs, B, OTHER)); // nobody knows more any more
-    CHECK_TRUE(!subs_blind(&subs, A, PLACE));
-    done();
-}
-
-TEST(who_was_told_more_of_a_guild_is_blind_until_its_log_has_been_told_so_far)
-{
-    bool first;
-    begin();
-    subs_join(&subs, B, OTHER, true);
-    CHECK_TRUE(!subs_settle(&subs, B, OTHER, 5));
-    subs_seated(&subs, subs_get(&subs, OTHER), 5);
-    subs_await(&subs, A, OTHER, true, 7, &first);
-    CHECK_TRUE(subs_follow(&subs, A, OTHER, true, 7, &first));
-    CHECK_TRUE(subs_blind(&subs, A, PLACE));
-    advance(OTHER, 6);
-    CHECK_TRUE(subs_blind(&subs, A, PLACE));
-    advance(OTHER, 7);
-    CHECK_TRUE(!subs_blind(&subs, A, PLACE));
-    subs_await(&subs, A, OTHER, true, 9, &first);
-    CHECK_TRUE(subs_follow(&subs, A, OTHER, true, 9, &first));
-    CHECK_EQ(subs_read(subs_get(&subs, OTHER)), 7);
-    CHECK_TRUE(!subs_read_done(subs_get(&subs, OTHER))); // there is nothing behind 7
-    subs_seated(&subs, subs_get(&subs, OTHER), 0);
-    CHECK_TRUE(!subs_blind(&subs, A, PLACE));
-    done();
-}
-
 TEST(what_is_void_is_known_anew_from_the_next_snapshot)
 {
     begin();
