@@ -2,7 +2,8 @@
 // Opcodes: https://docs.discord.com/developers/topics/opcodes-and-status-codes and
 // https://docs.discord.food/topics/opcodes-and-status-codes (user accounts).
 #pragma once
-#include "schema.h"
+#include "lists.h"
+#include "presence.h"
 
 // What stands in the query of the websocket's URL.
 struct hail {
@@ -25,6 +26,13 @@ enum op_kind {
     OP_BROKEN,   // no frame at all: the connection closes with `code`
 };
 
+struct op_presence { // Update Presence, also in Identify
+    struct bytes status;     // as the client says it; none: not said
+    struct bytes activities; // a JSON array of objects; none: empty, or too large
+    uint64_t since;
+    bool afk;
+};
+
 struct op_identify {
     struct c_identify c;
     bool has_intents;
@@ -32,6 +40,22 @@ struct op_identify {
     uint32_t shard, shards; // 0 and 1 when absent
 };
 #define SHARDS_MAX 16384u
+
+// Request Guild Members. What is asked for is users if has_users, else those whose name begins with query, if there is
+// one; limit 0: not given.
+struct op_members {
+    struct ids guilds;
+    bool has_users, presences;
+    struct ids users;
+    struct bytes query, nonce; // none: not given
+    uint64_t limit;
+};
+#define OPS_GUILDS_MAX 100u // in one frame
+
+struct op_info {    // Request Channel Info; statuses: Request Channel Statuses
+    uint64_t guild; // 0: none
+    bool statuses, status, start;
+};
 
 struct op {
     enum op_kind kind;
