@@ -21,6 +21,11 @@ enum op_kind {
     OP_VOICE,    // 4
     OP_CALL,     // 13
     OP_PRESENCE, // 3
+    OP_MEMBERS,  // 8
+    OP_LISTS,    // 14, 37
+    OP_INFO,     // 36, 43
+    OP_SOUNDS,   // 31
+    OP_STREAM,   // 18, 20
     OP_QUIET,    // accepted, nothing follows
     OP_UNKNOWN,  // the same, and counted
     OP_BROKEN,   // no frame at all: the connection closes with `code`
@@ -35,6 +40,8 @@ struct op_presence { // Update Presence, also in Identify
 
 struct op_identify {
     struct c_identify c;
+    struct op_presence presence;
+    struct bytes os, browser; // of its properties
     bool has_intents;
     bool sharded, shard_ok; // shard_ok: absent, or 0 <= id < count <= SHARDS_MAX
     uint32_t shard, shards; // 0 and 1 when absent
@@ -67,6 +74,12 @@ struct op {
         struct c_resume resume;
         struct c_voice_state voice;
         struct c_call_connect call;
+        struct op_presence presence;
+        struct op_members members;
+        struct list_changes lists;
+        struct op_info info;
+        struct ids sounds; // of these guilds
+        struct c_stream stream;
     };
     struct json_t *json; // what the texts above borrow from
 };
