@@ -191,6 +191,17 @@ struct bus_peer *bus_peer_named(const struct bus *b, struct bytes name)
     return table_get(&b->peers, bytes_hash(name));
 }
 
+bool bus_lives(const struct bus *b, struct bytes instance, uint64_t born)
+{
+    const struct bus_peer *p = bus_peer_named(b, instance);
+    return bytes_is(instance, b->instance) ? born == b->born : p && born == p->born;
+}
+
+uint64_t bus_born(const struct bus *b)
+{
+    return b->born;
+}
+
 size_t bus_peers_of(const struct bus *b, enum bus_kind kind, uint64_t *hashes, size_t max)
 {
     size_t n = 0;
@@ -255,6 +266,7 @@ static int peer_named(struct bus_peer *p, const struct bus_node *node)
         return ERR_INVALID;
     p->hash = bytes_hash(node->instance);
     p->epoch = node->epoch;
+    p->born = node->born;
     return OK;
 }
 
@@ -411,7 +423,8 @@ static void register_self(struct bus *b)
     if (!store_up(b->store))
         return;
     PACK(&node, bus_node,
-         (&(struct bus_node){bytes_of(b->instance), bytes_of(b->events_url), bytes_of(b->commands_url), b->epoch}));
+         (&(struct bus_node){bytes_of(b->instance), bytes_of(b->events_url), bytes_of(b->commands_url), b->epoch,
+                             b->born}));
     store_cmd(b->store, on_registered, b, "SET bus:%s:%s %b PX %llu GET", kind, b->instance, node.p, node.n, lease);
     store_cmd(b->store, NULL, NULL, "ZADD bus:%s %llu %s", kind, now + lease, b->instance);
     store_cmd(b->store, NULL, NULL, "ZREMRANGEBYSCORE bus:%s -inf %llu", kind, now - PRUNE_LEASES * lease);
@@ -565,7 +578,7 @@ struct bus *bus_new(struct loop *l, struct store *s, struct bus_cfg cfg)
     b->cfg = cfg;
     CHECK(bytes_copy(b->instance, sizeof b->instance, bytes_of(cfg.instance)) == OK);
     randombytes_buf(&b->epoch, sizeof b->epoch);
-    b->last_link_epoch = b->epoch;
+    b->last_link_epoch = b->born = b->epoch;
     b->waker = waker_new(b, on_wake);
     b->sub = socket_new(b, nng_sub0_open);
     b->pull = socket_new(b, nng_pull0_open);

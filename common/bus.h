@@ -51,6 +51,9 @@ void bus_watch(struct bus *b, enum bus_kind kind);     // keep its live instance
 bool bus_ready(const struct bus *b);                   // registered, and every watched kind has been read once
 bool bus_refused(const struct bus *b);                 // Redis answers, and takes no writes (its disk is full, say)
 bool bus_has(const struct bus *b, enum bus_kind kind); // a live instance is known
+// That very process is there; a later one of its name was not born with it.
+bool bus_lives(const struct bus *b, struct bytes instance, uint64_t born);
+uint64_t bus_born(const struct bus *b); // of this process
 uint64_t bus_new_id(struct bus *b);                    // a random command id, never 0
 
 // Sends a command to the instance that rendezvous hashing picks for `key`; repeats it every 250 ms until answered.

@@ -40,7 +40,7 @@ struct bus_peer { // an instance that others have in the registry
     char name[48];
     uint64_t hash; // of the name, its key in the table
     char events_url[257], commands_url[257];
-    uint64_t epoch;
+    uint64_t epoch, born;
     bool seen;                            // in the registry at the last look
     struct bus_socket *events, *commands; // NULL: not dialled
     struct loop_flush flush;
@@ -60,7 +60,7 @@ struct bus {
     struct store *store;
     struct bus_cfg cfg;
     char instance[48], events_url[256], commands_url[256];
-    uint64_t epoch;
+    uint64_t epoch, born;
     struct bus_socket *sub, *pull;
     uv_poll_t *sub_poll, *pull_poll;
     struct bus_waker *waker;

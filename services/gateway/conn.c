@@ -1,6 +1,8 @@
 // conn: websockets to sessions and back. Opens, closes, reads frames, sends messages plain or compressed.
 #include "conns.h"
 #include "etf.h"
+#include "presence_io.h"
+#include "roster_io.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -143,6 +145,8 @@ static void identify(struct live *l, const struct op *op)
         in.full = !in.often && !live_room_of(g, in.user);
         in.away = !store_up(g->svc.store) || (!in.often && !live_room(g));
     }
+    if (!op->malformed && l->s.state == SESSION_HELLO)
+        presence_begin(l, &op->identify.presence, presence_client(op->identify.os, op->identify.browser));
     live_step(l, &in);
 }
 
@@ -173,7 +177,14 @@ static void take(struct live *l, const struct op *op)
         live_step(l, &(struct session_in){.kind = SESSION_IN_CALL, .op = op});
         break;
     case OP_PRESENCE:
-        live_step(l, &(struct session_in){.kind = SESSION_IN_PRESENCE});
+        live_step(l, &(struct session_in){.kind = SESSION_IN_PRESENCE, .op = op});
+        break;
+    case OP_MEMBERS:
+    case OP_LISTS:
+    case OP_INFO:
+    case OP_SOUNDS:
+    case OP_STREAM:
+        live_step(l, &(struct session_in){.kind = SESSION_IN_ASK, .op = op});
         break;
     case OP_UNKNOWN:
         M.client_ops_unknown++;
@@ -288,6 +299,7 @@ void conns_start(struct gateway *g)
     };
     starts_init(&g->conns->starts, g->cfg.identify_rate, loop_now(g->svc.loop));
     g->conns->left_tail = &g->conns->left;
+    rosters_start(g);
     ledger_start(g);
 }
 

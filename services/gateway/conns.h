@@ -19,6 +19,15 @@ struct client {              // one open websocket
     struct buf waiting;      // frames for after its resume; each behind its length
 };
 
+struct said {          // how a session's client says that its user is there (presence_tell.c)
+    bool known;        // it has said so, or its last gateway knew
+    struct online row; // of it status, since, afk and client
+    struct buf activities;
+    struct buf written; // the row as it was sent to the store last
+    uint64_t renew_at;  // 0: it was not
+    bool inherits;      // what its last gateway wrote is being read
+};
+
 struct voice_call;
 struct live { // one session and what the shell keeps for it
     struct gateway *g;
@@ -31,6 +40,8 @@ struct live { // one session and what the shell keeps for it
     uint64_t renew_at;                   // by then the store must hear of it
     struct timer moved;                  // until its last gateway's commands are too old to be carried out
     struct voice_call *voice;            // its voice command under way, else NULL
+    struct said said;                    // from Identify on
+    struct asking *asking;               // what its client asks about guilds; NULL before the first (members_io.c)
     uint64_t voice_turn;                 // voice commands sent so far
     const struct world *loaded;          // while its READY is being made
     const struct texts *missed;          // while it is being resumed: what the client has not got yet
@@ -58,7 +69,12 @@ struct conns {
     uint64_t waiting;                 // bytes of frames of clients that resume
     struct timer retry;               // of those whose write failed
     struct arena written;             // of one write
-    uint32_t ending;                  // ends of sessions that are not told yet
+    struct rosters {
+        struct table by_guild;
+        uint32_t n;
+        struct roster_wait *head, **tail; // who waits until there are fewer
+    } rosters;                            // guild → roster (roster_io.c)
+    uint32_t ending;                      // ends of sessions that are not told yet
     bool stopping;
 };
 
@@ -109,6 +125,16 @@ void ledger_stored(struct live *l, uint64_t bytes); // so much is there of it fr
 void ledger_forget(struct live *l);                 // what pends for it is about to go
 void ledger_take(struct live *fresh);
 void ledger_end(struct live *l, bool tell); // the session is over; tell: its voice state must be left
+
+// --- what clients ask about guilds (members_io.c) ---
+
+void members_ask(struct live *l, const struct op *op); // op 8, 14, 18, 20, 31, 36, 37, 43
+void members_kept(struct live *l);                     // all that it was sent is in the store
+void members_stop(struct live *l);  // it has no client: nothing more is read for it; what it subscribed to stays
+void members_go_on(struct live *l); // it has one again
+void members_free(struct live *l);
+void members_left(struct live *l, uint64_t guild);                       // it does not see that one any more
+bool members_wants(const struct live *l, uint64_t guild, uint64_t user); // its client has subscribed to him there
 
 // --- records listened to (fanout.c) ---
 

@@ -2,6 +2,7 @@
 // An event's text is made once and shared by all who get it. What is owed from logs is read a bounded number at a time.
 #include "fanout_private.h"
 #include "intents.h"
+#include "presence_io.h"
 
 #define READ_ENTRIES 64u
 #define READ_BYTES (4u * 1024u * 1024u) // what one reading may bring; as many at once as SB_EVENT_BYTES has of that
@@ -131,6 +132,8 @@ void fanout_leave(struct gateway *g, uint64_t session, ref r)
     uint64_t user = subs_user(&f->subs, session);
     if (l)
         fanout_note(l, r);
+    if (l)
+        members_left(l, ref_id(r));
     if (subs_leave(&f->subs, session, r)) {
         M.subscriptions--;
         mark(g, "SREM", r);
@@ -289,7 +292,10 @@ void fanout_event(void *ctx, const struct msg *m)
 {
     struct gateway *g = ctx;
     const struct place_event *p = MSG_IS(m, place_event);
-    if (!p) {
+    const struct presence_told *presence = MSG_IS(m, presence_told);
+    if (presence) {
+        presence_heard(g, presence);
+    } else if (!p) {
         M.bus_invalid++;
         LOG_PEER(WARN, EV("fanout.not_ours"), KS("message", m->schema->name));
     } else if (p->ref == REF_SYSTEM) {

@@ -2,6 +2,7 @@
 // call of a function in common/session_functions.c, which compares the owner.
 #include "conns.h"
 #include "debt.h"
+#include "presence_io.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -121,6 +122,8 @@ static void send_kept(struct live *l)
         live_step(l, &(struct session_in){.kind = SESSION_IN_OURS});
     if (l->ledger.due)
         ledger_due(l);
+    if (l->ledger.pending.n == 0)
+        members_kept(l);
 }
 
 static void on_written(void *ctx, const struct reply *r)
@@ -421,6 +424,8 @@ static void on_ended(void *ctx, const struct reply *r)
         loop_arm(e->g->svc.loop, &e->retry, RETRY_MS);
         return;
     }
+    if (reply_int(r) == 1)
+        presence_over(e->g, e->user, e->session);
     e->tell = e->tell && reply_int(r) == 1;
     tell_end(e);
 }
@@ -518,6 +523,7 @@ static struct live *revive(const struct taking *t, const struct reply *r)
     l->renew_at = loop_now(g->svc.loop) + RENEW_MS;
     ledger_due(l); // for as long as it lives here
     listen(g, l->s.key, l->s.user, reply_at(r, 4));
+    presence_taken(l);
     M.sessions_taken++;
     LOG_PEER(INFO, EV("session.taken"), KU("session", l->s.key), KU("user", l->s.user));
     if (system_revoked(g, l->s.user, l->s.issued_ms)) {

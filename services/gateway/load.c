@@ -1,6 +1,7 @@
 // load: see load.h. One reading is one `struct load`, which frees itself after its callback. Users are read last,
 // once everybody who is named anywhere is known, a bounded number at a time.
 #include "load_private.h"
+#include "presence_io.h"
 #include "view.h"
 
 #include <inttypes.h>
@@ -159,6 +160,13 @@ void load_end(struct load *l)
 }
 
 // The viewer himself is read with all others where only a guild was asked for.
+static void on_there(void *ctx, struct presence_set set)
+{
+    struct load *l = ctx;
+    l->world.there = set;
+    load_end(l);
+}
+
 static void users_end(struct load *l)
 {
     struct world *w = &l->world;
@@ -170,7 +178,10 @@ static void users_end(struct load *l)
         else
             l->err = ERR_MISSING;
     }
-    load_end(l);
+    if (l->on_world && l->err == OK && l->parts & LOAD_GUILDS && l->ids.n > 0)
+        presences_load(l->g, &l->arena, l->ids, on_there, l);
+    else
+        load_end(l);
 }
 
 static void users_more(struct load *l);
@@ -459,6 +470,7 @@ static void on_world_user(void *ctx, const struct reply *r)
     l->world.n_read_states = load_rows(l, &schema_read_state, reply_at(r, 3), &states);
     qsort(states, l->world.n_read_states, sizeof *states, read_state_order);
     l->world.read_states = states;
+    l->world.sessions = presences_take(l->g, &l->arena, reply_at(r, 5));
     static const struct ids none = {0};
     struct ids channels = l->parts & LOAD_PRIVATE ? hash_ids(l, reply_at(r, 1)) : none;
     struct ids guilds = l->parts & (LOAD_GUILDS | LOAD_FRAMES) ? hash_ids(l, reply_at(r, 4)) : none;
@@ -467,7 +479,7 @@ static void on_world_user(void *ctx, const struct reply *r)
 
 static void world_begin(struct load *l)
 {
-    static const char *const suffixes[] = {"s", "ch", "rel", "rs", "g"};
+    static const char *const suffixes[] = {"s", "ch", "rel", "rs", "g", "on"};
     struct bytes keys[countof(suffixes)];
     for (uint32_t i = 0; i < countof(suffixes); i++)
         keys[i] = load_key(l, ref_user(l->user), suffixes[i]);

@@ -4,6 +4,7 @@
 // members.
 #pragma once
 #include "permissions.h"
+#include "presence.h"
 #include "present.h"
 #include "record.h"
 
@@ -43,7 +44,9 @@ struct world {
     const struct loaded_guild *guilds;
     const struct relation *relations;
     const struct read_state *read_states;
-    struct user_set users; // everybody named anywhere above, sorted by id; himself too
+    struct presence_sessions sessions; // his own
+    struct presence_set there;         // of `users`, where whole guilds are read
+    struct user_set users;             // everybody named anywhere above, sorted by id; himself too
 };
 
 // err: OK, ERR_MISSING (no such user or channel), ERR_IO (Redis is away). Results live until the callback returns and

@@ -1,5 +1,5 @@
 // ops: see ops.h.
-#include "ops.h"
+#include "ops_private.h"
 #include "etf.h"
 
 #include <jansson.h>
@@ -59,8 +59,8 @@ uint16_t ops_hail(struct bytes query, struct hail *out)
 // --- frames ---
 
 // 40: https://docs.discord.food/gateway/gateway-events, "QoS Heartbeat". Quiet: what clients send without waiting for
-// an answer: voice ping 5, members 8, subscriptions 14 and 37, streams 18 to 22, 28 to 31, 34 to 36, 38,
-// 39, 41, 43.
+// an answer, and get none: voice ping 5 (the call manager looks after voice servers by itself), streams
+// 19, 21 and 22, 28 to 30, 34, 35, 38, 39, 41.
 static enum op_kind kind_of(uint64_t number)
 {
     switch (number) {
@@ -75,16 +75,26 @@ static enum op_kind kind_of(uint64_t number)
         return OP_VOICE;
     case 13:
         return OP_CALL;
+    case 8:
+        return OP_MEMBERS;
+    case 14:
+    case 37:
+        return OP_LISTS;
+    case 36:
+    case 43:
+        return OP_INFO;
+    case 31:
+        return OP_SOUNDS;
+    case 18:
+    case 20:
+        return OP_STREAM;
     case 3:
         return OP_PRESENCE;
     case 5:
-    case 8:
-    case 14:
     case 41:
-    case 43:
         return OP_QUIET;
     }
-    if ((number >= 18 && number <= 22) || (number >= 28 && number <= 31) || (number >= 34 && number <= 39))
+    if ((number >= 19 && number <= 22) || (number >= 28 && number <= 30) || (number >= 34 && number <= 39))
         return OP_QUIET;
     return OP_UNKNOWN;
 }
@@ -108,13 +118,16 @@ static void read_shard(const json_t *d, struct op_identify *out)
     }
 }
 
-static int read_identify(struct arena *a, const json_t *d, struct op_identify *out)
+static int read_identify(struct arena *a, json_t *d, struct op_identify *out)
 {
     uint64_t present;
     if (schema_from_json(a, &schema_c_identify, d, &out->c, &present, NULL))
         return ERR_INVALID;
     out->has_intents = (present & FIELD_BIT(c_identify, intents)) && !json_is_null(json_object_get(d, "intents"));
     read_shard(d, out);
+    ops_read_properties(d, out);
+    if (ops_read_presence(a, json_object_get(d, "presence"), &out->presence) != OK)
+        out->presence = (struct op_presence){0};
     return OK;
 }
 
@@ -138,8 +151,19 @@ static int read_payload(struct arena *a, json_t *d, struct op *out)
         return read_voice(a, d, &out->voice);
     case OP_CALL:
         return schema_from_json(a, &schema_c_call_connect, d, &out->call, NULL, NULL);
-    case OP_BEAT:
+    case OP_MEMBERS:
+        return ops_read_members(a, d, &out->members);
+    case OP_LISTS:
+        return ops_read_lists(a, d, out->number == 37, &out->lists);
+    case OP_INFO:
+        return ops_read_info(d, out->number == 36, &out->info);
+    case OP_SOUNDS:
+        return ops_read_sounds(a, d, &out->sounds);
+    case OP_STREAM:
+        return schema_from_json(a, &schema_c_stream, d, &out->stream, NULL, NULL);
     case OP_PRESENCE:
+        return ops_read_presence(a, d, &out->presence);
+    case OP_BEAT:
     case OP_QUIET:
     case OP_UNKNOWN:
     case OP_BROKEN:

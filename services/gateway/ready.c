@@ -227,17 +227,64 @@ static void read_states_json(struct buf *out, const struct ready *r)
         buf_printf(out, ",\"version\":%llu,\"partial\":false}", (unsigned long long)version);
 }
 
+static bool has_text(struct texts texts, struct bytes text)
+{
+    for (uint32_t i = 0; i < texts.n; i++)
+        if (bytes_eq(texts.v[i], text))
+            return true;
+    return false;
+}
+
 static void sessions_json(struct buf *out, const struct ready *r)
 {
+    const struct presence_sessions *there = &r->world->sessions;
+    const char *comma = "";
     buf_char(out, '[');
-    for (uint32_t i = 0; i < r->sessions.n; i++) {
-        buf_str(out, i ? ",{\"session_id\":" : "{\"session_id\":");
-        json_text(out, r->sessions.v[i]);
-        buf_str(out, ",\"status\":\"online\",\"activities\":[],\"hidden_activities\":[],"
-                     "\"client_info\":{\"client\":\"unknown\",\"os\":\"unknown\",\"version\":0},\"active\":");
-        buf_str(out, bytes_is(r->sessions.v[i], r->session->id) ? "true}" : "false}");
+    for (uint32_t i = 0; i < r->sessions.n; i++, comma = ",") {
+        bool own = bytes_is(r->sessions.v[i], r->session->id);
+        buf_str(out, comma);
+        presence_session_json(out, r->sessions.v[i], own ? r->said : presence_session(there, r->sessions.v[i]), own);
+    }
+    for (uint32_t i = 0; i < there->n; i++) {
+        if (has_text(r->sessions, there->names[i]))
+            continue;
+        buf_str(out, comma);
+        presence_session_json(out, there->names[i], &there->rows[i], false);
+        comma = ",";
     }
     buf_char(out, ']');
+}
+
+static bool is_friend(const struct relation *rel)
+{
+    return rel->type == 1;
+}
+
+// […] of friends who are there. brief: by their ids.
+static void friends_json(struct buf *out, const struct ready *r, bool brief)
+{
+    const char *comma = "";
+    buf_char(out, '[');
+    for (uint32_t i = 0; session_sees_private(r->session) && i < r->world->n_relations; i++) {
+        const struct relation *rel = &r->world->relations[i];
+        const struct presence *p = is_friend(rel) ? presence_find(r->world->there, rel->target) : NULL;
+        if (!p)
+            continue;
+        buf_str(out, comma);
+        presence_json(out, p->user, p, 0, brief);
+        comma = ",";
+    }
+    buf_char(out, ']');
+}
+
+// Lists parallel to READY's guilds.
+static void merged_presences_json(struct buf *out, const struct ready *r)
+{
+    buf_str(out, "{\"friends\":");
+    friends_json(out, r, true);
+    buf_str(out, ",\"guilds\":");
+    ready_merged_presences_json(out, r);
+    buf_char(out, '}');
 }
 
 static void texts_json(struct buf *out, struct texts texts)
@@ -261,7 +308,11 @@ static void common_json(struct buf *out, const struct ready *r)
     json_text(out, r->url);
     buf_str(out, ",\"geo_ordered_rtc_regions\":");
     texts_json(out, r->regions);
-    buf_str(out, ",\"presences\":[],\"guild_join_requests\":[]");
+    buf_str(out, ",\"guild_join_requests\":[],\"presences\":");
+    if (r->session->bot || ready_deduped(r->session))
+        buf_str(out, "[]");
+    else
+        friends_json(out, r, false);
 }
 
 static void bot_json(struct buf *out, const struct ready *r)
@@ -329,6 +380,10 @@ void ready_json(struct arena *a, struct buf *out, const struct ready *r)
         users_json(a, out, r);
         key(out, "merged_members");
         ready_merged_members_json(out, r, MERGED_OWN | (ready_has_supplemental(r->session) ? 0 : MERGED_VOICE));
+        if (!ready_has_supplemental(r->session)) {
+            key(out, "merged_presences");
+            merged_presences_json(out, r);
+        }
     }
     buf_char(out, '}');
 }
@@ -349,11 +404,7 @@ void ready_supplemental_json(struct buf *out, const struct ready *r)
     }
     buf_str(out, "],\"merged_members\":");
     ready_merged_members_json(out, r, MERGED_VOICE);
-    buf_str(out, ",\"merged_presences\":{\"friends\":[],\"guilds\":[");
-    comma = "";
-    for (uint32_t i = 0; ready_next_guild(r, &i) != NULL; comma = ",") {
-        buf_str(out, comma);
-        buf_str(out, "[]");
-    }
-    buf_str(out, "]},\"lazy_private_channels\":[],\"disclose\":[],\"game_invites\":[]}");
+    buf_str(out, ",\"merged_presences\":");
+    merged_presences_json(out, r);
+    buf_str(out, ",\"lazy_private_channels\":[],\"disclose\":[],\"game_invites\":[]}");
 }

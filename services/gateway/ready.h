@@ -8,9 +8,10 @@
 struct ready {
     const struct session *session;
     const struct world *world;
-    struct bytes url;      // where to resume
-    struct texts regions;  // of voice, best first
-    struct texts sessions; // ids of all sessions of the user, this one included
+    struct bytes url;          // where to resume
+    struct texts regions;      // of voice, best first
+    struct texts sessions;     // ids of the user's sessions on this gateway, this one included
+    const struct online *said; // how this one is there; NULL: it has not said so
 };
 
 // Each appends the `d` of its dispatch.

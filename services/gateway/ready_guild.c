@@ -102,23 +102,63 @@ static void member_json(struct buf *out, const struct ready *r, const struct loa
     JSON(out, j_member, &j);
 }
 
-// […] of all members that are there, or of the user's own, of those who sit in voice, or both.
+// Whether a member is among those told of: of all that are there, or of the user's own, of those who sit in voice, or
+// both. Both lists are in the order of users; seat: how far that of seats has been followed.
+static bool is_told(const struct ready *r, const struct sight *v, const struct member *m, bool all, unsigned what,
+                    uint32_t *seat)
+{
+    while (*seat < v->n_seats && v->seats[*seat]->user < m->user)
+        ++*seat;
+    bool own = m->user == r->world->user.id, sits = *seat < v->n_seats && v->seats[*seat]->user == m->user;
+    return all || (own ? what & MERGED_OWN : sits && what & MERGED_VOICE);
+}
+
 static void some_members_json(struct buf *out, const struct ready *r, const struct loaded_guild *g,
                               const struct sight *v, bool all, unsigned what, bool with_user)
 {
     const char *comma = "";
-    uint32_t seat = 0; // both lists are in the order of users
+    uint32_t seat = 0;
     buf_char(out, '[');
     for (uint32_t i = 0; i < g->n_members; i++) {
-        const struct member *m = &g->members[i];
-        while (seat < v->n_seats && v->seats[seat]->user < m->user)
-            seat++;
-        bool own = m->user == r->world->user.id, sits = seat < v->n_seats && v->seats[seat]->user == m->user;
-        if (!all && !(own ? what & MERGED_OWN : sits && what & MERGED_VOICE))
+        if (!is_told(r, v, &g->members[i], all, what, &seat))
             continue;
         buf_str(out, comma);
-        member_json(out, r, g, m, with_user);
+        member_json(out, r, g, &g->members[i], with_user);
         comma = ",";
+    }
+    buf_char(out, ']');
+}
+
+// Of the same, but not of himself, those who are there.
+static void some_presences_json(struct buf *out, const struct ready *r, const struct loaded_guild *g,
+                                const struct sight *v, bool all, bool brief)
+{
+    const char *comma = "";
+    uint32_t seat = 0;
+    bool wants = session_wants(r->session, intents_of(BYTES("PRESENCE_UPDATE"), true));
+    buf_char(out, '[');
+    for (uint32_t i = 0; wants && i < g->n_members; i++) {
+        const struct presence *p = presence_find(r->world->there, g->members[i].user);
+        if (!p || p->user == r->world->user.id || !is_told(r, v, &g->members[i], all, MERGED_VOICE, &seat))
+            continue;
+        buf_str(out, comma);
+        presence_json(out, p->user, p, 0, brief);
+        comma = ",";
+    }
+    buf_char(out, ']');
+}
+
+void ready_merged_presences_json(struct buf *out, const struct ready *r)
+{
+    const struct loaded_guild *g;
+    const char *comma = "";
+    buf_char(out, '[');
+    for (uint32_t i = 0; (g = ready_next_guild(r, &i)) != NULL; comma = ",") {
+        struct sight v;
+        buf_str(out, comma);
+        sight_init(&v, r, g);
+        some_presences_json(out, r, g, &v, false, true);
+        sight_fini(&v);
     }
     buf_char(out, ']');
 }
@@ -226,7 +266,12 @@ static void guild_json(struct buf *out, const struct ready *r, const struct load
         some_members_json(out, r, g, &v, tells_all(r, g), MERGED_OWN | MERGED_VOICE, true);
     }
     if (voice) {
-        buf_str(out, ",\"presences\":[],\"voice_states\":");
+        buf_str(out, ",\"presences\":");
+        if (people)
+            some_presences_json(out, r, g, &v, tells_all(r, g), false);
+        else
+            buf_str(out, "[]");
+        buf_str(out, ",\"voice_states\":");
         voice_states_json(out, r, &v);
     }
     buf_char(out, '}');

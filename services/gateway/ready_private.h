@@ -23,6 +23,8 @@ const struct loaded_guild *ready_next_guild(const struct ready *r, uint32_t *at)
 void ready_guilds_json(struct buf *out, const struct ready *r); // of READY
 // A list for each guild: of the user's own member, of those who sit in voice, or of both.
 enum merged { MERGED_OWN = 1, MERGED_VOICE = 2 };
+// A list for each guild, of those who sit in voice and are there.
+void ready_merged_presences_json(struct buf *out, const struct ready *r);
 void ready_merged_members_json(struct buf *out, const struct ready *r, unsigned what);
 void ready_voice_states_json(struct buf *out, const struct ready *r, const struct loaded_guild *g); // […]
 // Who sits in voice where the user may view it. Returns how many; at most g->n_seats.

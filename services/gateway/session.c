@@ -328,11 +328,19 @@ static int call(struct session *s, const struct session_in *in, const struct ses
     return OK;
 }
 
-// No presence is shown to anybody: what is over the limit differs in this count alone.
-static int presence(struct session *s, uint64_t now)
+// Clients wait for nothing of the kind: one that does not fit is passed over.
+static int ask(const struct session_in *in, struct session_fxs *out)
 {
-    if (!quota_presence(&s->quota, now))
-        M.client_presences_dropped++;
+    if (!in->op->malformed)
+        emit(out, SESSION_FX_ASK)->op = in->op;
+    return OK;
+}
+
+static int presence(struct session *s, const struct session_in *in, uint64_t now, struct session_fxs *out)
+{
+    if (quota_presence(&s->quota, now))
+        return ask(in, out);
+    M.client_presences_dropped++;
     return OK;
 }
 
@@ -383,6 +391,7 @@ static int step_hello(struct session *s, const struct session_in *in, const stru
     case SESSION_IN_VOICE:
     case SESSION_IN_CALL:
     case SESSION_IN_PRESENCE:
+    case SESSION_IN_ASK:
     case SESSION_IN_QUIET:
         return close_with(s, CLOSE_NOT_AUTHENTICATED, r, now, out);
     case SESSION_IN_BROKEN:
@@ -429,6 +438,7 @@ static int step_taking(struct session *s, const struct session_in *in, const str
     case SESSION_IN_VOICE:
     case SESSION_IN_CALL:
     case SESSION_IN_PRESENCE:
+    case SESSION_IN_ASK:
     case SESSION_IN_QUIET:
     case SESSION_IN_LOADED:
     case SESSION_IN_OURS:
@@ -455,6 +465,7 @@ static int step_loading(struct session *s, const struct session_in *in, const st
     case SESSION_IN_VOICE: // it does not know its own session id yet: nothing can come of these
     case SESSION_IN_CALL:
     case SESSION_IN_PRESENCE:
+    case SESSION_IN_ASK:
     case SESSION_IN_QUIET:
         return OK;
     case SESSION_IN_BROKEN:
@@ -495,7 +506,9 @@ static int step_live(struct session *s, const struct session_in *in, const struc
     case SESSION_IN_CALL:
         return call(s, in, r, now, out);
     case SESSION_IN_PRESENCE:
-        return presence(s, now);
+        return presence(s, in, now, out);
+    case SESSION_IN_ASK:
+        return ask(in, out);
     case SESSION_IN_QUIET:
         return OK;
     case SESSION_IN_BROKEN:
@@ -554,6 +567,7 @@ static int step_detached(struct session *s, const struct session_in *in, const s
     case SESSION_IN_VOICE:
     case SESSION_IN_CALL:
     case SESSION_IN_PRESENCE:
+    case SESSION_IN_ASK:
     case SESSION_IN_QUIET:
     case SESSION_IN_BROKEN:
     case SESSION_IN_LOST:

@@ -83,6 +83,7 @@ enum session_in_kind {
     SESSION_IN_VOICE,
     SESSION_IN_CALL,
     SESSION_IN_PRESENCE,
+    SESSION_IN_ASK, // about what it sees, of any kind
     SESSION_IN_QUIET,
     SESSION_IN_BROKEN, // no frame, or one too large
     // from elsewhere
@@ -102,7 +103,7 @@ enum session_in_kind {
 
 struct session_in {
     enum session_in_kind kind;
-    const struct op *op;      // IDENTIFY, RESUME, VOICE, CALL
+    const struct op *op;      // IDENTIFY, RESUME, VOICE, CALL, PRESENCE, ASK
     uint16_t code;            // BROKEN: to close with; LOST: the peer's
     uint64_t user, issued_ms; // IDENTIFY, RESUME: whose token it is, 0 nobody's
     bool full, often, away;   // IDENTIFY: he has sessions enough; began too many lately; Redis cannot be asked now
@@ -125,6 +126,7 @@ enum session_fx_kind {
     SESSION_FX_OURS,      // ask the store whether it still is ours: another gateway may have taken it meanwhile
     SESSION_FX_VOICE,     // send voice[0] as a command that has `ms` of time
     SESSION_FX_CALL,      // send CALL_CREATE for `channel` if the user sees a call there
+    SESSION_FX_ASK,       // look after `op`
     SESSION_FX_UNLISTEN,  // the identify failed: listen to nothing
     SESSION_FX_END,       // it is over for everybody: forget it; `tell`: its voice state must be left
     SESSION_FX_DROP,      // forget it here
@@ -135,6 +137,7 @@ struct session_fx {
     uint16_t code;
     uint64_t seq, channel, ms;
     bool tell;
+    const struct op *op; // ASK: the input's
 };
 #define SESSION_FX_MAX 4u
 struct session_fxs {

@@ -1,6 +1,8 @@
 // session_io: carries out what session cores decide: reads worlds, tells READY, passes voice on, replays, ends.
 #include "conns.h"
+#include "presence_io.h"
 #include "ready.h"
+#include "roster_io.h"
 #include "view.h"
 
 #include <sodium.h>
@@ -47,6 +49,7 @@ static void on_timer(struct timer *t, uint64_t now)
     struct live *l = container_of(t, struct live, timer);
     (void)now;
     ledger_renew(l);
+    presence_renew(l);
     live_step(l, &(struct session_in){.kind = SESSION_IN_TICK});
 }
 
@@ -153,6 +156,7 @@ static void live_free(struct live *l)
 {
     struct conns *c = l->g->conns;
     unleave(l);
+    members_free(l);
     ledger_forget(l);
     ledger_stored(l, 0);
     table_remove(&c->sessions, l->s.key);
@@ -160,6 +164,8 @@ static void live_free(struct live *l)
     loop_cancel(l->g->svc.loop, &l->moved);
     session_fini(&l->s);
     ledger_fini(&l->ledger);
+    buf_fini(&l->said.activities);
+    buf_fini(&l->said.written);
     mem_free(l);
 }
 
@@ -170,6 +176,7 @@ void conns_free(struct gateway *g)
     for (uint32_t i = 0; (l = table_next(&c->sessions, &i, NULL)) != NULL;)
         live_free(l);
     CHECK(c->clients.n == 0);
+    rosters_free(g);
     ledger_stop(g);
     starts_fini(&c->starts);
     table_fini(&c->clients);
@@ -384,7 +391,9 @@ static void tell_ready(struct live *l)
     struct burst burst = {0};
     struct buf url = {0}, *text = &g->conns->text;
     gateway_url(g, &url, BYTES_NONE);
-    struct ready r = {&l->s, l->loaded, buf_bytes(&url), system_regions(g), ids_of_sessions(l, &a)};
+    struct online said = l->said.row;
+    said.activities = buf_bytes(&l->said.activities);
+    struct ready r = {&l->s, l->loaded, buf_bytes(&url), system_regions(g), ids_of_sessions(l, &a), &said};
     buf_reset(text);
     ready_json(&a, text, &r);
     struct dispatch *d = dispatch_new(BYTES("READY"), buf_bytes(text));
@@ -393,6 +402,7 @@ static void tell_ready(struct live *l)
     follow_ready(&burst, l, &r, &a);
     tell_burst(l, &burst);
     settle(l, l->loaded);
+    presence_open(l);
     M.identifies++;
     LOG_PEER(INFO, EV("session.ready"), KU("session", l->s.key), KU("user", l->s.user),
              KS("kind", l->s.bot ? "bot" : "user"), KU("channels", r.world->n_channels),
@@ -517,6 +527,8 @@ static void end_session(struct live *l, bool tell)
     struct gateway *g = l->g;
     if (l->ledger.hold)
         LOG_PEER(INFO, EV("session.ended"), KU("session", l->s.key), KU("user", l->s.user));
+    if (l->ledger.hold)
+        presence_end(l);
     fanout_exit(g, l->s.key);
     ledger_end(l, tell);
     live_free(l);
@@ -563,6 +575,9 @@ static void perform(struct live *l, const struct session_fxs *fxs)
         case SESSION_FX_CALL:
             ask_for_call(l, fx->channel);
             break;
+        case SESSION_FX_ASK:
+            members_ask(l, fx->op);
+            break;
         case SESSION_FX_UNLISTEN:
             fanout_exit(g, l->s.key);
             break;
@@ -584,6 +599,10 @@ static void perform(struct live *l, const struct session_fxs *fxs)
 static void changed(struct live *l, enum session_state from)
 {
     count(from, l->s.state);
+    if (l->s.state == SESSION_LIVE && from == SESSION_DETACHED)
+        members_go_on(l);
+    else if (l->s.state != SESSION_LIVE)
+        members_stop(l);
     if (l->s.state == SESSION_DETACHED && from != SESSION_DETACHED)
         leave(l);
     else if (l->s.state != SESSION_DETACHED)

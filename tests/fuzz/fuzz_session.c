@@ -144,6 +144,9 @@ static void perform(struct run *r, struct slot *l, const struct session_fxs *fxs
         case SESSION_FX_OURS:
             ledger_ask(&l->ledger);
             break;
+        case SESSION_FX_ASK:
+            CHECK(l->s.state == SESSION_LIVE && fx->op && !fx->op->malformed);
+            break;
         case SESSION_FX_CALL:
         case SESSION_FX_UNLISTEN:
             break;
@@ -200,6 +203,13 @@ static void frame(struct run *r, struct slot *l, const struct op *op)
         break;
     case OP_PRESENCE:
         in.kind = SESSION_IN_PRESENCE;
+        break;
+    case OP_MEMBERS:
+    case OP_LISTS:
+    case OP_INFO:
+    case OP_SOUNDS:
+    case OP_STREAM:
+        in.kind = SESSION_IN_ASK;
         break;
     case OP_QUIET:
     case OP_UNKNOWN:
@@ -269,6 +279,11 @@ static void good_frame(struct run *r, struct slot *l)
         break;
     case OP_BEAT:
     case OP_PRESENCE:
+    case OP_MEMBERS:
+    case OP_LISTS:
+    case OP_INFO:
+    case OP_SOUNDS:
+    case OP_STREAM:
     case OP_QUIET:
     case OP_UNKNOWN:
     case OP_BROKEN:

@@ -364,7 +364,7 @@ TEST(what_is_for_somebody_out_of_reach_is_held_up_to_a_size_and_then_lost_visibl
     room_open(&r);
     desk_open(&r, &owner, BUS_MESSAGE, "message-1");
     PACK(&node, bus_node,
-         (&(struct bus_node){BYTES("far"), BYTES("tcp://127.0.0.1:1"), BYTES("tcp://127.0.0.1:1"), 1}));
+         (&(struct bus_node){BYTES("far"), BYTES("tcp://127.0.0.1:1"), BYTES("tcp://127.0.0.1:1"), 1, 1}));
     store_cmd(owner.store, NULL, NULL, "SET bus:gateway:far %b", node.p, node.n);
     store_cmd(owner.store, NULL, NULL, "ZADD bus:gateway %llu far", (unsigned long long)loop_unix_ms(r.loop) + 60000);
     UNTIL(r.loop, dumped(&owner, "gateway far"));

@@ -74,12 +74,13 @@ class Record:
 
 
 class House:
-    """One gateway and nothing else."""
+    """One gateway, or `count` of them, and nothing else."""
 
-    def __init__(self, **env):
-        self.system = alone("gateway", **env)
+    def __init__(self, count=1, **env):
+        self.system = alone("gateway", count, **env)
         self.redis = redis_of(self.system)
-        self.gateway = instances_of(self.system, "gateway")[0]
+        self.gateways = instances_of(self.system, "gateway", count)
+        self.gateway = self.gateways[0]
         self.manager = self.new_manager()
         self.records = {}
 
@@ -93,7 +94,8 @@ class House:
         return Peer(self.redis, "call-manager")
 
     def publish(self, *entries):
-        self.manager.publish(self.gateway, "gateway", *entries)
+        for gateway in self.gateways:
+            self.manager.publish(gateway, "gateway", *entries)
 
     def lose(self, *_):
         """A batch of events that is numbered, and never arrives."""

@@ -2,3 +2,6 @@ foreach(module token rates quota etf backlog ops session ledger subs audience re
   sb_test(test_${module} test_${module}.c LINK gateway_core)
 endforeach()
 sb_test(test_squeeze test_squeeze.c LINK gateway_core PkgConfig::zlib PkgConfig::libzstd)
+foreach(module lists member_list chunks presence channel_info)
+  sb_test(test_${module} test_${module}.c LINK gateway_core)
+endforeach()

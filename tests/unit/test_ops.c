@@ -153,12 +153,22 @@ TEST(every_opcode_up_to_255_has_its_kind)
         char text[64];
         snprintf(text, sizeof text, "{\"op\":%d,\"d\":null}", op);
         enum op_kind k = kind(text), want = OP_UNKNOWN;
-        bool quiet = op == 5 || op == 8 || op == 14 || (op >= 18 && op <= 22) || (op >= 28 && op <= 31) ||
-                     (op >= 34 && op <= 39) || op == 41 || op == 43;
+        bool quiet = op == 5 || op == 19 || op == 21 || op == 22 || (op >= 28 && op <= 30) || op == 34 || op == 35 ||
+                     op == 38 || op == 39 || op == 41;
         if (quiet)
             want = OP_QUIET;
         if (op == 3)
             want = OP_PRESENCE;
+        if (op == 8)
+            want = OP_MEMBERS;
+        if (op == 14 || op == 37)
+            want = OP_LISTS;
+        if (op == 18 || op == 20)
+            want = OP_STREAM;
+        if (op == 31)
+            want = OP_SOUNDS;
+        if (op == 36 || op == 43)
+            want = OP_INFO;
         if (op == 1 || op == 40)
             want = OP_BEAT;
         if (op == 2)
@@ -244,6 +254,14 @@ TEST(payloads_of_the_wrong_types_are_malformed)
     CHECK_TRUE(malformed("{\"op\":4,\"d\":{\"channel_id\":\"1\",\"preferred_regions\":[1]}}"));
     CHECK_TRUE(malformed("{\"op\":13,\"d\":{\"channel_id\":null}}"));
     CHECK_TRUE(malformed("{\"op\":13,\"d\":\"1\"}"));
+    static const int asks[] = {8, 14, 18, 20, 31, 36, 37, 43};
+    for (size_t i = 0; i < countof(asks); i++) {
+        char text[64];
+        snprintf(text, sizeof text, "{\"op\":%d,\"d\":[1]}", asks[i]);
+        CHECK_TRUE(malformed(text));
+        snprintf(text, sizeof text, "{\"op\":%d,\"d\":{}}", asks[i]);
+        CHECK_TRUE(!malformed(text));
+    }
     arena_reset(&arena);
 }
 
@@ -293,6 +311,229 @@ TEST(resume_and_call_connect_are_read)
     op = read_op("{\"op\":13,\"d\":{\"channel_id\":\"42\"}}");
     CHECK_TRUE(op.kind == OP_CALL && !op.malformed);
     CHECK_EQ(op.call.channel_id, 42);
+    ops_done(&op);
+    arena_fini(&arena);
+}
+
+// Guilds, users and what else was read, as one line.
+static const char *members(const char *d)
+{
+    static char out[256];
+    struct buf b = {0};
+    struct op op;
+    ops_read(&arena, arena_printf(&arena, "{\"op\":8,\"d\":%s}", d), &op);
+    for (uint32_t i = 0; i < op.members.guilds.n; i++)
+        buf_printf(&b, "g%llu ", (unsigned long long)op.members.guilds.v[i]);
+    if (op.members.has_users)
+        buf_str(&b, "users ");
+    for (uint32_t i = 0; i < op.members.users.n; i++)
+        buf_printf(&b, "u%llu ", (unsigned long long)op.members.users.v[i]);
+    if (op.members.query.p)
+        buf_printf(&b, "q'%.*s' ", BYTES_FMT(op.members.query));
+    if (op.members.nonce.p)
+        buf_printf(&b, "n'%.*s' ", BYTES_FMT(op.members.nonce));
+    buf_printf(&b, "%llu%s", (unsigned long long)op.members.limit, op.members.presences ? " presences" : "");
+    CHECK_TRUE(bytes_copy(out, sizeof out, buf_bytes(&b)) == OK);
+    buf_fini(&b);
+    ops_done(&op);
+    arena_reset(&arena);
+    return out;
+}
+
+TEST(members_are_asked_for_in_all_the_forms_that_libraries_have)
+{
+    static const struct {
+        const char *d, *read;
+    } rows[] = {
+        {"{\"guild_id\":\"7\",\"query\":\"\",\"limit\":0}", "g7 q'' 0"},
+        {"{\"guild_id\":[\"7\"],\"query\":\"an\",\"limit\":5,\"presences\":true,\"nonce\":\"abc\"}",
+         "g7 q'an' n'abc' 5 presences"},
+        {"{\"guild_id\":1198765432109876599,\"user_ids\":1198765432109876601,\"limit\":1}",
+         "g1198765432109876599 users u1198765432109876601 1"},
+        {"{\"guild_id\":[1,\"2\"],\"user_ids\":[\"3\",4,null,\"x\",-5,0]}", "g1 g2 users u3 u4 0"},
+        {"{\"guild_id\":[],\"query\":\"\",\"limit\":0}", "q'' 0"},
+        {"{\"guild_id\":\"7\",\"user_ids\":null,\"query\":null,\"presences\":null,\"nonce\":null}", "g7 0"},
+        {"{\"guild_id\":\"7\",\"user_ids\":[]}", "g7 users 0"},
+        {"{\"guild_id\":{},\"query\":7,\"limit\":-1,\"nonce\":7}", "0"},
+        {"{\"guild_id\":\"7\",\"nonce\":\"12345678901234567890123456789012\"}",
+         "g7 n'12345678901234567890123456789012' 0"},
+        {"{\"guild_id\":\"7\",\"nonce\":\"123456789012345678901234567890123\"}", "g7 0"},
+        {"{\"guild_id\":\"9223372036854775808\"}", "0"},
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        CHECK_STR(members(rows[i].d), rows[i].read);
+}
+
+TEST(no_more_users_and_guilds_than_may_be_named_are_read)
+{
+    struct buf text = {0};
+    struct op op;
+    buf_str(&text, "{\"op\":8,\"d\":{\"guild_id\":[");
+    for (int i = 1; i <= 300; i++)
+        buf_printf(&text, "%s%d", i > 1 ? "," : "", i);
+    buf_str(&text, "],\"user_ids\":[");
+    for (int i = 1; i <= 300; i++)
+        buf_printf(&text, "%s%d", i > 1 ? "," : "", i);
+    buf_str(&text, "]}}");
+    ops_read(&arena, buf_bytes(&text), &op);
+    CHECK_EQ(op.members.guilds.n, OPS_GUILDS_MAX);
+    CHECK_EQ(op.members.users.n, 100);
+    CHECK_EQ(op.members.users.v[99], 100);
+    ops_done(&op);
+    buf_fini(&text);
+    arena_reset(&arena);
+}
+
+static const char *lists(int number, const char *d)
+{
+    static char out[512];
+    struct buf b = {0};
+    struct op op;
+    ops_read(&arena, arena_printf(&arena, "{\"op\":%d,\"d\":%s}", number, d), &op);
+    for (uint32_t i = 0; i < op.lists.n; i++) {
+        const struct list_change *c = &op.lists.v[i];
+        buf_printf(&b, "g%llu", (unsigned long long)c->guild);
+        if (c->has_channels)
+            buf_str(&b, " channels");
+        for (uint32_t k = 0; k < c->n_channels; k++) {
+            buf_printf(&b, " c%llu", (unsigned long long)c->channels[k].channel);
+            for (uint32_t r = 0; r < c->channels[k].n; r++)
+                buf_printf(&b, "[%u,%u]", c->channels[k].ranges[r].first, c->channels[k].ranges[r].last);
+        }
+        if (c->has_members)
+            buf_str(&b, " members");
+        for (uint32_t k = 0; k < c->members.n; k++)
+            buf_printf(&b, " u%llu", (unsigned long long)c->members.v[k]);
+        buf_char(&b, ';');
+    }
+    CHECK_TRUE(bytes_copy(out, sizeof out, buf_bytes(&b)) == OK);
+    buf_fini(&b);
+    ops_done(&op);
+    arena_reset(&arena);
+    return out;
+}
+
+TEST(subscriptions_are_read_and_what_does_not_fit_is_left_out)
+{
+    static const struct {
+        int op;
+        const char *d, *read;
+    } rows[] = {
+        {14, "{\"guild_id\":\"7\",\"typing\":true,\"channels\":{\"8\":[[0,99],[100,199]]}}",
+         "g7 channels c8[0,99][100,199];"},
+        {14, "{\"guild_id\":7,\"members\":[\"1\",2],\"thread_member_lists\":[]}", "g7 members u1 u2;"},
+        {14, "{\"guild_id\":\"7\",\"members\":[],\"channels\":{}}", "g7 channels members;"},
+        {14, "{\"guild_id\":\"7\"}", "g7;"},
+        {14, "{\"channels\":{\"8\":[[0,99]]}}", ""},
+        {14, "{\"guild_id\":null}", ""},
+        {14, "{\"guild_id\":\"7\",\"members\":{},\"channels\":[[0,99]]}", "g7;"},
+        {14,
+         "{\"guild_id\":\"7\",\"channels\":{\"8\":[[5,4],[0],[\"0\",\"9\"],[-1,3],7,[0,1.5]],\"x\":[[0,9]],\"9\":[[0,0]"
+         "]}}",
+         "g7 channels c9[0,0];"},
+        {14, "{\"guild_id\":\"7\",\"channels\":{\"8\":[[0,500],[99950,200000],[100001,100002]]}}",
+         "g7 channels c8[0,99][99950,100000];"},
+        {14, "{\"guild_id\":\"7\",\"channels\":{\"8\":[[0,1],[0,1],[0,1],[0,1],[0,1],[0,1]]}}",
+         "g7 channels c8[0,1][0,1][0,1][0,1][0,1];"},
+        {14,
+         "{\"guild_id\":\"7\",\"channels\":{\"1\":[[0,1]],\"2\":[[0,1]],\"3\":[[0,1]],\"4\":[[0,1]],\"5\":[[0,1]],"
+         "\"6\":"
+         "[[0,1]]}}",
+         "g7 channels c1[0,1] c2[0,1] c3[0,1] c4[0,1] c5[0,1];"},
+        {37, "{\"subscriptions\":{\"7\":{\"channels\":{\"8\":[[0,9]]}},\"9\":{\"members\":[\"3\"]},\"x\":{},\"0\":{}}}",
+         "g7 channels c8[0,9];g9 members u3;"},
+        {37, "{\"subscriptions\":[]}", ""},
+        {37, "{\"subscriptions\":{\"7\":null}}", "g7;"},
+        {37, "{\"guild_id\":\"7\",\"members\":[\"3\"]}", ""},
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        CHECK_STR(lists(rows[i].op, rows[i].d), rows[i].read);
+}
+
+static const char *presence(const char *d)
+{
+    static char out[256];
+    struct buf b = {0};
+    struct op op;
+    ops_read(&arena, arena_printf(&arena, "{\"op\":3,\"d\":%s}", d), &op);
+    buf_printf(&b, "%s%.*s|%.*s|%llu%s", op.malformed ? "malformed " : "", BYTES_FMT(op.presence.status),
+               BYTES_FMT(op.presence.activities), (unsigned long long)op.presence.since, op.presence.afk ? " afk" : "");
+    CHECK_TRUE(bytes_copy(out, sizeof out, buf_bytes(&b)) == OK);
+    buf_fini(&b);
+    ops_done(&op);
+    arena_reset(&arena);
+    return out;
+}
+
+TEST(a_presence_is_what_others_may_be_shown_of_it)
+{
+    static const struct {
+        const char *d, *read;
+    } rows[] = {
+        {"{\"status\":\"dnd\",\"since\":5,\"activities\":[{\"name\":\"x\",\"type\":0}],\"afk\":true}",
+         "dnd|[{\"name\":\"x\",\"type\":0}]|5 afk"},
+        {"{\"status\":\"idle\",\"since\":null,\"activities\":[],\"afk\":false}", "idle||0"},
+        {"{\"status\":\"online\",\"activities\":[1,\"x\",{},null]}", "online|[{}]|0"},
+        {"{\"status\":7,\"activities\":{\"0\":{}},\"since\":-1,\"afk\":1}", "||0"},
+        {"{\"status\":\"much longer than any\"}", "||0"},
+        {"{}", "||0"},
+        {"null", "||0"},
+        {"[]", "malformed ||0"},
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        CHECK_STR(presence(rows[i].d), rows[i].read);
+}
+
+TEST(activities_beyond_their_bound_are_left_out)
+{
+    static const size_t sizes[] = {PRESENCE_ACTIVITIES_MAX, PRESENCE_ACTIVITIES_MAX + 1};
+    for (size_t i = 0; i < countof(sizes); i++) {
+        struct buf text = {0};
+        struct op op;
+        buf_str(&text, "{\"op\":3,\"d\":{\"activities\":[{\"name\":\"");
+        for (size_t k = strlen("[{\"name\":\"\"}]"); k < sizes[i]; k++)
+            buf_char(&text, 'x');
+        buf_str(&text, "\"}]}}");
+        ops_read(&arena, buf_bytes(&text), &op);
+        CHECK_EQ(op.presence.activities.n, i == 0 ? sizes[i] : 0);
+        ops_done(&op);
+        buf_fini(&text);
+        arena_reset(&arena);
+    }
+}
+
+TEST(identify_says_how_its_user_is_there_and_what_the_client_is)
+{
+    struct op op =
+        read_op("{\"op\":2,\"d\":{\"token\":\"x\",\"properties\":{\"$os\":\"Android\",\"browser\":\"Discord Client\"},"
+                "\"presence\":{\"status\":\"dnd\",\"activities\":[{}]}}}");
+    CHECK_TRUE(!op.malformed && bytes_is(op.identify.os, "Android") && bytes_is(op.identify.browser, "Discord Client"));
+    CHECK_TRUE(bytes_is(op.identify.presence.status, "dnd") && bytes_is(op.identify.presence.activities, "[{}]"));
+    ops_done(&op);
+    op = read_op("{\"op\":2,\"d\":{\"token\":\"x\",\"presence\":7,\"properties\":[]}}");
+    CHECK_TRUE(!op.malformed && !op.identify.presence.status.n && !op.identify.os.n);
+    ops_done(&op);
+    arena_reset(&arena);
+}
+
+TEST(channel_info_sounds_and_streams_are_read)
+{
+    struct op op =
+        read_op("{\"op\":43,\"d\":{\"guild_id\":\"7\",\"fields\":[\"status\",\"voice_start_time\",\"x\",1]}}");
+    CHECK_TRUE(op.info.guild == 7 && op.info.status && op.info.start && !op.info.statuses);
+    ops_done(&op);
+    op = read_op("{\"op\":36,\"d\":{\"guild_id\":7}}");
+    CHECK_TRUE(op.info.guild == 7 && !op.info.status && !op.info.start && op.info.statuses);
+    ops_done(&op);
+    op = read_op("{\"op\":31,\"d\":{\"guild_ids\":[\"7\",8]}}");
+    CHECK_TRUE(op.sounds.n == 2 && op.sounds.v[1] == 8);
+    ops_done(&op);
+    op =
+        read_op("{\"op\":18,\"d\":{\"type\":\"guild\",\"guild_id\":\"7\",\"channel_id\":8,\"preferred_region\":null}}");
+    CHECK_TRUE(op.stream.guild_id == 7 && op.stream.channel_id == 8 && !op.stream.stream_key.p);
+    ops_done(&op);
+    op = read_op("{\"op\":20,\"d\":{\"stream_key\":\"call:1:2\"}}");
+    CHECK_TRUE(bytes_is(op.stream.stream_key, "call:1:2"));
     ops_done(&op);
     arena_fini(&arena);
 }

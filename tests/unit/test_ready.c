@@ -139,7 +139,7 @@ static void tell(struct story *t, uint64_t capabilities, bool bot)
     t->w = world;
     t->w.user = users[0];
     t->w.user.bot = bot;
-    t->r = (struct ready){&t->s, &t->w, BYTES("ws://here:1"), {2, regions}, {2, sessions}};
+    t->r = (struct ready){&t->s, &t->w, BYTES("ws://here:1"), {2, regions}, {2, sessions}, NULL};
 }
 
 // …to `user`, who is in the guild where people talk and nowhere else.
@@ -648,6 +648,90 @@ TEST(a_guild_that_a_user_comes_to_is_told_in_the_form_that_he_reads)
     CHECK_STR(text_at(j, "name"), "Talking");
     json_decref(j);
     arena_fini(&arena);
+}
+
+// Everybody is there, but for cat.
+static const struct presence there[] = {{.user = ANN, .status = PRESENCE_ONLINE},
+                                        {.user = BEN, .status = PRESENCE_DND},
+                                        {.user = EVE, .status = PRESENCE_IDLE}};
+
+static json_t *told_presences(uint64_t capabilities, uint64_t intents, void (*what)(struct story *, struct buf *))
+{
+    struct story t;
+    struct buf text = {0};
+    tell_talking(&t, ANN, capabilities, intents);
+    t.w.there = (struct presence_set){countof(there), there};
+    t.w.n_relations = countof(relations);
+    t.w.relations = relations;
+    what(&t, &text);
+    return parsed(&text);
+}
+
+static void as_ready(struct story *t, struct buf *text)
+{
+    ready_json(&arena, text, &t->r);
+}
+
+static void as_supplement(struct story *t, struct buf *text)
+{
+    ready_supplemental_json(text, &t->r);
+}
+
+static void as_guild(struct story *t, struct buf *text)
+{
+    ready_guild_json(text, &t->r, &talking);
+}
+
+TEST(friends_and_those_whom_a_guild_tells_of_are_told_with_how_they_are_there)
+{
+    json_t *j = told_presences(0, 0, as_ready);
+    CHECK_EQ(count_at(j, "presences"), 1);
+    CHECK_STR(text_at(j, "presences.0.user.id"), "22");
+    CHECK_STR(text_at(j, "presences.0.status"), "dnd");
+    CHECK_EQ(count_at(j, "guilds.0.presences"), 2);
+    json_decref(j);
+    j = told_presences(DPY_SELF, 0, as_ready);
+    CHECK_EQ(count_at(j, "presences"), 0);
+    CHECK_TRUE(at(j, "merged_presences") == NULL);
+    json_decref(j);
+    j = told_presences(DPY_SELF, 0, as_supplement);
+    CHECK_EQ(count_at(j, "merged_presences.friends"), 1);
+    CHECK_STR(text_at(j, "merged_presences.friends.0.user_id"), "22");
+    CHECK_EQ(count_at(j, "merged_presences.guilds"), 1);
+    CHECK_EQ(count_at(j, "merged_presences.guilds.0"), 2);
+    CHECK_STR(text_at(j, "merged_presences.guilds.0.1.status"), "idle");
+    json_decref(j);
+}
+
+TEST(bots_are_told_of_presences_when_they_asked_for_them)
+{
+    json_t *j = told_presences(0, INTENT(0), as_guild);
+    CHECK_EQ(count_at(j, "presences"), 0);
+    json_decref(j);
+    j = told_presences(0, INTENT(0) | INTENT(8), as_guild);
+    CHECK_EQ(count_at(j, "presences"), 2);
+    json_decref(j);
+}
+
+TEST(sessions_are_told_with_what_they_say_and_those_elsewhere_too)
+{
+    struct story t;
+    struct buf text = {0};
+    struct bytes names[] = {sessions[1], TEXT("elsewhere")};
+    struct online rows[] = {{.status = PRESENCE_IDLE}, {.status = PRESENCE_INVISIBLE, .client = TEXT("mobile")}};
+    const struct online said = {.status = PRESENCE_DND, .activities = TEXT("[{\"name\":\"x\"}]")};
+    tell(&t, DPY_SELF, false);
+    t.w.sessions = (struct presence_sessions){2, names, rows};
+    t.r.said = &said;
+    ready_json(&arena, &text, &t.r);
+    json_t *j = parsed(&text);
+    CHECK_EQ(count_at(j, "sessions"), 3);
+    CHECK_STR(text_at(j, "sessions.0.status"), "dnd");
+    CHECK_STR(text_at(j, "sessions.0.activities.0.name"), "x");
+    CHECK_STR(text_at(j, "sessions.1.status"), "idle");
+    CHECK_STR(text_at(j, "sessions.2.status"), "invisible");
+    CHECK_STR(text_at(j, "sessions.2.client_info.client"), "mobile");
+    json_decref(j);
 }
 
 MAIN

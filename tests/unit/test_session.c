@@ -136,7 +136,7 @@ struct cell {
 #define ALL_GONE                                                                                                       \
     {                                                                                                                  \
         REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED,    \
-            REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED                                              \
+            REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED                                     \
     }
 
 static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
@@ -149,6 +149,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_VOICE] = DIES(4003),
                 [SESSION_IN_CALL] = DIES(4003),
                 [SESSION_IN_PRESENCE] = DIES(4003),
+                [SESSION_IN_ASK] = DIES(4003),
                 [SESSION_IN_QUIET] = DIES(4003),
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = REFUSED,
@@ -171,6 +172,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_VOICE] = QUIET,
                 [SESSION_IN_CALL] = QUIET,
                 [SESSION_IN_PRESENCE] = QUIET,
+                [SESSION_IN_ASK] = QUIET,
                 [SESSION_IN_QUIET] = QUIET,
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = {OK, SESSION_LIVE, {SESSION_FX_READY, NONE}, 0},
@@ -193,6 +195,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_VOICE] = REFUSED,
                 [SESSION_IN_CALL] = REFUSED,
                 [SESSION_IN_PRESENCE] = REFUSED,
+                [SESSION_IN_ASK] = REFUSED,
                 [SESSION_IN_QUIET] = REFUSED,
                 [SESSION_IN_BROKEN] = DIES(4002),
                 [SESSION_IN_LOADED] = REFUSED,
@@ -214,7 +217,8 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_RESUME] = CLOSES(4005, SESSION_DETACHED),
                 [SESSION_IN_VOICE] = DOES(SESSION_FX_OURS),
                 [SESSION_IN_CALL] = DOES(SESSION_FX_CALL),
-                [SESSION_IN_PRESENCE] = QUIET,
+                [SESSION_IN_PRESENCE] = DOES(SESSION_FX_ASK),
+                [SESSION_IN_ASK] = DOES(SESSION_FX_ASK),
                 [SESSION_IN_QUIET] = QUIET,
                 [SESSION_IN_BROKEN] = CLOSES(4002, SESSION_DETACHED),
                 [SESSION_IN_LOADED] = REFUSED,
@@ -237,7 +241,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_TAKEN] = REFUSED, [SESSION_IN_OURS] = REFUSED,     [SESSION_IN_ANSWERED] = REFUSED,
                 [SESSION_IN_LOST] = REFUSED,  [SESSION_IN_TICK] = ENDS,        [SESSION_IN_REVOKED] = ENDS,
                 [SESSION_IN_CUT] = ENDS,      [SESSION_IN_BEHIND] = QUIET,     [SESSION_IN_MOVED] = DROPS,
-                [SESSION_IN_STOP] = QUIET,
+                [SESSION_IN_STOP] = QUIET,    [SESSION_IN_ASK] = REFUSED,
             },
         [SESSION_GONE] = ALL_GONE,
 };
@@ -283,13 +287,16 @@ TEST(every_pair_of_state_and_input_does_what_the_table_says)
     }
 }
 
-TEST(presences_beyond_five_are_dropped_without_a_word)
+TEST(presences_beyond_five_and_those_that_do_not_fit_are_dropped_without_a_word)
 {
     struct session s = in_state(SESSION_LIVE);
+    const struct op op = {.kind = OP_PRESENCE, .number = 3}, bad = {.kind = OP_PRESENCE, .number = 3, .malformed = true};
     uint64_t before = M.client_presences_dropped;
-    for (int i = 0; i < 7; i++) {
-        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_PRESENCE}, 0), OK);
-        CHECK_EQ(fx.n, 0);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_PRESENCE, .op = &bad}, 0), OK);
+    CHECK_EQ(fx.n, 0);
+    for (uint32_t i = 1; i < 7; i++) {
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_PRESENCE, .op = &op}, 0), OK);
+        CHECK_EQ(fx.n, i < 5);
     }
     CHECK_EQ(M.client_presences_dropped, before + 2);
     session_fini(&s);
