@@ -1,6 +1,7 @@
 // schema, JSON in: a parsed document into a table row, with Discord's words for what is wrong with it. See schema.h.
 // Fault codes and texts are those of https://docs.discord.com/developers/reference, "Error Messages".
 #include "schema.h"
+#include "text.h"
 #include <jansson.h>
 #include <string.h>
 
@@ -68,6 +69,13 @@ static int read_text(const struct reader *r, const struct field *f, int32_t inde
     return OK;
 }
 
+static int read_time(const struct reader *r, const struct field *f, const json_t *j, uint64_t *out)
+{
+    if (json_is_string(j) && text_time((struct bytes){json_string_value(j), json_string_length(j)}, out) == OK)
+        return OK;
+    return wrong(r, f, -1, "DATE_TIME_TYPE_PARSE", "Could not parse. Should be ISO8601.");
+}
+
 static int list_size(const struct reader *r, const struct field *f, const json_t *j, uint32_t *n)
 {
     if (!json_is_array(j))
@@ -104,12 +112,12 @@ static int read_texts(const struct reader *r, const struct field *f, const json_
     return OK;
 }
 
-// A fault in an object of a list is told with the way to it.
-static int wrong_within(const struct reader *r, const struct field *f, uint32_t i)
+// A fault in an object, or in one of a list, is told with the way to it.
+static int wrong_within(const struct reader *r, struct bytes path)
 {
     if (r->fault) {
         const char *inner = r->fault->field;
-        struct bytes path = arena_printf(r->arena, "%s.%u%s%s", f->name, i, inner ? "." : "", inner ? inner : "");
+        path = arena_printf(r->arena, "%.*s%s%s", BYTES_FMT(path), inner ? "." : "", inner ? inner : "");
         r->fault->field = arena_text(r->arena, path);
     }
     return ERR_INVALID;
@@ -123,7 +131,7 @@ static int read_list(const struct reader *r, const struct field *f, const json_t
     char *v = arena_take(r->arena, n * f->sub->size);
     for (uint32_t i = 0; i < n; i++)
         if (schema_from_json(r->arena, f->sub, json_array_get(j, i), v + i * f->sub->size, NULL, r->fault) != OK)
-            return wrong_within(r, f, i);
+            return wrong_within(r, arena_printf(r->arena, "%s.%u", f->name, i));
     struct ids shape = {n, (const uint64_t *)(const void *)v};
     memcpy(at, &shape, sizeof shape);
     return OK;
@@ -133,7 +141,7 @@ static int read_obj(const struct reader *r, const struct field *f, const json_t 
 {
     char *v = arena_take(r->arena, f->sub->size);
     if (schema_from_json(r->arena, f->sub, j, v, NULL, r->fault) != OK)
-        return ERR_INVALID;
+        return wrong_within(r, bytes_of(f->name));
     memcpy(at, &v, sizeof v);
     return OK;
 }
@@ -169,9 +177,10 @@ static int read_field(const struct reader *r, const struct field *f, const json_
     case K_obj:
     case K_oobj:
         return read_obj(r, f, j, at);
-    case K_i64: // no table takes these kinds from a client: a row that did would be our bug
     case K_time:
     case K_ntime:
+        return read_time(r, f, j, (uint64_t *)(void *)at);
+    case K_i64: // no table takes these kinds from a client: a row that did would be our bug
     case K_raw:
     case K_oraw:
     case K_blob:

@@ -117,12 +117,18 @@ static void keep_field(struct arena *a, const struct field *f, void *at)
     case K_u64:
     case K_flag:
     case K_oflag:
-        return;
-    case K_obj: // no body has these kinds: a row that did would be our bug
-    case K_oobj:
-    case K_i64:
     case K_time:
     case K_ntime:
+        return;
+    case K_obj:
+    case K_oobj: {
+        void *row;
+        memcpy(&row, at, sizeof row);
+        if (row)
+            keep_row(a, f->sub, row);
+        return;
+    }
+    case K_i64: // no body has these kinds: a row that did would be our bug
     case K_raw:
     case K_oraw:
     case K_blob:

@@ -88,6 +88,13 @@ bool rest_form(struct step *s, const struct schema *schema, void *out, uint64_t 
     return !rest_refused(s, err, &fault);
 }
 
+const void *rest_keep(struct step *s, const void *row, size_t size)
+{
+    void *copy = arena_take(s->a, size);
+    memcpy(copy, row, size);
+    return copy;
+}
+
 void rest_command(struct step *s, enum bus_kind to, uint64_t key, const struct schema *schema, const void *m, size_t n)
 {
     struct msg *commands = arena_take(s->a, (n ? n : 1) * sizeof *commands);
@@ -140,9 +147,9 @@ const struct user *rest_me(struct step *s)
     return me;
 }
 
-const struct loaded_channel *rest_loaded_channel(struct step *s)
+const struct loaded_channel *rest_loaded_channel(struct step *s, uint64_t id)
 {
-    s->out->channel = s->route.id[0];
+    s->out->channel = id;
     if (!here(s, REST_LOAD_CHANNEL))
         return NULL;
     if (s->r->err == ERR_MISSING) {
@@ -154,7 +161,7 @@ const struct loaded_channel *rest_loaded_channel(struct step *s)
 
 const struct loaded_channel *rest_private_channel(struct step *s)
 {
-    const struct loaded_channel *c = rest_loaded_channel(s);
+    const struct loaded_channel *c = rest_loaded_channel(s, s->route.id[0]);
     if (!c)
         return NULL;
     int err = API_OK;

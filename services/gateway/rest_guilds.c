@@ -29,6 +29,30 @@ void handle_guild_channels(struct step *s)
     rest_reply_buf(s, &out);
 }
 
+void handle_guild_roles(struct step *s)
+{
+    const struct loaded_guild *g = rest_loaded_guild(s);
+    if (!g)
+        return;
+    struct buf out = {0};
+    view_roles(&out, g);
+    rest_reply_buf(s, &out);
+}
+
+void handle_guild_role(struct step *s)
+{
+    const struct loaded_guild *g = rest_loaded_guild(s);
+    const struct role *r = NULL;
+    for (uint32_t i = 0; g && i < g->roles.n; i++)
+        if (g->roles.v[i].id == s->route.id[1])
+            r = &g->roles.v[i];
+    if (!g || rest_refused(s, r ? API_OK : API_UNKNOWN_ROLE, NULL))
+        return;
+    struct buf out = {0};
+    present_role_json(&out, r);
+    rest_reply_buf(s, &out);
+}
+
 // Roles outlive the reading of the guild: what of them its members' places in lists come from.
 static void keep_roles(struct step *s, struct role_set roles)
 {

@@ -186,7 +186,7 @@ void handle_channel(struct step *s)
         guild_channel(s);
         return;
     }
-    const struct loaded_channel *c = rest_loaded_channel(s);
+    const struct loaded_channel *c = rest_loaded_channel(s, s->route.id[0]);
     if (!c)
         return;
     if (c->channel.guild)
@@ -201,7 +201,10 @@ void handle_channel_edit(struct step *s)
 {
     struct r_channel_edit body;
     uint64_t present;
-    if (!rest_form(s, &schema_r_channel_edit, &body, &present))
+    const struct loaded_channel *c = rest_loaded_channel(s, s->route.id[0]);
+    if (c && c->channel.guild)
+        rest_guild_channel_edit(s, &c->channel);
+    if (!c || c->channel.guild || !rest_form(s, &schema_r_channel_edit, &body, &present))
         return;
     struct channel_edit edit = {.user = s->r->user, .channel = s->route.id[0], .name = body.name, .icon = body.icon};
     edit.set |= present & FIELD_BIT(r_channel_edit, name) ? 1 : 0;
@@ -217,7 +220,12 @@ static void remove_recipient(struct step *s, uint64_t target)
 
 void handle_channel_leave(struct step *s)
 {
-    const struct loaded_channel *c = rest_private_channel(s);
+    const struct loaded_channel *c = rest_loaded_channel(s, s->route.id[0]);
+    if (c && c->channel.guild) {
+        rest_guild_channel_delete(s, &c->channel);
+        return;
+    }
+    c = c ? rest_private_channel(s) : NULL;
     if (!c || rest_refused(s, c->channel.type == CHANNEL_GROUP ? API_OK : API_IS_DM, NULL))
         return;
     s->out->body = channel_text(s, c, s->r->users); // as it was when he left

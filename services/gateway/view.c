@@ -137,6 +137,22 @@ const struct guild_channel *view_find_channel(const struct loaded_guild *g, uint
 
 #define ALWAYS UINT64_MAX // a time when nobody is timed out; who is still sees all that he did
 
+const struct voice_seat *view_find_seat(const struct loaded_guild *g, uint64_t user)
+{
+    for (uint32_t i = 0; i < g->n_seats; i++)
+        if (g->seats[i].user == user)
+            return &g->seats[i];
+    return NULL;
+}
+
+const struct stage *view_find_stage(const struct loaded_guild *g, uint64_t channel)
+{
+    for (uint32_t i = 0; i < g->n_stages; i++)
+        if (g->stages[i].channel == channel)
+            return &g->stages[i];
+    return NULL;
+}
+
 bool view_shows(const struct loaded_guild *g, uint64_t viewer, const struct guild_channel *c)
 {
     const struct member *m = view_find_member(g, viewer);

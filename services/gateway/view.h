@@ -24,6 +24,8 @@ struct bytes view_call(struct arena *a, const struct world *w, uint32_t channel)
 
 const struct member *view_find_member(const struct loaded_guild *g, uint64_t user);            // NULL: not in it
 const struct guild_channel *view_find_channel(const struct loaded_guild *g, uint64_t channel); // likewise
+const struct voice_seat *view_find_seat(const struct loaded_guild *g, uint64_t user);          // likewise
+const struct stage *view_find_stage(const struct loaded_guild *g, uint64_t channel);           // likewise
 bool view_shows(const struct loaded_guild *g, uint64_t viewer, const struct guild_channel *c); // he may view it
 // What his roles allow, in the whole guild; as if he were not timed out.
 uint64_t view_permissions(const struct loaded_guild *g, uint64_t user);

@@ -47,6 +47,11 @@ static const struct member members[] = {
     {.user = BOB, .joined_at = 1420070400000, .roles = {1, staff}},
     {.user = DJ, .joined_at = 1420070400000},
 };
+static const struct voice_seat seats[] = {
+    {.user = ANN, .channel = 130, .session = {"s1", 2}, .epoch = 1},
+    {.user = BOB, .channel = 120, .session = {"s2", 2}, .epoch = 1, .self_mute = true},
+};
+static const struct stage stages[] = {{.id = 121, .channel = 120, .topic = {"t", 1}, .privacy = 2}};
 static const struct loaded_guild club = {.version = 1,
                                          .guild = {.id = 100, .name = {"Club", 4}, .owner = ANN},
                                          .roles = {2, roles},
@@ -54,6 +59,8 @@ static const struct loaded_guild club = {.version = 1,
                                          .channels = channels,
                                          .n_members = 3,
                                          .members = members,
+                                         .n_stages = 1,
+                                         .stages = stages,
                                          .member_count = 3,
                                          .whole = true};
 static const struct relation friends[] = {{.target = BOB, .type = 1}, {.target = CAT, .type = 2}};
@@ -69,7 +76,7 @@ static void load_page(struct rest_request *r, uint64_t guild, uint64_t after, ui
     r->users = everybody;
 }
 
-// Of the club the asker's member and that of `other`.
+// Of the club the asker's member and seat and those of `others`.
 static const struct world *frame_of(uint64_t user, uint64_t guild, struct ids others)
 {
     struct world *w = arena_take(&arena, sizeof *w);
@@ -86,6 +93,11 @@ static const struct world *frame_of(uint64_t user, uint64_t guild, struct ids ot
         if (members[i].user == user || ids_have(others, members[i].user))
             v[g->n_members++] = members[i];
     g->members = v;
+    struct voice_seat *sit = arena_take(&arena, sizeof seats);
+    for (size_t i = 0; i < countof(seats); i++)
+        if (seats[i].user == user || ids_have(others, seats[i].user))
+            sit[g->n_seats++] = seats[i];
+    g->seats = sit;
     w->n_guilds = guild == club.guild.id && view_find_member(g, user);
     return w;
 }
@@ -220,6 +232,9 @@ static void check(const struct row *rows, size_t n)
 #define E10003 "404 {\"message\":\"Unknown Channel\",\"code\":10003}"
 #define E10004 "404 {\"message\":\"Unknown Guild\",\"code\":10004}"
 #define E10007 "404 {\"message\":\"Unknown Member\",\"code\":10007}"
+#define E10011 "404 {\"message\":\"Unknown Role\",\"code\":10011}"
+#define E10065 "404 {\"message\":\"Unknown Voice State\",\"code\":10065}"
+#define E10067 "404 {\"message\":\"Unknown Stage Instance\",\"code\":10067}"
 #define E10013 "404 {\"message\":\"Unknown User\",\"code\":10013}"
 #define E20001 "403 {\"message\":\"Bots cannot use this endpoint\",\"code\":20001}"
 #define E20002 "403 {\"message\":\"Only bots can use this endpoint\",\"code\":20002}"
@@ -418,6 +433,32 @@ TEST(guilds_are_shown_to_their_members_alone)
         {BOB, "GET", "/guilds/100/channels", "", "200 [" J_TEXT "," J_VOICE "," J_VAULT "]"},
         {DJ, "GET", "/guilds/100/channels", "", "200 [" J_TEXT "," J_VOICE "]"},
         {CAT, "GET", "/guilds/100/channels", "", E10004},
+        {BOB, "GET", "/guilds/100/roles", "",
+         "200 [" J_ROLE("100", "@everyone", "1024", "0", "false") "," J_ROLE("101", "Staff", "16777216", "1",
+                                                                             "true") "]"},
+        {BOB, "GET", "/guilds/100/roles/101", "", "200 " J_ROLE("101", "Staff", "16777216", "1", "true")},
+        {BOB, "GET", "/guilds/100/roles/102", "", E10011},
+        {CAT, "GET", "/guilds/100/roles", "", E10004},
+        {DJ, "GET", "/guilds/100/voice-states/22", "",
+         "200 {\"member\":" J_MEMBER(
+             J_BOB, "\"101\"",
+             "\"101\"") ",\"guild_id\":\"100\",\"channel_id\":\"120\","
+                        "\"user_id\":\"22\",\"session_id\":\"s2\",\"deaf\":false,\"mute\":false,\"self_deaf\":false,"
+                        "\"self_mute\":true,\"self_video\":false,\"suppress\":false,\"request_to_speak_timestamp\":"
+                        "null}"},
+        {DJ, "GET", "/guilds/100/voice-states/11", "", E10065}, // in a channel that it may not view
+        {DJ, "GET", "/guilds/100/voice-states/33", "", E10065},
+        {DJ, "GET", "/guilds/100/voice-states/@me", "", E10065},
+        {DJ, "GET", "/guilds/101/voice-states/22", "", E10004},
+        {BOB, "GET", "/guilds/100/voice-states/22", "", E20002},
+        {DJ, "GET", "/stage-instances/120", "",
+         "200 {\"id\":\"121\",\"guild_id\":\"100\",\"channel_id\":\"120\",\"topic\":\"t\",\"privacy_level\":2,"
+         "\"discoverable_disabled\":false,\"guild_scheduled_event_id\":null}"},
+        {BOB, "GET", "/stage-instances/130", "", E10067},
+        {DJ, "GET", "/stage-instances/130", "", E10003}, // which it may not view
+        {CAT, "GET", "/stage-instances/120", "", E10003},
+        {DJ, "GET", "/stage-instances/777", "", E10003},
+        {ANN, "GET", "/stage-instances/900", "", E50024},
         {CAT, "GET", "/guilds/100", "", E10004},
         {ANN, "GET", "/guilds/101", "", E10004},
         {ANN, "GET", "/guilds/x", "", NO_ID("guild_id")},
@@ -513,7 +554,6 @@ TEST(changing_private_channels)
         {ANN, "DELETE", "/channels/900", "", E50003},
         {CAT, "DELETE", "/channels/900", "", E10003},
         {ANN, "DELETE", "/channels/777", "", E10003},
-        {ANN, "DELETE", "/channels/110", "", E50024},
         {BOB, "DELETE", "/channels/901", "", "call-manager 901 recipient_remove{user=22 channel=901 target=22} -> 200"},
         {ANN, "PUT", "/channels/901/recipients/44", "",
          "call-manager 901 recipient_add{user=11 channel=901 target=44} -> 204"},
