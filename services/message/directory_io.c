@@ -149,17 +149,47 @@ struct ids ids_state(struct job *j, const struct value *list)
 
 // --- guilds ---
 
-struct guild_read guild_read(struct job *j, uint64_t id, bool members)
+static void read_members(struct job *j, struct guild_read *r)
 {
-    static const struct value none = {.kind = REPLY_LIST};
+    char key[RECORD_KEY_MAX];
+    struct bytes *rows = arena_take(&j->arena, ((size_t)r->asked.n + 2) * sizeof *rows);
+    struct bytes *index = arena_take(&j->arena, ((size_t)r->asked.n + 2) * sizeof *index);
+    rows[0] = BYTES("HMGET");
+    rows[1] = arena_copy(&j->arena, bytes_of(record_key(key, ref_place(r->id), "mb")));
+    index[0] = BYTES("ZMSCORE");
+    index[1] = arena_copy(&j->arena, bytes_of(record_key(key, ref_place(r->id), "mi")));
+    for (uint32_t i = 0; i < r->asked.n; i++) {
+        rows[2 + i] = id_text(j, r->asked.v[i]);
+        index[2 + i] = arena_printf(&j->arena, "%020" PRIu64, r->asked.v[i]);
+    }
+    r->members = job_read(j, r->asked.n + 2, rows);
+    r->indexed = job_read(j, r->asked.n + 2, index);
+}
+
+struct guild_read guild_read(struct job *j, uint64_t id, struct ids members)
+{
     ref r = ref_place(id);
-    return (struct guild_read){
+    struct guild_read read = {
         .id = id,
-        .hash = fields_read(j, r, "v", "guild", "v"),
+        .asked = members,
+        .hash = fields_read(j, r, "v", "guild", "loading"),
         .roles = job_read_key(j, "HGETALL", r, "r", BYTES_NONE),
         .channels = job_read_key(j, "HGETALL", r, "ch", BYTES_NONE),
-        .members = members ? job_read_key(j, "HGETALL", r, "mb", BYTES_NONE) : &none,
     };
+    if (members.n)
+        read_members(j, &read);
+    return read;
+}
+
+const struct value *guild_row_read(struct job *j, uint64_t id)
+{
+    return job_read_key(j, "HGET", ref_place(id), "s", BYTES("guild"));
+}
+
+const struct guild *guild_row(struct job *j, const struct value *v)
+{
+    struct guild *guild = arena_take(&j->arena, sizeof *guild);
+    return value_row(j, v, &schema_guild, guild) ? guild : NULL;
 }
 
 // The values of a hash of rows, those that decode.
@@ -180,21 +210,32 @@ static int by_position(const void *x, const void *y)
     return (a->position > b->position) - (a->position < b->position);
 }
 
+// Who of those asked for is a member, and is missing in the list of ids.
+static void members_state(struct job *j, struct guild_read r, struct guild_state *out)
+{
+    struct member *members = arena_take(&j->arena, ((size_t)r.asked.n + 1) * sizeof *members);
+    uint64_t *unlisted = arena_take(&j->arena, ((size_t)r.asked.n + 1) * sizeof *unlisted);
+    for (size_t i = 0; r.members && i < r.members->n; i++) {
+        if (!value_row(j, &r.members->v[i], &schema_member, &members[out->n_members]))
+            continue;
+        if (i < r.indexed->n && !value_some(&r.indexed->v[i]))
+            unlisted[out->unlisted.n++] = members[out->n_members].user;
+        out->n_members++;
+    }
+    out->members = members;
+    out->unlisted.v = unlisted;
+}
+
 uint64_t guild_state(struct job *j, struct guild_read r, struct guild_state *out)
 {
-    struct guild *guild = arena_take(&j->arena, sizeof *guild);
     struct role *roles;
     struct guild_channel *channels;
-    struct member *members;
-    *out = (struct guild_state){0};
-    if (value_row(j, field(r.hash, 1), &schema_guild, guild))
-        out->guild = guild;
+    *out = (struct guild_state){.guild = guild_row(j, field(r.hash, 1)), .loading = value_some(field(r.hash, 2))};
     out->n_roles = rows(j, r.roles, &schema_role, &roles);
     out->n_channels = rows(j, r.channels, &schema_guild_channel, &channels);
-    out->n_members = rows(j, r.members, &schema_member, &members);
     qsort(channels, out->n_channels, sizeof *channels, by_position);
     out->roles = roles;
     out->channels = channels;
-    out->members = members;
+    members_state(j, r, out);
     return value_u64(field(r.hash, 0));
 }

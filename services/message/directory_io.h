@@ -2,11 +2,13 @@
 //   {u:<id>}:s   hash: v, user (row), rsv (version of the last ack)
 //   {u:<id>}:rel hash: user -> type           {u:<id>}:pr  hash: user of a higher id -> type, as he shall see this one
 //   {u:<id>}:ch  hash: private channel -> ""   {u:<id>}:dm  hash: peer -> channel   {u:<id>}:g  hash: guild -> ""
-//   {<channel>}:s  hash: v, chan (row), last   {<guild>}:s, :r, :ch, :mb  hashes of rows
+//   {<channel>}:s  hash: v, chan (row), last   {<guild>}:s, :r, :ch, :mb  hashes of rows; :s has `loading` while it is
+//   made
+//   {<guild>}:mi sorted set: members' ids as 20 digits
 //   dir:names    hash: u:<lower-case username> -> user, c:<owner>:<name> -> group, g:<owner>:<name> -> guild
 //   dir:users, dir:channels (private ones), dir:guilds  sets of ids
 #pragma once
-#include "guild.h"
+#include "world_plan.h"
 #include "job.h"
 
 struct bytes id_text(struct job *j, uint64_t id); // decimal
@@ -60,7 +62,11 @@ struct ids ids_state(struct job *j, const struct value *list); // decimal member
 // --- a guild's record ---
 struct guild_read {
     uint64_t id;
-    const struct value *hash, *roles, *channels, *members;
+    struct ids asked; // members
+    const struct value *hash, *roles, *channels;
+    const struct value *members, *indexed; // of `asked`, in its order; NULL: none were asked for
 };
-struct guild_read guild_read(struct job *j, uint64_t id, bool members);            // without them it is cheap
+struct guild_read guild_read(struct job *j, uint64_t id, struct ids members);      // those members of it
 uint64_t guild_state(struct job *j, struct guild_read r, struct guild_state *out); // its version
+const struct value *guild_row_read(struct job *j, uint64_t id);                    // of its own row alone
+const struct guild *guild_row(struct job *j, const struct value *v);               // NULL: there is none

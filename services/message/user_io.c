@@ -401,7 +401,7 @@ static void directory_found(struct job *j)
         d->n_guilds = guilds.n;
         d->guild_reads = arena_take(&j->arena, ((size_t)guilds.n + 1) * sizeof *d->guild_reads);
         for (uint32_t i = 0; i < guilds.n; i++)
-            d->guild_reads[i] = guild_read(j, guilds.v[i], false);
+            d->guild_reads[i] = guild_read(j, guilds.v[i], (struct ids){0});
     }
     job_wait(j, directory_answer);
 }

@@ -1,7 +1,5 @@
 // world: see world.h. Reads the document into arena memory, so that nothing of jansson's outlives world_parse.
-#include "world.h"
-#include "permissions.h"
-#include "errors.h"
+#include "world_private.h"
 #include "table.h"
 #include "text.h"
 
@@ -9,52 +7,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct reader {
-    struct arena *a;
-    struct fault *fault;
-    const char *section; // of the document, and the element there, for the fault
-    int32_t at;
-};
-
-static int wrong(const struct reader *r, const char *text)
+int world_wrong(const struct reader *r, const char *text)
 {
     *r->fault = (struct fault){r->section, r->at, "WORLD_INVALID", text};
     return API_INVALID_FORM;
 }
 
-static int read_text(const struct reader *r, const json_t *j, const char *key, struct bytes *out)
+int world_read_text(const struct reader *r, const json_t *j, const char *key, struct bytes *out)
 {
     const json_t *text = key ? json_object_get(j, key) : j;
     if (!json_is_string(text) || json_string_length(text) == 0)
-        return wrong(r, key ? "A name is missing or no text." : "Not a name.");
+        return world_wrong(r, key ? "A name is missing or no text." : "Not a name.");
     *out = arena_copy(r->a, (struct bytes){json_string_value(text), json_string_length(text)});
     return API_OK;
 }
 
-static int read_label(const struct reader *r, const json_t *j, struct bytes *out)
+int world_read_label(const struct reader *r, const json_t *j, struct bytes *out)
 {
-    int err = read_text(r, j, "name", out);
+    int err = world_read_text(r, j, "name", out);
     if (!err && text_code_points(*out) > WORLD_NAME_MAX)
-        err = wrong(r, "A name is too long.");
+        err = world_wrong(r, "A name is too long.");
     return err;
 }
 
 // A list of names; absent is empty.
-static int read_names(const struct reader *r, const json_t *j, const char *key, struct texts *out)
+int world_read_names(const struct reader *r, const json_t *j, const char *key, struct texts *out)
 {
     const json_t *list = key ? json_object_get(j, key) : j;
     if (list && !json_is_array(list))
-        return wrong(r, "Not a list of names.");
+        return world_wrong(r, "Not a list of names.");
     size_t n = json_array_size(list);
     struct bytes *v = arena_take(r->a, (n + 1) * sizeof *v);
     for (size_t i = 0; i < n; i++)
-        if (read_text(r, json_array_get(list, i), NULL, &v[i]))
+        if (world_read_text(r, json_array_get(list, i), NULL, &v[i]))
             return API_INVALID_FORM;
     *out = (struct texts){(uint32_t)n, v};
     return API_OK;
 }
 
-static int read_id(const struct reader *r, const json_t *j, uint64_t *out)
+int world_read_id(const struct reader *r, const json_t *j, uint64_t *out)
 {
     const json_t *id = json_object_get(j, "id");
     *out = 0;
@@ -63,8 +54,8 @@ static int read_id(const struct reader *r, const json_t *j, uint64_t *out)
     if (json_is_integer(id) && json_integer_value(id) > 0)
         *out = (uint64_t)json_integer_value(id);
     else if (!json_is_string(id) || bytes_u64((struct bytes){json_string_value(id), json_string_length(id)}, out))
-        return wrong(r, "The id is no snowflake.");
-    return *out && !(*out & REF_USER_BIT) ? API_OK : wrong(r, "The id is no snowflake.");
+        return world_wrong(r, "The id is no snowflake.");
+    return *out && !(*out & REF_USER_BIT) ? API_OK : world_wrong(r, "The id is no snowflake.");
 }
 
 static int read_user(const struct reader *r, const json_t *j, void *into)
@@ -72,23 +63,24 @@ static int read_user(const struct reader *r, const json_t *j, void *into)
     struct world_user *out = into;
     struct fault why;
     const json_t *global = json_object_get(j, "global_name");
-    if (read_text(r, j, "name", &out->name) || read_id(r, j, &out->id))
+    if (world_read_text(r, j, "name", &out->name) || world_read_id(r, j, &out->id))
         return API_INVALID_FORM;
     if (username_check(out->name, &why))
-        return wrong(r, why.text);
+        return world_wrong(r, why.text);
     if (!global || json_is_null(global))
         return API_OK;
-    if (read_text(r, j, "global_name", &out->global_name))
+    if (world_read_text(r, j, "global_name", &out->global_name))
         return API_INVALID_FORM;
-    return out->global_name.n > USERNAME_MAX ? wrong(r, "The global name is too long.") : API_OK;
+    return out->global_name.n > USERNAME_MAX ? world_wrong(r, "The global name is too long.") : API_OK;
 }
 
 static int read_pair(const struct reader *r, const json_t *j, void *into)
 {
     struct world_pair *out = into;
     if (!json_is_array(j) || json_array_size(j) != 2)
-        return wrong(r, "Not a pair of users.");
-    if (read_text(r, json_array_get(j, 0), NULL, &out->of[0]) || read_text(r, json_array_get(j, 1), NULL, &out->of[1]))
+        return world_wrong(r, "Not a pair of users.");
+    if (world_read_text(r, json_array_get(j, 0), NULL, &out->of[0]) ||
+        world_read_text(r, json_array_get(j, 1), NULL, &out->of[1]))
         return API_INVALID_FORM;
     return API_OK;
 }
@@ -96,91 +88,9 @@ static int read_pair(const struct reader *r, const json_t *j, void *into)
 static int read_group(const struct reader *r, const json_t *j, void *into)
 {
     struct world_group *out = into;
-    if (read_label(r, j, &out->name) || read_text(r, j, "owner", &out->owner) || read_names(r, j, "users", &out->users))
+    if (world_read_label(r, j, &out->name) || world_read_text(r, j, "owner", &out->owner) ||
+        world_read_names(r, j, "users", &out->users))
         return API_INVALID_FORM;
-    return API_OK;
-}
-
-static int read_role(const struct reader *r, const json_t *j, struct world_role *out)
-{
-    struct texts names;
-    if (read_label(r, j, &out->name) || read_names(r, j, "permissions", &names) ||
-        read_names(r, j, "members", &out->members))
-        return API_INVALID_FORM;
-    for (uint32_t i = 0; i < names.n; i++) {
-        uint64_t bit;
-        if (permission_bit(names.v[i], &bit))
-            return wrong(r, "A role has an unknown permission.");
-        out->permissions |= bit;
-    }
-    return API_OK;
-}
-
-static int read_channel(const struct reader *r, const json_t *j, struct world_channel *out)
-{
-    static const struct {
-        const char *name;
-        enum channel_type type;
-    } types[] = {
-        {"text", CHANNEL_TEXT}, {"voice", CHANNEL_VOICE}, {"category", CHANNEL_CATEGORY}, {"stage", CHANNEL_STAGE}};
-    struct bytes type;
-    if (read_label(r, j, &out->name) || read_text(r, j, "type", &type))
-        return API_INVALID_FORM;
-    for (size_t i = 0; i < countof(types); i++) {
-        if (bytes_is(type, types[i].name)) {
-            out->type = types[i].type;
-            return API_OK;
-        }
-    }
-    return wrong(r, "A channel's type is none of text, voice, category, stage.");
-}
-
-// Everybody in the guild: its owner, its members, and who has a role in it.
-static struct texts guild_members(const struct reader *r, const struct world_guild *g, struct texts members)
-{
-    size_t n = 1 + members.n;
-    for (uint32_t i = 0; i < g->n_roles; i++)
-        n += g->roles[i].members.n;
-    struct bytes *v = arena_take(r->a, n * sizeof *v);
-    n = 0;
-    v[n++] = g->owner;
-    for (uint32_t i = 0; i < members.n; i++)
-        v[n++] = members.v[i];
-    for (uint32_t i = 0; i < g->n_roles; i++)
-        for (uint32_t k = 0; k < g->roles[i].members.n; k++)
-            v[n++] = g->roles[i].members.v[k];
-    return (struct texts){(uint32_t)n, v};
-}
-
-static int read_guild_lists(const struct reader *r, const json_t *j, struct world_guild *out)
-{
-    const json_t *roles = json_object_get(j, "roles"), *channels = json_object_get(j, "channels");
-    size_t n_roles = json_array_size(roles), n_channels = json_array_size(channels);
-    if (n_roles > WORLD_ROLES_MAX || n_channels > WORLD_CHANNELS_MAX)
-        return wrong(r, "Too many roles or channels.");
-    struct world_role *role = arena_take(r->a, (n_roles + 1) * sizeof *role);
-    struct world_channel *channel = arena_take(r->a, (n_channels + 1) * sizeof *channel);
-    for (size_t i = 0; i < n_roles; i++)
-        if (read_role(r, json_array_get(roles, i), &role[i]))
-            return API_INVALID_FORM;
-    for (size_t i = 0; i < n_channels; i++)
-        if (read_channel(r, json_array_get(channels, i), &channel[i]))
-            return API_INVALID_FORM;
-    out->n_roles = (uint32_t)n_roles;
-    out->roles = role;
-    out->n_channels = (uint32_t)n_channels;
-    out->channels = channel;
-    return API_OK;
-}
-
-static int read_guild(const struct reader *r, const json_t *j, void *into)
-{
-    struct world_guild *out = into;
-    struct texts members;
-    if (read_label(r, j, &out->name) || read_text(r, j, "owner", &out->owner) ||
-        read_names(r, j, "members", &members) || read_guild_lists(r, j, out))
-        return API_INVALID_FORM;
-    out->members = guild_members(r, out, members);
     return API_OK;
 }
 
@@ -193,7 +103,7 @@ static int section(struct reader *r, const json_t *document, const char *name, s
     r->section = name;
     r->at = -1;
     if (list && !json_is_array(list))
-        return wrong(r, "Not a list.");
+        return world_wrong(r, "Not a list.");
     size_t count = json_array_size(list);
     char *v = arena_take(r->a, (count + 1) * size);
     for (size_t i = 0; i < count; i++) {
@@ -226,12 +136,12 @@ static int read_users(struct reader *r, const json_t *document, struct world *w)
 static int read_world(struct reader *r, const json_t *document, struct world *w)
 {
     if (!json_is_object(document))
-        return wrong(r, "Not an object.");
+        return world_wrong(r, "Not an object.");
     if (read_users(r, document, w) ||
         section(r, document, "friends", sizeof *w->friends, read_pair, &w->n_friends, &w->friends) ||
         section(r, document, "dms", sizeof *w->dms, read_pair, &w->n_dms, &w->dms) ||
         section(r, document, "groups", sizeof *w->groups, read_group, &w->n_groups, &w->groups) ||
-        section(r, document, "guilds", sizeof *w->guilds, read_guild, &w->n_guilds, &w->guilds))
+        section(r, document, "guilds", sizeof *w->guilds, world_read_guild, &w->n_guilds, &w->guilds))
         return API_INVALID_FORM;
     return API_OK;
 }
@@ -276,6 +186,15 @@ static int by_name(const void *x, const void *y)
     return order ? order : (int)b->declared - (int)a->declared;
 }
 
+static void gather_guild(struct names *names, const struct world_guild *g)
+{
+    gather_all(names, g->members);
+    for (uint32_t i = 0; i < g->n_channels; i++)
+        for (uint32_t k = 0; k < g->channels[i].n_overwrites; k++)
+            if (g->channels[i].overwrites[k].member.p)
+                gather(names, g->channels[i].overwrites[k].member, false);
+}
+
 static void gather_world(struct names *names, const struct world *w)
 {
     for (uint32_t i = 0; i < w->n_users; i++)
@@ -289,7 +208,7 @@ static void gather_world(struct names *names, const struct world *w)
         gather_all(names, w->groups[i].users);
     }
     for (uint32_t i = 0; i < w->n_guilds; i++)
-        gather_all(names, w->guilds[i].members);
+        gather_guild(names, &w->guilds[i]);
 }
 
 static int index_names(struct arena *a, struct world *w, struct fault *fault)

@@ -1,9 +1,14 @@
 // world: a world document (README, "Admin"): users, bots, friendships, private channels and guilds as an operator
 // wrote them, checked as a whole before anything is done. Pure; jansson reads.
 // {"users":[{"name","id"?,"global_name"?}],"bots":[…],"friends":[[A,B]],"dms":[[A,B]],
-//  "groups":[{"name","owner","users":[…]}],"guilds":[{"name","owner","members":[…],
-//    "roles":[{"name","permissions":["MOVE_MEMBERS",…],"members":[…]}],"channels":[{"name","type":"voice"}]}]}
-// A user is named by his name or id: one of the document, or one who stands already.
+//  "groups":[{"name","owner","users":[…]}],"guilds":[{"id"?,"name","owner","description"?,"everyone"?:[PERMISSION,…],
+//    "afk_channel"?,"afk_timeout"?,"members":[…],
+//    "roles":[{"name","permissions":[PERMISSION,…],"color"?,"hoist"?,"mentionable"?,"members":[…]}],
+//    "channels":[{"name","type":"voice","parent"?,"topic"?,"nsfw"?,"user_limit"?,"bitrate"?,"rtc_region"?,"slowmode"?,
+//      "overwrites"?:[{"role" or "member","allow":[PERMISSION,…],"deny":[…]}]}]}]}
+// A user is named by his name or id: one of the document, or one who stands already. Roles, categories and the AFK
+// channel are named by their names, and are ones of the same guild in the same document. A guild with an id stands
+// already, or is made with it.
 #pragma once
 #include "channel.h"
 #include "directory.h"
@@ -25,20 +30,39 @@ struct world_group {
     struct bytes name, owner;
     struct texts users;
 };
+#define WORLD_NONE UINT32_MAX // where the index of something stands: there is none
 struct world_role {
     struct bytes name;
-    uint64_t permissions;
+    uint64_t permissions, color;
+    bool hoist, mentionable;
     struct texts members;
+};
+struct world_overwrite {
+    uint32_t role;       // of the guild's roles; WORLD_NONE: everyone's
+    struct bytes member; // instead of a role, where it is some
+    uint64_t allow, deny;
 };
 struct world_channel {
     struct bytes name;
     enum channel_type type;
+    uint32_t parent; // of the guild's channels, or WORLD_NONE
+    uint64_t user_limit, bitrate, slowmode;
+    struct bytes topic, rtc_region;
+    bool nsfw;
+    uint32_t n_overwrites;
+    const struct world_overwrite *overwrites;
 };
 struct world_guild {
-    struct bytes name, owner;
+    uint64_t id;              // 0: whichever has this name and owner, or a new one
+    struct bytes name, owner; // none: it stands already, under its id
+    struct bytes description;
+    uint64_t everyone;    // what everybody may in a new one
+    uint32_t afk_channel; // of channels, or WORLD_NONE
+    uint64_t afk_timeout; // seconds; 0: the default
+    bool more;            // more of it follows in other documents; nobody is told before the last of them
     struct texts members; // owner and role members included, no matter whether the document lists them
     uint32_t n_roles, n_channels;
-    const struct world_role *roles;
+    const struct world_role *roles; // from the lowest to the highest
     const struct world_channel *channels;
 };
 // Everybody that the document names, by lower-case name or by id, in text order.

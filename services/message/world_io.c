@@ -2,6 +2,7 @@
 #include "world_io.h"
 #include "errors.h"
 
+static void make_users(struct job *j);
 static void load_users(struct job *j);
 static void load_friends(struct job *j);
 static void load_dms(struct job *j);
@@ -21,7 +22,7 @@ static void names_known(struct job *j)
     if (job_refused(j, world_resolved(&l->w, &fault), &fault))
         return;
     l->at = 0;
-    load_users(j);
+    make_users(j);
 }
 
 static void names_found(struct job *j)
@@ -67,7 +68,90 @@ static bool child_failed(struct job *j)
     return job_refused(j, j->err, NULL);
 }
 
+bool load_committed(struct job *j)
+{
+    const struct loading *l = j->state;
+    for (uint32_t i = 0; i < l->n_commits; i++) {
+        if (l->commits[i]->err != OK) {
+            job_again(j);
+            return false;
+        }
+    }
+    return true;
+}
+
 // --- users and friends ---
+// New ones without ids of their own are made together: names claimed, then whoever has them written if he is not there.
+
+static bool is_new(struct job *j, const struct world_user *u)
+{
+    const struct loading *l = j->state;
+    return !u->id && !world_find(&l->w, &j->arena, u->name)->id;
+}
+
+static void users_made(struct job *j)
+{
+    struct loading *l = j->state;
+    if (!load_committed(j))
+        return;
+    for (uint32_t i = 0; i < l->w.n_users; i++)
+        if (is_new(j, &l->w.users[i]))
+            world_find(&l->w, &j->arena, l->w.users[i].name)->id = l->user_reads[i].id;
+    load_users(j);
+}
+
+static void users_claimed(struct job *j)
+{
+    struct loading *l = j->state;
+    l->n_commits = 0;
+    l->commits = arena_take(&j->arena, ((size_t)l->w.n_users + 1) * sizeof *l->commits);
+    for (uint32_t i = 0; i < l->w.n_users; i++) {
+        const struct world_user *u = &l->w.users[i];
+        if (!is_new(j, u))
+            continue;
+        struct user_state stands = user_state(j, l->user_reads[i]);
+        if (stands.user)
+            continue;
+        struct change *change = arena_take(&j->arena, sizeof *change);
+        const struct user user = {.id = l->user_reads[i].id,
+                                  .username = u->name,
+                                  .discriminator = BYTES("0"),
+                                  .global_name = u->global_name,
+                                  .bot = u->bot};
+        *change = row_change(j, "s", BYTES("user"), &schema_user, &user);
+        set_add(j, "dir:users", user.id);
+        l->commits[l->n_commits++] = job_commit(
+            j, &(struct edit){.ref = ref_user(user.id), .version = stands.version, .changes = change, .n_changes = 1});
+    }
+    job_wait(j, users_made);
+}
+
+static void users_named(struct job *j)
+{
+    struct loading *l = j->state;
+    for (uint32_t i = 0; i < l->w.n_users; i++)
+        if (is_new(j, &l->w.users[i]))
+            l->user_reads[i] = user_read(j, value_u64(l->found[i]));
+    job_wait(j, users_claimed);
+}
+
+static void make_users(struct job *j)
+{
+    struct loading *l = j->state;
+    l->found = arena_take(&j->arena, ((size_t)l->w.n_users + 1) * sizeof *l->found);
+    l->user_reads = arena_take(&j->arena, ((size_t)l->w.n_users + 1) * sizeof *l->user_reads);
+    for (uint32_t i = 0; i < l->w.n_users; i++) {
+        const struct world_user *u = &l->w.users[i];
+        uint64_t id;
+        if (!is_new(j, u))
+            continue;
+        if (!job_mint(j, 0, &id))
+            return;
+        name_claim(j, user_key(j, u->name), id);
+        l->found[i] = name_read(j, user_key(j, u->name)); // whose it is now
+    }
+    job_wait(j, users_named);
+}
 
 static void user_put_done(struct job *j)
 {
@@ -276,7 +360,7 @@ static void guild_json(struct buf *out, const struct world_guild *g, const struc
     buf_str(out, "{\"id\":");
     json_id(out, done->id);
     buf_str(out, ",\"name\":");
-    json_text(out, g->name);
+    json_text(out, done->name);
     buf_str(out, ",\"channels\":[");
     for (uint32_t i = 0; i < g->n_channels; i++) {
         if (i)

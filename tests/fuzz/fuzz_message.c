@@ -7,7 +7,7 @@
 // - What is refused leaves its output alone; what is allowed packs, and its events show as JSON.
 #include "errors.h"
 #include "fill.h"
-#include "guild.h"
+#include "world_plan.h"
 #include "message.h"
 #include "page.h"
 #include "text.h"
