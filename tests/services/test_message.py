@@ -569,8 +569,127 @@ def test_a_guild_of_many_is_written_in_several_commits(asker):
     asked = asker.peer.command("message", "world_load", document=json.dumps(world), deadline_s=60)
     assert asked["err"] == 0
     guild = json.loads(asked["body"])["guilds"][0]["id"]
-    assert asker.redis.hlen(f"{{{guild}}}:mb") == 300
+    assert asker.redis.hlen(f"{{{guild}}}:mb") == asker.redis.zcard(f"{{{guild}}}:mi") == 300
     assert int(asker.redis.hget(f"{{{guild}}}:s", "v")) >= 2
+
+
+def guild_document(asker, n=2, **more):
+    """(document, names): a guild of some people with names of their own; the first owns it."""
+    tag = secrets.token_hex(4)
+    names = [f"m{i}-{tag}" for i in range(n)]
+    return {"users": [{"name": name} for name in names],
+            "guilds": [{"name": f"G-{tag}", "owner": names[0], "members": names, **more}]}, names
+
+
+def load(asker, document, deadline_s=20):
+    asked = asker.peer.command("message", "world_load", document=json.dumps(document), deadline_s=deadline_s)
+    assert asked["err"] == 0, asked
+    return json.loads(asked["body"])
+
+
+def test_a_guild_is_told_to_its_members_when_it_is_whole(asker):
+    document, _ = guild_document(asker, 2)
+    loaded = load(asker, document)
+    guild = int(loaded["guilds"][0]["id"])
+    version = int(asker.redis.hget(f"{{{guild}}}:s", "v"))
+    assert asker.log(f"{{{guild}}}") == []  # nobody listened yet
+    assert asker.redis.hget(f"{{{guild}}}:s", "loading") is None
+    for user in loaded["users"]:
+        [(_, event)] = asker.log(f"{{u:{user['id']}}}")
+        assert (event["name"], event["to"], event["user"]) == ("GUILD_CREATE", 1, int(user["id"]))
+        assert (event["place_op"], event["place"], event["place_version"]) == (1, guild, version)
+        assert event["body"] == b""
+
+
+def test_what_is_added_at_run_time_is_told_to_those_who_are_there(asker):
+    document, names = guild_document(asker, 2, channels=[{"name": "general", "type": "text"}])
+    loaded = load(asker, document)
+    guild = int(loaded["guilds"][0]["id"])
+    asker.listen(f"{{{guild}}}")
+    new = f"new-{secrets.token_hex(4)}"
+    document["users"].append({"name": new})
+    document["guilds"][0].update(
+        roles=[{"name": "Staff", "permissions": ["MOVE_MEMBERS"], "hoist": True, "members": [new, names[1]]}],
+        channels=[{"name": "general", "type": "text"},
+                  {"name": "Vault", "type": "voice", "user_limit": 3, "overwrites": [
+                      {"role": "@everyone", "deny": ["VIEW_CHANNEL"]}, {"role": "Staff", "allow": ["VIEW_CHANNEL"]}]}])
+    again = load(asker, document)
+    assert again["guilds"][0]["id"] == str(guild)
+    role, vault = int(again["guilds"][0]["roles"][0]["id"]), int(again["guilds"][0]["channels"][1]["id"])
+    joined = int(again["users"][2]["id"])
+
+    entry, event, body = asker.event("GUILD_ROLE_CREATE")
+    assert (event["row_id"], body["guild_id"], body["role"]["id"]) == (role, str(guild), str(role))
+    event = next(e for e in entry["events"] if e["name"] == "CHANNEL_CREATE")
+    assert event["channel"] == event["row_id"] == vault
+    assert bus.unpack(event["row"], "guild_channel")["user_limit"] == 3
+    body = json.loads(event["body"])
+    assert body["permission_overwrites"][1] == {"id": str(role), "type": 0, "allow": str(1 << 10), "deny": "0"}
+    event = next(e for e in entry["events"] if e["name"] == "GUILD_MEMBER_ADD")
+    body = json.loads(event["body"])
+    assert (event["row_id"], body["user"]["username"], body["guild_id"]) == (joined, new, str(guild))
+    assert (body["roles"], body["hoisted_role"]) == ([str(role)], str(role))
+    event = next(e for e in entry["events"] if e["name"] == "GUILD_MEMBER_UPDATE")
+    assert bus.unpack(event["row"], "member")["roles"] == [role]
+
+    [(_, event)] = asker.log(f"{{u:{joined}}}")
+    assert (event["name"], event["place_op"], event["place_version"]) == ("GUILD_CREATE", 1, entry["version"])
+    members = {f"{int(user['id']):020}".encode() for user in again["users"]}
+    assert set(asker.redis.zrange(f"{{{guild}}}:mi", 0, -1)) == members
+    before = asker.redis.hget(f"{{{guild}}}:s", "v")
+    assert load(asker, document) == again
+    assert asker.redis.hget(f"{{{guild}}}:s", "v") == before  # loading it again changed nothing
+
+
+def test_a_guild_is_found_by_its_id_and_by_a_name_that_it_got_otherwise(asker):
+    document, names = guild_document(asker, 3)
+    document["guilds"][0]["members"] = names[:2]
+    guild = int(load(asker, document)["guilds"][0]["id"])
+    added = load(asker, {"guilds": [{"id": str(guild), "members": [names[2]]}]})["guilds"][0]
+    assert (added["id"], added["name"]) == (str(guild), document["guilds"][0]["name"])
+    assert asker.redis.zcard(f"{{{guild}}}:mi") == 3
+
+    row = bus.unpack(asker.redis.hget(f"{{{guild}}}:s", "guild"), "guild")
+    renamed = {**row, "name": f"{row['name']}-renamed"}
+    asker.redis.hset(f"{{{guild}}}:s", "guild", bus.pack("guild", **renamed))
+    again = load(asker, {"guilds": [{"name": renamed["name"], "owner": names[0]}]})
+    assert again["guilds"][0]["id"] == str(guild)
+
+    chosen = 5_000_000_000 + secrets.randbits(30)
+    made = load(asker, {"guilds": [{"id": str(chosen), "name": "Chosen", "owner": names[0]}]})
+    assert made["guilds"][0]["id"] == str(chosen)
+    assert load(asker, {"guilds": [{"name": "Chosen", "owner": names[0]}]}) == made
+    user = int(load(asker, document)["users"][0]["id"])
+    for bad in ({"id": "77", "members": names[:1]}, {"id": str(asker.dm(user, asker.user())), "name": "x", "owner": names[0]}):
+        err, body = asker.ask("world_load", document=json.dumps({"guilds": [bad]}))
+        assert (err, body["errors"]["guilds"]["0"]["_errors"][0]["code"]) == (FORM, "WORLD_INVALID")
+
+
+def test_a_guild_may_come_in_parts_and_is_told_when_the_last_one_is_there(asker):
+    document, names = guild_document(asker, 5)
+    members = document["guilds"][0].pop("members")
+    frame = {**document["guilds"][0], "more": True}
+    loaded = load(asker, {"users": document["users"], "guilds": [frame]})
+    guild = loaded["guilds"][0]["id"]
+    for part in (members[:3], members[3:]):
+        load(asker, {"guilds": [{"id": guild, "members": part, "more": True}]})
+    assert asker.redis.hlen(f"{{{guild}}}:mb") == asker.redis.zcard(f"{{{guild}}}:mi") == 5
+    users = [user["id"] for user in loaded["users"]]
+    assert not any(asker.redis.hexists(f"{{u:{user}}}:g", guild) for user in users)
+    for part in (members[:3], members[3:]):
+        load(asker, {"guilds": [{"id": guild, "members": part}]})
+    assert all(asker.redis.hexists(f"{{u:{user}}}:g", guild) for user in users)
+    assert asker.log(f"{{{guild}}}") == []
+    assert all(asker.names_logged(f"{{u:{user}}}") == {"GUILD_CREATE": 1} for user in users)
+    assert len(names) == 5
+
+
+def test_a_list_of_members_from_before_is_made_whole(asker):
+    document, names = guild_document(asker, 3)
+    guild = load(asker, document)["guilds"][0]["id"]
+    asker.redis.delete(f"{{{guild}}}:mi")
+    load(asker, document)
+    assert asker.redis.zcard(f"{{{guild}}}:mi") == len(names)
 
 
 def test_the_directory_lists_everything(asker):
