@@ -1,11 +1,8 @@
 // admin: see admin.h.
-#include "admin.h"
-#include "errors.h"
-#include "form.h"
+#include "admin_private.h"
 #include "text.h"
 #include "token.h"
 
-#include <jansson.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,26 +14,18 @@
 #define GROUP_USERS_MAX 10u
 #define CONFLICT 409
 
-struct step {
-    struct arena *a;
-    struct admin_request *r;
-    const struct answer *const *answers;
-    struct admin_out *out;
-    struct route route;
-};
-
 // --- answering ---
 
-static void reply(struct step *s, int status, struct bytes body)
+void admin_reply(struct step *s, int status, struct bytes body)
 {
     *s->out = (struct admin_out){.status = status, .body = body};
 }
 
-static void reply_json(struct step *s, int status, json_t *json)
+void admin_reply_json(struct step *s, int status, json_t *json)
 {
     char *text = json_dumps(json, JSON_COMPACT);
     CHECK(text);
-    reply(s, status, arena_copy(s->a, bytes_of(text)));
+    admin_reply(s, status, arena_copy(s->a, bytes_of(text)));
     free(text);
 }
 
@@ -48,20 +37,20 @@ void admin_refuse(struct arena *a, int64_t err, struct admin_out *out)
     buf_fini(&body);
 }
 
-static void refuse_form(struct step *s, const struct fault *fault)
+void admin_refuse_form(struct step *s, const struct fault *fault)
 {
     struct buf body = {0};
     api_form_error(&body, fault);
-    reply(s, api_status(API_INVALID_FORM), arena_copy(s->a, buf_bytes(&body)));
+    admin_reply(s, api_status(API_INVALID_FORM), arena_copy(s->a, buf_bytes(&body)));
     buf_fini(&body);
 }
 
-static bool form(struct step *s, const struct schema *schema, void *out)
+bool admin_form(struct step *s, const struct schema *schema, void *out, uint64_t *present)
 {
     struct fault fault = {0};
-    int err = form_body(s->a, schema, s->r->content_type, s->r->body, out, NULL, &fault);
+    int err = form_body(s->a, schema, s->r->content_type, s->r->body, out, present, &fault);
     if (err == API_INVALID_FORM)
-        refuse_form(s, &fault);
+        admin_refuse_form(s, &fault);
     else if (err)
         admin_refuse(s->a, err, s->out);
     return err == API_OK;
@@ -69,22 +58,22 @@ static bool form(struct step *s, const struct schema *schema, void *out)
 
 static void refuse_taken(struct step *s, const char *field, const char *text)
 {
-    refuse_form(s, &(struct fault){field, -1, "USERNAME_ALREADY_TAKEN", text});
+    admin_refuse_form(s, &(struct fault){field, -1, "USERNAME_ALREADY_TAKEN", text});
     s->out->status = CONFLICT;
 }
 
 // --- commands and their answers ---
 
-static void command(struct step *s, uint64_t key, const struct schema *schema, const void *m)
+void admin_command(struct step *s, enum bus_kind to, uint64_t key, const struct schema *schema, const void *m)
 {
     struct msg *one = arena_take(s->a, sizeof *one);
     void *copy = arena_take(s->a, schema->size);
     memcpy(copy, m, schema->size);
     *one = (struct msg){schema, copy};
-    *s->out = (struct admin_out){.key = key, .n = 1, .commands = one};
+    *s->out = (struct admin_out){.to = to, .key = key, .n = 1, .commands = one};
     s->r->stage++;
 }
-#define COMMAND(s, key, type, m) command((s), (key), &schema_##type, (const struct type *){(m)})
+#define COMMAND(s, key, type, m) ADMIN_COMMAND(s, BUS_MESSAGE, key, type, m)
 
 static bool taken(struct bytes body)
 {
@@ -97,7 +86,7 @@ static bool taken(struct bytes body)
 }
 
 // True: all `n` went well. Otherwise the first that did not has been passed on.
-static bool went_well(struct step *s, uint32_t n)
+bool admin_went_well(struct step *s, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct answer *v = s->answers[i];
@@ -105,7 +94,7 @@ static bool went_well(struct step *s, uint32_t n)
         if (err == OK)
             continue;
         if (err == API_INVALID_FORM && v->body.n)
-            reply(s, taken(v->body) ? CONFLICT : api_status(err), v->body);
+            admin_reply(s, taken(v->body) ? CONFLICT : api_status(err), v->body);
         else
             admin_refuse(s->a, err, s->out);
         return false;
@@ -113,13 +102,13 @@ static bool went_well(struct step *s, uint32_t n)
     return true;
 }
 
-static struct json_t *answer_json(struct step *s, uint32_t i)
+json_t *admin_answer(struct step *s, uint32_t i)
 {
     struct bytes body = s->answers[i]->body;
     return body.n ? json_loadb(body.p, body.n, 0, NULL) : NULL;
 }
 
-static uint64_t json_u64(const json_t *j)
+uint64_t admin_u64(const json_t *j)
 {
     uint64_t v = 0;
     if (json_is_string(j) && bytes_u64((struct bytes){json_string_value(j), json_string_length(j)}, &v) == OK)
@@ -128,10 +117,10 @@ static uint64_t json_u64(const json_t *j)
 }
 
 // The id in an answer that shows a user; 0 when it shows none.
-static uint64_t answered_id(struct step *s, uint32_t i)
+uint64_t admin_answered_id(struct step *s, uint32_t i)
 {
-    json_t *json = answer_json(s, i);
-    uint64_t id = json_u64(json_object_get(json, "id"));
+    json_t *json = admin_answer(s, i);
+    uint64_t id = admin_u64(json_object_get(json, "id"));
     json_decref(json);
     return id;
 }
@@ -144,48 +133,48 @@ static void put_token(struct step *s, json_t *user)
     uint64_t at = s->r->now > clock->revoked ? s->r->now : clock->revoked + 1;
     struct buf token = {0};
     clock->minted = at > clock->minted ? at : clock->minted;
-    token_mint(&token, json_u64(json_object_get(user, "id")), at, s->r->token_secret);
+    token_mint(&token, admin_u64(json_object_get(user, "id")), at, s->r->token_secret);
     json_object_set_new(user, "token", json_stringn(token.p, token.n));
     buf_fini(&token);
 }
 
 // An answer of the message service that is not what it should be.
-static void refuse_nonsense(struct step *s)
+void admin_refuse_nonsense(struct step *s)
 {
     admin_refuse(s->a, ERR_INVALID, s->out);
 }
 
 static void reply_user(struct step *s, json_t *user)
 {
-    if (json_u64(json_object_get(user, "id")) == 0) {
-        refuse_nonsense(s);
+    if (admin_u64(json_object_get(user, "id")) == 0) {
+        admin_refuse_nonsense(s);
         return;
     }
     put_token(s, user);
-    reply_json(s, 200, user);
+    admin_reply_json(s, 200, user);
 }
 
 // Whoever the name or id is: the user's record is asked for first.
-static struct msg find_of(struct step *s, struct bytes name)
+struct msg admin_find(struct step *s, struct bytes name)
 {
     struct user_find *find = arena_take(s->a, sizeof *find);
     find->name = name;
     return (struct msg){&schema_user_find, find};
 }
 
-static bool findable(struct bytes name)
+bool admin_findable(struct bytes name)
 {
     return name.n <= NAME_MAX_BYTES && text_is_utf8(name);
 }
 
 static void find(struct step *s, struct bytes name)
 {
-    if (!findable(name)) {
+    if (!admin_findable(name)) {
         admin_refuse(s->a, API_UNKNOWN_USER, s->out);
         return;
     }
-    const struct msg m = find_of(s, name);
-    command(s, 0, m.schema, m.v);
+    const struct msg m = admin_find(s, name);
+    admin_command(s, BUS_MESSAGE, 0, m.schema, m.v);
 }
 
 static void put_user(struct step *s)
@@ -200,7 +189,7 @@ static void put_user(struct step *s)
 static void admin_user_add(struct step *s)
 {
     if (s->r->stage == 0) {
-        if (!form(s, &schema_a_user, &s->r->user))
+        if (!admin_form(s, &schema_a_user, &s->r->user, NULL))
             return;
         if (s->r->user.id)
             find(s, arena_printf(s->a, "%llu", (unsigned long long)s->r->user.id));
@@ -209,10 +198,10 @@ static void admin_user_add(struct step *s)
     } else if (s->r->stage == 1) {
         if (s->answers[0] && s->answers[0]->err == API_UNKNOWN_USER)
             put_user(s);
-        else if (went_well(s, 1))
+        else if (admin_went_well(s, 1))
             refuse_taken(s, "id", "Somebody has this id already.");
-    } else if (went_well(s, 1)) {
-        json_t *user = answer_json(s, 0);
+    } else if (admin_went_well(s, 1)) {
+        json_t *user = admin_answer(s, 0);
         reply_user(s, user);
         json_decref(user);
     }
@@ -223,8 +212,8 @@ static void admin_user_list(struct step *s)
     const struct directory_list list = {.users_only = true};
     if (s->r->stage == 0)
         COMMAND(s, 0, directory_list, &list);
-    else if (went_well(s, 1))
-        reply(s, 200, s->answers[0]->body);
+    else if (admin_went_well(s, 1))
+        admin_reply(s, 200, s->answers[0]->body);
 }
 
 static void admin_token(struct step *s)
@@ -233,9 +222,9 @@ static void admin_token(struct step *s)
         find(s, s->route.param[0]);
         return;
     }
-    if (!went_well(s, 1))
+    if (!admin_went_well(s, 1))
         return;
-    json_t *found = answer_json(s, 0), *user = json_object();
+    json_t *found = admin_answer(s, 0), *user = json_object();
     json_object_set(user, "id", json_object_get(found, "id"));
     json_object_set(user, "username", json_object_get(found, "username"));
     reply_user(s, user);
@@ -248,13 +237,13 @@ static void admin_revoke(struct step *s)
     struct admin_clock *clock = s->r->clock;
     if (s->r->stage == 0) {
         find(s, s->route.param[0]);
-    } else if (s->r->stage == 1 && went_well(s, 1)) {
+    } else if (s->r->stage == 1 && admin_went_well(s, 1)) {
         uint64_t before = (s->r->now > clock->minted ? s->r->now : clock->minted) + 1; // those of this moment too
-        const struct token_revoke revoke = {.user = answered_id(s, 0), .before = before};
+        const struct token_revoke revoke = {.user = admin_answered_id(s, 0), .before = before};
         clock->revoked = before;
         COMMAND(s, revoke.user, token_revoke, &revoke);
-    } else if (s->r->stage == 2 && went_well(s, 1)) {
-        reply(s, 204, BYTES_NONE);
+    } else if (s->r->stage == 2 && admin_went_well(s, 1)) {
+        admin_reply(s, 204, BYTES_NONE);
     }
 }
 
@@ -264,20 +253,21 @@ static void admin_revoke(struct step *s)
 static void find_users(struct step *s, uint32_t min, uint32_t max)
 {
     struct a_users *body = &s->r->users;
-    if (!form(s, &schema_a_users, body))
+    if (!admin_form(s, &schema_a_users, body, NULL))
         return;
     if (body->users.n < min || body->users.n > max) {
-        refuse_form(s, &(struct fault){"users", -1, "BASE_TYPE_BAD_LENGTH",
-                                       max == 2 ? "Must be 2 in length." : "Must be between 1 and 10 in length."});
+        admin_refuse_form(s,
+                          &(struct fault){"users", -1, "BASE_TYPE_BAD_LENGTH",
+                                          max == 2 ? "Must be 2 in length." : "Must be between 1 and 10 in length."});
         return;
     }
     struct msg *finds = arena_take(s->a, ADMIN_COMMANDS_MAX * sizeof *finds);
     uint32_t n = 0;
     for (uint32_t i = 0; i < body->users.n; i++)
-        finds[n++] = find_of(s, body->users.v[i]);
+        finds[n++] = admin_find(s, body->users.v[i]);
     if (body->owner.p)
-        finds[n++] = find_of(s, body->owner);
-    *s->out = (struct admin_out){.n = n, .commands = finds};
+        finds[n++] = admin_find(s, body->owner);
+    *s->out = (struct admin_out){.to = BUS_MESSAGE, .n = n, .commands = finds};
     s->r->stage++;
 }
 
@@ -285,12 +275,12 @@ static void find_users(struct step *s, uint32_t min, uint32_t max)
 static bool found_users(struct step *s, uint64_t ids[ADMIN_COMMANDS_MAX], uint32_t *n)
 {
     *n = s->r->users.users.n + (s->r->users.owner.p ? 1 : 0);
-    if (!went_well(s, *n))
+    if (!admin_went_well(s, *n))
         return false;
     for (uint32_t i = 0; i < *n; i++) {
-        ids[i] = answered_id(s, i);
+        ids[i] = admin_answered_id(s, i);
         if (ids[i] == 0) {
-            refuse_nonsense(s);
+            admin_refuse_nonsense(s);
             return false;
         }
     }
@@ -306,8 +296,8 @@ static void admin_dm(struct step *s)
     } else if (s->r->stage == 1 && found_users(s, ids, &n)) {
         const struct channel_open open = {.user = ids[0], .recipients = {1, ids + 1}};
         COMMAND(s, open.user, channel_open, &open);
-    } else if (s->r->stage == 2 && went_well(s, 1)) {
-        reply(s, 200, s->answers[0]->body);
+    } else if (s->r->stage == 2 && admin_went_well(s, 1)) {
+        admin_reply(s, 200, s->answers[0]->body);
     }
 }
 
@@ -322,8 +312,8 @@ static void admin_group(struct step *s)
         open.recipients = (struct ids){s->r->users.users.n, ids};
         open.name = s->r->users.name;
         COMMAND(s, open.user, channel_open, &open);
-    } else if (s->r->stage == 2 && went_well(s, 1)) {
-        reply(s, 200, s->answers[0]->body);
+    } else if (s->r->stage == 2 && admin_went_well(s, 1)) {
+        admin_reply(s, 200, s->answers[0]->body);
     }
 }
 
@@ -336,8 +326,8 @@ static void admin_friends(struct step *s)
     } else if (s->r->stage == 1 && found_users(s, ids, &n)) {
         const struct relationship_put put = {.user = ids[0], .target = ids[1], .type = 1, .by_admin = true};
         COMMAND(s, put.user, relationship_put, &put);
-    } else if (s->r->stage == 2 && went_well(s, 1)) {
-        reply(s, 204, BYTES_NONE);
+    } else if (s->r->stage == 2 && admin_went_well(s, 1)) {
+        admin_reply(s, 204, BYTES_NONE);
     }
 }
 
@@ -356,19 +346,19 @@ static void admin_load(struct step *s)
     const struct world_load load = {.document = s->r->body};
     if (s->r->stage == 0) {
         if (load.document.n > DOCUMENT_MAX) {
-            refuse_form(s, &(struct fault){NULL, -1, "BASE_TYPE_MAX_LENGTH", "The document is too large."});
+            admin_refuse_form(s, &(struct fault){NULL, -1, "BASE_TYPE_MAX_LENGTH", "The document is too large."});
             return;
         }
         COMMAND(s, 0, world_load, &load);
         s->out->slow = true;
-    } else if (went_well(s, 1)) {
-        json_t *world = answer_json(s, 0);
+    } else if (admin_went_well(s, 1)) {
+        json_t *world = admin_answer(s, 0);
         put_tokens(s, json_object_get(world, "users"));
         put_tokens(s, json_object_get(world, "bots"));
         if (world)
-            reply_json(s, 200, world);
+            admin_reply_json(s, 200, world);
         else
-            refuse_nonsense(s);
+            admin_refuse_nonsense(s);
         json_decref(world);
     }
 }
@@ -378,8 +368,8 @@ static void admin_list(struct step *s)
     const struct directory_list list = {0};
     if (s->r->stage == 0)
         COMMAND(s, 0, directory_list, &list);
-    else if (went_well(s, 1))
-        reply(s, 200, s->answers[0]->body);
+    else if (admin_went_well(s, 1))
+        admin_reply(s, 200, s->answers[0]->body);
 }
 
 // --- the way to a handler ---
@@ -415,7 +405,8 @@ static bool is_json(const struct admin_request *r)
     R("POST", "/admin/groups", admin_group)                                                                            \
     R("POST", "/admin/friends", admin_friends)                                                                         \
     R("POST", "/admin/load", admin_load)                                                                               \
-    R("GET", "/admin/list", admin_list)
+    R("GET", "/admin/list", admin_list)                                                                                \
+    ADMIN_GUILD_ROUTES(R)
 
 void admin_step(struct arena *a, struct admin_request *r, const struct answer *const *answers, struct admin_out *out)
 {
@@ -428,19 +419,19 @@ void admin_step(struct arena *a, struct admin_request *r, const struct answer *c
     struct step s = {.a = a, .r = r, .answers = answers, .out = out};
     *out = (struct admin_out){0};
     if (!is_admin(r)) {
-        reply(&s, 401, BYTES("{\"message\":\"401: Unauthorized\",\"code\":0}"));
+        admin_reply(&s, 401, BYTES("{\"message\":\"401: Unauthorized\",\"code\":0}"));
         return;
     }
     if (!is_json(r)) {
-        reply(&s, 415, BYTES("{\"message\":\"415: Unsupported Media Type\",\"code\":0}"));
+        admin_reply(&s, 415, BYTES("{\"message\":\"415: Unsupported Media Type\",\"code\":0}"));
         return;
     }
     switch (route_find(paths, countof(paths), r->method, r->path, &s.route)) {
     case ROUTE_UNKNOWN:
-        reply(&s, ROUTE_UNKNOWN, BYTES("{\"message\":\"404: Not Found\",\"code\":0}"));
+        admin_reply(&s, ROUTE_UNKNOWN, BYTES("{\"message\":\"404: Not Found\",\"code\":0}"));
         return;
     case ROUTE_METHOD:
-        reply(&s, ROUTE_METHOD, BYTES("{\"message\":\"405: Method Not Allowed\",\"code\":0}"));
+        admin_reply(&s, ROUTE_METHOD, BYTES("{\"message\":\"405: Method Not Allowed\",\"code\":0}"));
         return;
     }
     handlers[s.route.row](&s);

@@ -1,7 +1,9 @@
-// admin: what the admin API answers (README, "Admin"): people, tokens, private channels, friendships, whole worlds.
-// Pure. One request is stepped until it has an answer; each step but the last wants commands sent to the message
-// service, and the next one gets their answers. The shell is admin_io.c.
+// admin: what the admin API answers (README, "Admin"): people, tokens, private channels, friendships, guilds,
+// whole worlds.
+// Pure. One request is stepped until it has an answer; each step but the last wants commands sent, and the next one
+// gets their answers. The shell is admin_io.c.
 #pragma once
+#include "bus.h"
 #include "route.h"
 #include "schema.h"
 
@@ -13,20 +15,26 @@ struct admin_clock {
 
 struct admin_request {
     const char *method;
-    struct bytes path, content_type, authorization, body; // as in struct web_request
-    struct bytes admin_token, token_secret;               // of the configuration
+    struct bytes path, query, content_type, authorization, body; // as in struct web_request
+    struct bytes admin_token, token_secret;                      // of the configuration
     struct admin_clock *clock;
     uint64_t now; // unix ms
     // The steps' own; begins as zero.
     uint32_t stage;
     struct a_user user;
     struct a_users users;
+    void *form; // a body of another kind, in the arena, and which of its fields are there
+    uint64_t present;
+    uint64_t guild;
+    struct member_edit member;
 };
 
-#define ADMIN_COMMANDS_MAX 11u // of one step: ten users and an owner
+#define ADMIN_GUILD_MAX (1024u * 1024u - 64u) // bytes of a guild's document
+#define ADMIN_COMMANDS_MAX 11u                // of one step: ten users and an owner
 struct admin_out {
     int status; // 0: commands; otherwise the answer, without a body when `body` is empty
     struct bytes body;
+    enum bus_kind to;
     uint64_t key;
     uint32_t n;
     const struct msg *commands;

@@ -43,7 +43,7 @@ static void on_answers(void *ctx, const struct answer *const *answers)
     if (out.status)
         answer(q, &out);
     else
-        asks_send(g, &q->arena, BUS_MESSAGE, out.key, out.n, out.commands, out.slow ? SLOW_MS : g->cfg.command_ms,
+        asks_send(g, &q->arena, out.to, out.key, out.n, out.commands, out.slow ? SLOW_MS : g->cfg.command_ms,
                   on_answers, q);
 }
 
@@ -63,6 +63,7 @@ void admin_request(void *ctx, const struct web_request *r)
     q->r = (struct admin_request){
         .method = arena_text(&q->arena, bytes_of(r->method)),
         .path = arena_copy(&q->arena, r->path),
+        .query = arena_copy(&q->arena, r->query),
         .content_type = arena_copy(&q->arena, r->content_type),
         .authorization = arena_copy(&q->arena, r->authorization),
         .body = arena_copy(&q->arena, r->body),

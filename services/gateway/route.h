@@ -3,7 +3,7 @@
 #pragma once
 #include "bytes.h"
 
-#define ROUTE_PARAMS_MAX 2u
+#define ROUTE_PARAMS_MAX 3u
 
 struct route_row {
     const char *method;

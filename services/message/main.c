@@ -60,6 +60,8 @@ const struct handler *handler_of(const struct schema *schema)
         {&schema_token_revoke, start_token_revoke, system_of_revoke},
         {&schema_user_find, start_user_find, NULL},
         {&schema_directory_list, start_directory_list, NULL},
+        {&schema_guild_find, start_guild_find, NULL},
+        {&schema_guild_members, start_guild_members, NULL},
         {&schema_world_load, start_world_load, NULL}, // its children have their turns
     };
     for (size_t i = 0; i < countof(handlers); i++)

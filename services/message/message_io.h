@@ -30,5 +30,8 @@ void start_user_find(struct job *j);
 void start_directory_list(struct job *j);
 ref key_relationship_put(const void *msg);
 ref key_user_put(const void *msg);
+// find_io.c
+void start_guild_find(struct job *j);
+void start_guild_members(struct job *j);
 // world_io.c
 void start_world_load(struct job *j);

@@ -374,6 +374,8 @@ static void directory_answer(struct job *j)
     struct user_set users = users_state(j, &d->users_read);
     if (list->users_only) {
         list_users(&out, users);
+    } else if (list->guilds_only) {
+        list_guilds(j, &out, d);
     } else {
         buf_str(&out, "{\"users\":");
         list_users(&out, users);
@@ -391,9 +393,10 @@ static void directory_found(struct job *j)
 {
     const struct directory_list *list = j->msg;
     struct directory *d = j->state;
-    d->users_read = users_read(j, ids_state(j, d->users));
+    d->users_read = users_read(j, list->guilds_only ? (struct ids){0} : ids_state(j, d->users));
     if (!list->users_only) {
-        struct ids channels = ids_state(j, d->channels), guilds = ids_state(j, d->guilds);
+        struct ids channels = list->guilds_only ? (struct ids){0} : ids_state(j, d->channels);
+        struct ids guilds = ids_state(j, d->guilds);
         d->n_channels = channels.n;
         d->channel_reads = arena_take(&j->arena, ((size_t)channels.n + 1) * sizeof *d->channel_reads);
         for (uint32_t i = 0; i < channels.n; i++)

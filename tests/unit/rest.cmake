@@ -1,3 +1,3 @@
-foreach(module route form rest rest_changes admin origin)
+foreach(module route form rest rest_changes admin admin_guilds origin)
   sb_test(test_${module} test_${module}.c LINK gateway_core)
 endforeach()

@@ -33,7 +33,7 @@ static const char *told(const struct admin_out *out)
     if (out->status)
         buf_printf(&text, "%d%s%.*s", out->status, out->body.n ? " " : "", BYTES_FMT(out->body));
     else
-        buf_u64(&text, out->key);
+        buf_printf(&text, "%s%" PRIu64, out->to == BUS_MESSAGE ? "" : "call-manager ", out->key);
     for (uint32_t i = 0; !out->status && i < out->n; i++) {
         struct buf packed = {0};
         schema_pack(&packed, out->commands[i].schema, out->commands[i].v); // what cannot be packed aborts
@@ -149,8 +149,8 @@ TEST(paths_and_methods)
     static const struct {
         const char *method, *path, *want;
     } rows[] = {
-        {"GET", "/admin/users", "0 directory_list{users_only=true}"},
-        {"GET", "/admin/list", "0 directory_list{users_only=false}"},
+        {"GET", "/admin/users", "0 directory_list{users_only=true guilds_only=false}"},
+        {"GET", "/admin/list", "0 directory_list{users_only=false guilds_only=false}"},
         {"POST", "/admin/users/ada/token", "0 user_find{name=\"ada\"}"},
         {"DELETE", "/admin/users/11/tokens", "0 user_find{name=\"11\"}"},
         {"GET", "/admin", "404 {\"message\":\"404: Not Found\",\"code\":0}"},
