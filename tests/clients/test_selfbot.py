@@ -60,6 +60,7 @@ def test_three_clients_log_in_and_find_their_world(report, demo):
         (found,) = ready["guilds"]
         assert found["id"] == guild["id"]
         kinds = {c["id"]: c["type"] for c in found["channels"]}
+        assert (kinds.pop(guild["staff_channel_id"], None) == "GUILD_VOICE") == (me == ada)  # who owns the guild
         assert kinds == {guild["text_channel_id"]: "GUILD_TEXT", guild["stage_channel_id"]: "GUILD_STAGE_VOICE",
                          **dict.fromkeys(guild["voice_channel_ids"], "GUILD_VOICE")}
         assert sorted(found["members"]) == sorted(person["id"] for person in demo["users"] + demo["bots"])

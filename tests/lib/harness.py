@@ -219,7 +219,8 @@ class System(Reachable):
     def _demo_of(self, loaded):
         """The same shape as build/run/demo.json, from the answer of /admin/load."""
         guild = loaded["guilds"][0]
-        of_type = {kind: [c["id"] for c in guild["channels"] if c["type"] == kind] for kind in (0, 2, 13)}
+        of_type = {kind: [c["id"] for c in guild["channels"] if c["type"] == kind and c["name"] != "Staff"]
+                   for kind in (0, 2, 13)}
         return {
             "api_base": self.api_base, "gateway_url": self.gateway_url,
             "ca_file": str(self.certificate.chain) if self.certificate else "",
@@ -229,7 +230,9 @@ class System(Reachable):
             "dm_channel_id": loaded["dms"][0]["id"],
             "group_channel_id": loaded["groups"][0]["id"],
             "guild": {"id": guild["id"], "text_channel_id": of_type[0][0],
-                      "voice_channel_ids": of_type[2], "stage_channel_id": of_type[13][0]},
+                      "voice_channel_ids": of_type[2], "stage_channel_id": of_type[13][0],
+                      # which only Moderators and the owner may view; other worlds need none
+                      "staff_channel_id": next((c["id"] for c in guild["channels"] if c["name"] == "Staff"), None)},
         }
 
     # -- starting ------------------------------------------------------------------------------

@@ -519,7 +519,7 @@ def test_a_world_loaded_twice_has_the_same_ids(asker):
     document = world_like_the_demo()
     loaded = asker.ok("world_load", document=document)
     assert [user["username"].split("-")[0] for user in loaded["users"]] == ["ada", "ben", "cleo", "dan"]
-    assert [channel["type"] for channel in loaded["guilds"][0]["channels"]] == [0, 2, 2, 13]
+    assert [channel["type"] for channel in loaded["guilds"][0]["channels"]] == [0, 2, 2, 13, 2]
     users = [int(user["id"]) for user in loaded["users"]]
     bots = [int(bot["id"]) for bot in loaded["bots"]]
     guild = int(loaded["guilds"][0]["id"])
