@@ -463,6 +463,16 @@ COMMAND(do_zscore)
         say_score(out, i->score);
 }
 
+COMMAND(do_zmscore)
+{
+    say_list(out, argc - 2);
+    for (size_t i = 2; i < argc; i++) {
+        struct item *one = item_of(look(argv[1], TYPE_ZSET), argv[i]);
+        if (one)
+            say_score(&out->v[i - 2], one->score);
+    }
+}
+
 COMMAND(do_zrange)
 {
     struct key *k = sorted(argv[1]);
@@ -800,6 +810,7 @@ void redis_call(size_t argc, const struct bytes *argv, struct redis_reply *out)
         {"ZADD", do_zadd},
         {"ZREM", do_zrem},
         {"ZSCORE", do_zscore},
+        {"ZMSCORE", do_zmscore},
         {"ZRANGE", do_zrange},
         {"ZRANGEBYSCORE", do_zrangebyscore},
         {"ZREMRANGEBYSCORE", do_zremrangebyscore},
