@@ -11,6 +11,7 @@
 #include "token.h"
 
 #include <jansson.h>
+#include <string.h>
 
 #define ADMIN "0123456789abcdef"
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -41,7 +42,32 @@ static void take_request(struct run *r, struct admin_request *q)
                                             {"POST", "/admin/friends"},
                                             {"POST", "/admin/load"},
                                             {"GET", "/admin/list"},
-                                            {"PUT", "/admin/list"}};
+                                            {"PUT", "/admin/list"},
+                                            {"GET", "/admin/guilds"},
+                                            {"POST", "/admin/guilds"},
+                                            {"GET", "/admin/guilds/Club"},
+                                            {"PATCH", "/admin/guilds/Club"},
+                                            {"GET", "/admin/guilds/5/members"},
+                                            {"PUT", "/admin/guilds/Club/members/ann"},
+                                            {"PATCH", "/admin/guilds/Club/members/ann"},
+                                            {"DELETE", "/admin/guilds/Club/members/ann"},
+                                            {"POST", "/admin/guilds/Club/roles"},
+                                            {"PATCH", "/admin/guilds/Club/roles/Mods"},
+                                            {"DELETE", "/admin/guilds/Club/roles/6"},
+                                            {"POST", "/admin/guilds/Club/channels"},
+                                            {"PATCH", "/admin/guilds/Club/channels/Hall"},
+                                            {"DELETE", "/admin/guilds/Club/channels/8"},
+                                            {"PUT", "/admin/guilds/Club/channels/Hall/roles/Mods"},
+                                            {"DELETE", "/admin/guilds/Club/channels/Hall/roles/Mods"},
+                                            {"PUT", "/admin/guilds/Club/channels/Hall/members/ann"},
+                                            {"DELETE", "/admin/guilds/Club/channels/Hall/members/ann"}};
+    static const char *const bodies[] = {
+        "{\"name\":\"x\",\"owner\":\"ann\",\"afk_channel\":\"Hall\",\"afk_timeout\":60}",
+        "{\"name\":\"x\",\"permissions\":[\"SPEAK\",\"CONNECT\"],\"color\":255,\"hoist\":true}",
+        "{\"name\":\"x\",\"type\":\"stage\",\"parent\":\"Hall\",\"user_limit\":5,\"rtc_region\":null}",
+        "{\"allow\":[\"SPEAK\"],\"deny\":[\"VIEW_CHANNEL\"]}",
+        "{\"nick\":\"\",\"roles\":[\"Mods\",\"6\"],\"channel\":\"Hall\",\"timeout\":60,\"mute\":true}",
+        "{\"channel\":null,\"nick\":null,\"timeout\":0}"};
     uint8_t row = feed_u8(&r->in);
     *q = (struct admin_request){.content_type = BYTES("application/json"),
                                 .admin_token = BYTES(ADMIN),
@@ -51,7 +77,9 @@ static void take_request(struct run *r, struct admin_request *q)
     q->method = rows[row % countof(rows)].method;
     q->path = row < 200 ? bytes_of(rows[row % countof(rows)].path) : own_bytes(r, 255);
     q->authorization = feed_u8(&r->in) != 1 ? BYTES("Bearer " ADMIN) : own_bytes(r, 100);
-    q->body = own_bytes(r, 255);
+    q->query = own_bytes(r, 20);
+    uint8_t body = feed_u8(&r->in);
+    q->body = body < 100 ? bytes_of(bodies[body % countof(bodies)]) : own_bytes(r, 255);
 }
 
 static struct answer *an_answer(struct run *r)
@@ -64,7 +92,10 @@ static struct answer *an_answer(struct run *r)
         "{\"users\":[{\"id\":\"7\"},{},5],\"bots\":[{\"id\":\"9\"}]}",
         "{\"code\":50035,\"errors\":{\"username\":{\"_errors\":[{\"code\":\"USERNAME_ALREADY_TAKEN\"}]}}}",
         "[]",
-        "{\"id\":7}"};
+        "{\"id\":7}",
+        "{\"id\":\"5\",\"roles\":[{\"id\":\"5\",\"name\":\"@everyone\"},{\"id\":\"6\",\"name\":\"Mods\"}],\"channels\":"
+        "[{\"id\":\"8\",\"name\":\"Hall\"},{\"id\":\"9\",\"name\":\"Twin\"},{\"id\":\"10\",\"name\":\"Twin\"},7]}",
+        "{\"guilds\":[{\"id\":\"5\",\"name\":\"Club\"}]}"};
     uint8_t body = feed_u8(&r->in);
     if (body == 255)
         return NULL;
@@ -107,6 +138,17 @@ static bool was_given(struct bytes body, const struct answer *const *answers, ui
     return false;
 }
 
+// The guild of a command that the operator gives; 0 when it is given in somebody's name.
+static uint64_t commands_guild(const struct msg *m)
+{
+    const struct field *f = m->schema->fields();
+    uint64_t user, guild;
+    CHECK(strcmp(f[0].name, "user") == 0 && strcmp(f[1].name, "guild") == 0);
+    memcpy(&user, (const char *)m->v + f[0].offset, sizeof user);
+    memcpy(&guild, (const char *)m->v + f[1].offset, sizeof guild);
+    return user ? 0 : guild;
+}
+
 static void request(struct run *r)
 {
     const struct answer **answers = arena_take(&r->a, ADMIN_COMMANDS_MAX * sizeof *answers);
@@ -126,6 +168,8 @@ static void request(struct run *r)
         for (uint32_t i = 0; i < n; i++) {
             const struct token_revoke *revoke = MSG_IS(&out.commands[i], token_revoke);
             CHECK(schema_packed(&r->a, out.commands[i].schema, out.commands[i].v).n > 0);
+            if (out.to == BUS_CALL_MANAGER) // in nobody's name, and at the guild that it goes to
+                CHECK(commands_guild(&out.commands[i]) == out.key && out.key != 0);
             CHECK(!revoke || (revoke->before > r->clock.minted && revoke->before > r->now));
             answers[i] = an_answer(r);
         }

@@ -118,7 +118,25 @@ static void put_role(struct run *r, struct buf *out)
     put_list(r, out, "permissions", put_permission);
     buf_char(out, ',');
     put_list(r, out, "members", put_name);
+    uint8_t what = feed_u8(&r->in);
+    if (what & 1)
+        buf_printf(out, ",\"color\":%u,\"hoist\":true", what);
+    if (what & 2)
+        buf_str(out, ",\"color\":\"#ff8000\",\"mentionable\":false");
     buf_char(out, '}');
+}
+
+static void put_overwrite(struct run *r, struct buf *out)
+{
+    uint8_t what = feed_u8(&r->in);
+    buf_str(out, what & 1 ? "{\"member\":" : "{\"role\":");
+    if (what & 2)
+        put_name(r, out);
+    else
+        buf_str(out, "\"@everyone\"");
+    buf_char(out, ',');
+    put_list(r, out, "allow", put_permission);
+    buf_str(out, what & 4 ? ",\"deny\":[\"SPEAK\"]}" : "}");
 }
 
 static void put_channel(struct run *r, struct buf *out)
@@ -126,7 +144,18 @@ static void put_channel(struct run *r, struct buf *out)
     static const char *const types[] = {"text", "voice", "category", "stage", "none"};
     buf_char(out, '{');
     put_key(r, out, "name");
-    buf_printf(out, ",\"type\":\"%s\"}", types[feed_below(&r->in, countof(types))]);
+    buf_printf(out, ",\"type\":\"%s\",", types[feed_below(&r->in, countof(types))]);
+    put_list(r, out, "overwrites", put_overwrite);
+    uint8_t what = feed_u8(&r->in);
+    if (what & 1)
+        buf_printf(out, ",\"user_limit\":%u,\"bitrate\":%u", what, what * 1000u);
+    if (what & 2)
+        buf_str(out, ",\"topic\":\"t\",\"nsfw\":true,\"slowmode\":5,\"rtc_region\":null");
+    if (what & 4) {
+        buf_char(out, ',');
+        put_key(r, out, "parent");
+    }
+    buf_char(out, '}');
 }
 
 static void put_guild(struct run *r, struct buf *out)
@@ -141,6 +170,15 @@ static void put_guild(struct run *r, struct buf *out)
     put_list(r, out, "roles", put_role);
     buf_char(out, ',');
     put_list(r, out, "channels", put_channel);
+    uint8_t what = feed_u8(&r->in);
+    if (what & 1) {
+        buf_char(out, ',');
+        put_key(r, out, "afk_channel");
+    }
+    if (what & 2)
+        buf_printf(out, ",\"id\":\"%u\",\"more\":%s", what, what & 4 ? "true" : "false");
+    if (what & 8)
+        buf_str(out, ",\"everyone\":[\"SPEAK\"],\"description\":\"d\",\"afk_timeout\":60");
     buf_char(out, '}');
 }
 
@@ -206,6 +244,30 @@ static void check_plan(struct run *r, const struct world_guild *doc, const struc
         (void)schema_packed(&r->a, &schema_member, &p->members[i]);
 }
 
+// What a plan is written with: bounded commits, each member's row together with his place in the list, events only
+// where somebody may listen.
+static void check_commits(struct run *r, const struct guild_plan *p, const struct guild_state *s, uint32_t expected)
+{
+    struct guild_commits commits;
+    uint32_t rows = 0;
+    guild_plan_commits(&r->a, p, s, (struct user_set){USERS, r->users}, &commits);
+    for (uint32_t i = 0; i < commits.n; i++) {
+        const struct guild_commit *c = &commits.v[i];
+        uint32_t members = 0, listed = 0;
+        CHECK(c->n_changes > 0 && c->n_changes <= GUILD_PLAN_CHANGES && c->n_events <= GUILD_PLAN_EVENTS);
+        CHECK(p->told || c->n_events == 0);
+        for (uint32_t k = 0; k < c->n_changes; k++) {
+            members += bytes_is(bytes_of(c->changes[k].suffix), "mb");
+            listed += bytes_is(bytes_of(c->changes[k].suffix), "mi");
+        }
+        CHECK(listed <= members + p->unlisted.n);
+        for (uint32_t k = 0; k < c->n_events; k++)
+            check_event(r, &c->events[k]);
+        rows += members;
+    }
+    CHECK(rows == p->n_members && (commits.n > 0) == (expected > 0));
+}
+
 static void check_guild(struct run *r, const struct world *w, const struct world_guild *doc)
 {
     uint64_t *fresh = arena_take(&r->a, (doc->n_roles + doc->n_channels + 1) * sizeof *fresh);
@@ -213,12 +275,21 @@ static void check_guild(struct run *r, const struct world *w, const struct world
     struct guild_plan p;
     for (uint32_t i = 0; i < doc->n_roles + doc->n_channels; i++)
         fresh[i] = 1000 + i;
-    guild_plan(&r->a, w, doc, 500, &s, fresh, 7, &p);
+    if (!doc->name.p) // which stands already, or is refused
+        return;
+    CHECK(guild_plan(&r->a, w, doc, 500, &s, fresh, 7, &p) == API_OK);
     check_plan(r, doc, &p);
-    CHECK(p.guild && p.n_members == p.member_ids.n);
+    CHECK(p.guild && p.n_members == p.member_ids.n && !p.told && p.links == !doc->more);
+    check_commits(r, &p, &s, 1);
     s = carried_out(r, &s, &p);
-    guild_plan(&r->a, w, doc, 500, &s, fresh, 8, &p);
-    CHECK(!p.guild && !p.n_roles && !p.n_channels && !p.n_members);
+    s.loading = !p.opens;
+    CHECK(guild_plan(&r->a, w, doc, 500, &s, fresh, 8, &p) == API_OK);
+    CHECK(!p.guild && !p.n_roles && !p.n_channels && !p.n_members && p.told == !doc->more);
+    check_commits(r, &p, &s, 0);
+    struct guild_state bare = {.guild = s.guild}; // as if all else had been taken away
+    CHECK(guild_plan(&r->a, w, doc, 500, &bare, fresh, 8, &p) == API_OK);
+    CHECK(p.told && p.links);
+    check_commits(r, &p, &bare, p.n_roles + p.n_channels + p.n_members);
     struct buf shown = {0};
     directory_guild_json(&shown, s.guild, s.channels, s.n_channels);
     check_json(buf_bytes(&shown));

@@ -160,9 +160,12 @@ static struct bytes path_of_row(struct run *r, uint32_t row)
     return kept;
 }
 
-static const struct schema *const forms[] = {&schema_r_call_recipients, &schema_r_call_region,  &schema_r_open_channel,
-                                             &schema_r_message,         &schema_r_ack,          &schema_r_ack_bulk,
-                                             &schema_r_ack_item,        &schema_r_channel_edit, &schema_r_relationship};
+static const struct schema *const forms[] = {&schema_r_call_recipients, &schema_r_call_region,   &schema_r_open_channel,
+                                             &schema_r_message,         &schema_r_ack,           &schema_r_ack_bulk,
+                                             &schema_r_ack_item,        &schema_r_channel_edit,  &schema_r_relationship,
+                                             &schema_r_member_edit,     &schema_r_voice_state,   &schema_r_guild_edit,
+                                             &schema_r_overwrite,       &schema_r_guild_channel, &schema_r_role,
+                                             &schema_r_voice_status,    &schema_r_stage,         &schema_r_public_key};
 
 // Something that a field may be, or may not.
 static void put_value(struct run *r, struct buf *out, const struct field *f)
@@ -182,7 +185,9 @@ static void put_value(struct run *r, struct buf *out, const struct field *f)
                                          "\"ams\"",
                                          "\"18446744073709551615\"",
                                          "[]",
-                                         "{}"};
+                                         "{}",
+                                         "\"2022-04-20T18:36:07.383Z\"",
+                                         "{\"primary_color\":255}"};
     static const char *const items[] = {"\"2\"",
                                         "3",
                                         "\"3\"",
@@ -191,7 +196,8 @@ static void put_value(struct run *r, struct buf *out, const struct field *f)
                                         "9223372036854775807",
                                         "\"9223372036854775808\"",
                                         "{\"channel_id\":\"1\",\"message_id\":\"2\"}",
-                                        "{\"channel_id\":\"9223372036854775808\",\"message_id\":\"2\"}"};
+                                        "{\"channel_id\":\"9223372036854775808\",\"message_id\":\"2\"}",
+                                        "{\"id\":\"2\",\"type\":1,\"allow\":\"1024\",\"deny\":0}"};
     uint8_t what = feed_u8(&r->in);
     uint32_t n = what < 0xe0 ? (what >> 3) % 5 : f->max + (what & 1);
     if (!(what & 1) && what < 0xe0) {
