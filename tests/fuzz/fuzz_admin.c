@@ -16,6 +16,10 @@
 #define ADMIN "0123456789abcdef"
 #define SECRET "0123456789abcdef0123456789abcdef"
 
+#define A_GUILD                                                                                                        \
+    "{\"id\":\"5\",\"roles\":[{\"id\":\"5\",\"name\":\"@everyone\"},{\"id\":\"6\",\"name\":\"Mods\"}],\"channels\":"   \
+    "[{\"id\":\"8\",\"name\":\"Hall\"},{\"id\":\"9\",\"name\":\"Twin\"},{\"id\":\"10\",\"name\":\"Twin\"},7]}"
+
 struct run {
     struct feed in;
     struct arena a;
@@ -93,8 +97,7 @@ static struct answer *an_answer(struct run *r)
         "{\"code\":50035,\"errors\":{\"username\":{\"_errors\":[{\"code\":\"USERNAME_ALREADY_TAKEN\"}]}}}",
         "[]",
         "{\"id\":7}",
-        "{\"id\":\"5\",\"roles\":[{\"id\":\"5\",\"name\":\"@everyone\"},{\"id\":\"6\",\"name\":\"Mods\"}],\"channels\":"
-        "[{\"id\":\"8\",\"name\":\"Hall\"},{\"id\":\"9\",\"name\":\"Twin\"},{\"id\":\"10\",\"name\":\"Twin\"},7]}",
+        A_GUILD,
         "{\"guilds\":[{\"id\":\"5\",\"name\":\"Club\"}]}"};
     uint8_t body = feed_u8(&r->in);
     if (body == 255)

@@ -762,3 +762,67 @@ def test_neither_tokens_nor_texts_are_in_the_log(house):
     log = house.system.services["gateway"].log.read_text(errors="replace")
     assert "a text that nobody else reads" not in log
     assert house.system.admin_token not in log and house.system.token_secret not in log
+
+
+# -- guilds that change ------------------------------------------------------------------------
+
+def test_a_change_of_a_guild_is_the_call_managers(house):
+    fields, status, body = house.commanded("call-manager", "member_edit", b'{"nick":"B"}', "PATCH", "/guilds/100/members/22",
+                                           {"nick": "B", "channel_id": None}, user=DJ)
+    assert (status, body, fields["set"], fields["channel"]) == (200, {"nick": "B"}, 12, 0)
+    assert (fields["user"], fields["guild"], fields["target"], fields["to"]["nick"]) == (DJ, CLUB, BOB, "B")
+    fields, status, body = house.commanded("call-manager", "channel_put", b'{"id":"120"}', "PATCH", "/channels/120",
+                                           {"user_limit": 5})
+    assert (status, fields["guild"], fields["to"]["id"], fields["to"]["user_limit"], fields["set"]) == (200, CLUB, VOICE, 5, 16)
+    fields, status, body = house.commanded("call-manager", "channel_put", b'{"id":"120"}', "PUT",
+                                           "/channels/120/permissions/101", {"type": 0, "allow": "1024", "deny": "0"})
+    assert (status, body, fields["only"], fields["set"]) == (204, None, 101, 64)
+    assert fields["to"]["overwrites"] == [{"id": 101, "type": 0, "allow": 1024, "deny": 0}]
+    _, status, body = house.commanded("call-manager", "channel_put", 50013, "POST", "/guilds/100/channels", {"name": "x"})
+    assert (status, body["code"]) == (403, 50013)
+    _, status, body = house.commanded("call-manager", "channel_put", b'{"id":"130"}', "POST", "/guilds/100/channels",
+                                      {"name": "x"})
+    assert (status, body) == (201, {"id": "130"})
+
+
+def test_voice_states_and_stages_are_read_from_the_guild(house):
+    seat = bus.pack("voice_seat", user=BOB, channel=VOICE, session="s", epoch=1, self_mute=True)
+    house.hash(f"{{{CLUB}}}:vs", **{str(BOB): seat})
+    house.hash(f"{{{CLUB}}}:st", **{str(VOICE): bus.pack("stage", id=7, channel=VOICE, topic="t", privacy=2)})
+    status, state = house.ask("GET", "/guilds/100/voice-states/22", user=DJ)
+    assert (status, state["channel_id"], state["guild_id"], state["self_mute"]) == (200, str(VOICE), str(CLUB), True)
+    assert state["member"]["roles"] == ["101"]
+    house.refused(404, 10065, "GET", "/guilds/100/voice-states/@me", user=DJ)
+    house.refused(403, 20002, "GET", "/guilds/100/voice-states/22", user=BOB)
+    assert house.ask("GET", f"/stage-instances/{VOICE}")[1]["topic"] == "t"
+    house.refused(404, 10067, "GET", f"/stage-instances/{TEXT}")
+    house.redis.delete(f"{{{CLUB}}}:vs", f"{{{CLUB}}}:st")
+
+
+def test_the_operator_changes_a_guild_in_nobodys_name(house):
+    guild = {"id": str(CLUB), "name": "Club", "channels": [{"id": str(VOICE), "name": "Lounge"}],
+             "roles": [{"id": "101", "name": "Staff"}]}
+
+    def found():
+        house.peers["message"].take_command("guild_find", name="Club").reply(json.dumps(guild).encode())
+
+    asked = admin_asked(house, "PATCH", "/admin/guilds/Club/channels/Lounge", {"rtc_region": "here"})
+    found()
+    command = house.peers["call-manager"].take_command("channel_put", user=0, guild=CLUB)
+    assert (command.fields["to"]["id"], command.fields["to"]["rtc_region"], command.fields["set"]) == (VOICE, "here", 32)
+    command.reply(b'{"id":"120"}')
+    assert asked.result(30) == (200, {"id": "120"})
+
+    asked = admin_asked(house, "DELETE", "/admin/guilds/Club/members/bob")
+    house.peers["message"].take_command("user_find", name="bob").reply(b'{"id":"22"}')
+    found()
+    house.peers["call-manager"].take_command("member_remove", user=0, guild=CLUB, target=BOB).reply()
+    assert asked.result(30) == (204, None)
+
+    asked = admin_asked(house, "GET", "/admin/guilds/Club/members?after=11&limit=5")
+    found()
+    house.peers["message"].take_command("guild_members", guild=CLUB, after=11, limit=5).reply(b"[]")
+    assert asked.result(30) == (200, [])
+    asked = admin_asked(house, "POST", "/admin/guilds/Club/roles", {"name": "x"})
+    house.peers["message"].take_command("guild_find", name="Club").reply(err=10004)
+    assert asked.result(30) == (404, {"message": "Unknown Guild", "code": 10004})
