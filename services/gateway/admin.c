@@ -12,6 +12,7 @@
 #define NAME_MAX_BYTES 64u // of user_find
 #define GROUP_USERS_MIN 1u
 #define GROUP_USERS_MAX 10u
+#define PAGE_MAX 10000u // of users or private channels
 #define CONFLICT 409
 
 // --- answering ---
@@ -207,13 +208,28 @@ static void admin_user_add(struct step *s)
     }
 }
 
-static void admin_user_list(struct step *s)
+// ?after=ID&limit=N: a page of them.
+static void list_page(struct step *s, struct directory_list list)
 {
-    const struct directory_list list = {.users_only = true};
-    if (s->r->stage == 0)
+    struct fault fault = {0};
+    bool has_after;
+    if (form_query_id(s->a, s->r->query, "after", &list.after, &has_after, &fault) ||
+        form_query_number(s->a, s->r->query, "limit", 1, PAGE_MAX, &list.limit, &fault))
+        admin_refuse_form(s, &fault);
+    else if (s->r->stage == 0)
         COMMAND(s, 0, directory_list, &list);
     else if (admin_went_well(s, 1))
         admin_reply(s, 200, s->answers[0]->body);
+}
+
+static void admin_user_list(struct step *s)
+{
+    list_page(s, (struct directory_list){.users_only = true});
+}
+
+static void admin_channel_list(struct step *s)
+{
+    list_page(s, (struct directory_list){.channels_only = true});
 }
 
 static void admin_token(struct step *s)
@@ -398,6 +414,7 @@ static bool is_json(const struct admin_request *r)
 
 #define ADMIN_ROUTES(R)                                                                                                \
     R("GET", "/admin/users", admin_user_list)                                                                          \
+    R("GET", "/admin/channels", admin_channel_list)                                                                    \
     R("POST", "/admin/users", admin_user_add)                                                                          \
     R("POST", "/admin/users/:user/token", admin_token)                                                                 \
     R("DELETE", "/admin/users/:user/tokens", admin_revoke)                                                             \

@@ -317,7 +317,7 @@ void start_user_find(struct job *j)
 // --- the whole directory ---
 
 struct directory {
-    const struct value *users, *channels, *guilds;
+    const struct value *users, *channels, *guilds; // NULL: not asked for
     struct users_read users_read;
     uint32_t n_channels, n_guilds;
     struct place_read *channel_reads;
@@ -376,6 +376,8 @@ static void directory_answer(struct job *j)
         list_users(&out, users);
     } else if (list->guilds_only) {
         list_guilds(j, &out, d);
+    } else if (list->channels_only) {
+        list_channels(j, &out, d);
     } else {
         buf_str(&out, "{\"users\":");
         list_users(&out, users);
@@ -389,32 +391,44 @@ static void directory_answer(struct job *j)
     buf_fini(&out);
 }
 
-static void directory_found(struct job *j)
+// The ids of a set, in order; of a page those behind `after`. NULL: none were asked for.
+static struct ids page_of(struct job *j, const struct value *set)
 {
     const struct directory_list *list = j->msg;
-    struct directory *d = j->state;
-    d->users_read = users_read(j, list->guilds_only ? (struct ids){0} : ids_state(j, d->users));
-    if (!list->users_only) {
-        struct ids channels = list->guilds_only ? (struct ids){0} : ids_state(j, d->channels);
-        struct ids guilds = ids_state(j, d->guilds);
-        d->n_channels = channels.n;
-        d->channel_reads = arena_take(&j->arena, ((size_t)channels.n + 1) * sizeof *d->channel_reads);
-        for (uint32_t i = 0; i < channels.n; i++)
-            d->channel_reads[i] = place_read(j, channels.v[i]);
-        d->n_guilds = guilds.n;
-        d->guild_reads = arena_take(&j->arena, ((size_t)guilds.n + 1) * sizeof *d->guild_reads);
-        for (uint32_t i = 0; i < guilds.n; i++)
-            d->guild_reads[i] = guild_read(j, guilds.v[i], (struct ids){0});
+    struct ids ids = set ? ids_state(j, set) : (struct ids){0};
+    while (ids.n && ids.v[0] <= list->after) {
+        ids.v++;
+        ids.n--;
     }
+    if (list->limit && ids.n > list->limit)
+        ids.n = (uint32_t)list->limit;
+    return ids;
+}
+
+static void directory_found(struct job *j)
+{
+    struct directory *d = j->state;
+    struct ids channels = page_of(j, d->channels), guilds = d->guilds ? ids_state(j, d->guilds) : (struct ids){0};
+    d->users_read = users_read(j, page_of(j, d->users));
+    d->n_channels = channels.n;
+    d->channel_reads = arena_take(&j->arena, ((size_t)channels.n + 1) * sizeof *d->channel_reads);
+    for (uint32_t i = 0; i < channels.n; i++)
+        d->channel_reads[i] = place_read(j, channels.v[i]);
+    d->n_guilds = guilds.n;
+    d->guild_reads = arena_take(&j->arena, ((size_t)guilds.n + 1) * sizeof *d->guild_reads);
+    for (uint32_t i = 0; i < guilds.n; i++)
+        d->guild_reads[i] = guild_read(j, guilds.v[i], (struct ids){0});
     job_wait(j, directory_answer);
 }
 
 void start_directory_list(struct job *j)
 {
+    const struct directory_list *list = j->msg;
     struct directory *d = arena_take(&j->arena, sizeof *d);
+    bool only = list->users_only || list->guilds_only || list->channels_only;
     j->state = d;
-    d->users = set_read(j, "dir:users");
-    d->channels = set_read(j, "dir:channels");
-    d->guilds = set_read(j, "dir:guilds");
+    d->users = !only || list->users_only ? set_read(j, "dir:users") : NULL;
+    d->channels = !only || list->channels_only ? set_read(j, "dir:channels") : NULL;
+    d->guilds = !only || list->guilds_only ? set_read(j, "dir:guilds") : NULL;
     job_wait(j, directory_found);
 }

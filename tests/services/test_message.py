@@ -703,6 +703,38 @@ def test_the_directory_lists_everything(asker):
     demo = next(g for g in listed["guilds"] if g["id"] == loaded["guilds"][0]["id"])
     assert demo["channels"] == loaded["guilds"][0]["channels"]
     assert asker.ok("directory_list", users_only=True) == listed["users"]
+    assert asker.ok("directory_list", channels_only=True) == listed["private_channels"]
+    assert asker.ok("directory_list", guilds_only=True) == listed["guilds"]
+    paged, after = [], 0
+    while page := asker.ok("directory_list", users_only=True, after=after, limit=7):
+        assert len(page) <= 7
+        paged, after = paged + page, int(page[-1]["id"])
+    assert paged == listed["users"]
+
+
+def test_a_guild_is_shown_whole_and_its_members_in_pages(asker):
+    document, names = guild_document(asker, 5, channels=[{"name": "Hall", "type": "voice", "user_limit": 3}],
+                                     roles=[{"name": "Staff", "permissions": ["SPEAK"]}])
+    guild = load(asker, document)["guilds"][0]
+    shown = asker.ok("guild_find", name=document["guilds"][0]["name"])
+    assert (shown["id"], shown["member_count"]) == (guild["id"], 5)
+    assert [(role["name"], role["permissions"]) for role in shown["roles"] if role["id"] != guild["id"]] == [
+        ("Staff", str(1 << 21))]
+    assert (shown["channels"][0]["name"], shown["channels"][0]["user_limit"]) == ("Hall", 3)
+    assert asker.ok("guild_find", name=guild["id"]) == shown
+    assert asker.refused("guild_find", name="no guild has this name") == 10004
+    assert asker.refused("guild_find", name="12345") == 10004
+
+    paged, after = [], 0
+    while page := asker.ok("guild_members", guild=int(guild["id"]), after=after, limit=2):
+        paged, after = paged + page, int(page[-1]["user"]["id"])
+    assert [member["user"]["username"] for member in paged] == names
+    assert asker.refused("guild_members", guild=12345) == 10004
+
+    twin = {"guilds": [{"name": document["guilds"][0]["name"], "owner": names[1]}]}
+    assert load(asker, twin)["guilds"][0]["id"] != guild["id"]  # another owner's
+    err, body = asker.ask("guild_find", name=document["guilds"][0]["name"])
+    assert (err, body["errors"]["guild"]["_errors"][0]["code"]) == (FORM, "GUILD_AMBIGUOUS")
 
 
 # -- trouble -----------------------------------------------------------------------------------

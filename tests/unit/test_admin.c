@@ -149,8 +149,12 @@ TEST(paths_and_methods)
     static const struct {
         const char *method, *path, *want;
     } rows[] = {
-        {"GET", "/admin/users", "0 directory_list{users_only=true guilds_only=false}"},
-        {"GET", "/admin/list", "0 directory_list{users_only=false guilds_only=false}"},
+        {"GET", "/admin/users",
+         "0 directory_list{users_only=true guilds_only=false channels_only=false after=0 limit=0}"},
+        {"GET", "/admin/channels",
+         "0 directory_list{users_only=false guilds_only=false channels_only=true after=0 limit=0}"},
+        {"GET", "/admin/list",
+         "0 directory_list{users_only=false guilds_only=false channels_only=false after=0 limit=0}"},
         {"POST", "/admin/users/ada/token", "0 user_find{name=\"ada\"}"},
         {"DELETE", "/admin/users/11/tokens", "0 user_find{name=\"11\"}"},
         {"GET", "/admin", "404 {\"message\":\"404: Not Found\",\"code\":0}"},
@@ -383,6 +387,12 @@ TEST(a_document_that_fits_no_message_is_refused)
 TEST(lists_are_passed_on)
 {
     struct admin_request r = request("GET", "/admin/users", "");
+    r.query = BYTES("after=7&limit=10000");
+    CHECK_STR(first(&r), "0 directory_list{users_only=true guilds_only=false channels_only=false after=7 limit=10000}");
+    r = request("GET", "/admin/users", "");
+    r.query = BYTES("limit=10001");
+    CHECK_STARTS(first(&r), "400 ");
+    r = request("GET", "/admin/users", "");
     first(&r);
     CHECK_STR(THEN(&r, {OK, "[{\"id\":\"11\"}]"}), "200 [{\"id\":\"11\"}]");
     r = request("GET", "/admin/list", "");

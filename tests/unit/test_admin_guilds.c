@@ -93,7 +93,8 @@ static void check(const struct row *rows, size_t n)
 TEST(guilds_are_shown_and_edited)
 {
     static const struct row rows[] = {
-        {"GET", "/admin/guilds", "", "0 directory_list{users_only=false guilds_only=true}"},
+        {"GET", "/admin/guilds", "",
+         "0 directory_list{users_only=false guilds_only=true channels_only=false after=0 limit=0}"},
         {"GET", "/admin/guilds/Demo", "", "200 " GUILD},
         {"PATCH", "/admin/guilds/Demo",
          "{\"name\":\"New\",\"owner\":\"ben\",\"afk_channel\":\"Lounge\",\"afk_timeout\":300}",
