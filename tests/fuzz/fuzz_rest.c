@@ -89,7 +89,7 @@ static void fill_channel(struct run *r, struct loaded_channel *c)
     FILL(&r->a, &r->in, channel, &c->channel);
     c->channel.id = 1 + feed_below(&r->in, 4);
     c->channel.guild &= ~REF_USER_BIT; // no guild has such an id
-    if (feed_flag(&r->in)) // a private one of hers
+    if (feed_flag(&r->in))             // a private one of hers
         c->channel.guild = 0, c->channel.recipients = (struct ids){2, hers};
     c->last_message = feed_number(&r->in);
     if (feed_flag(&r->in)) {
