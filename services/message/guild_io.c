@@ -108,9 +108,11 @@ static void link_channel(struct job *j, struct loading *l, uint32_t at)
         job_commit(j, &(struct edit){.ref = ref_place(c.id), .version = s.version, .changes = change, .n_changes = 1});
 }
 
+// Who has just joined is told so even when his record has the guild: somebody may be about to take it away there, after
+// he was put out, and finds now that his record has changed.
 static void link_member(struct job *j, struct loading *l, uint32_t at)
 {
-    if (l->listed[at]->number == 1)
+    if (l->listed[at]->number == 1 && !l->plan.joined[at])
         return;
     struct user_read r = l->member_reads[at];
     struct change *change = arena_take(&j->arena, sizeof *change);

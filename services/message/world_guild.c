@@ -44,11 +44,11 @@ static int read_number(const struct reader *r, const json_t *j, const char *key,
     return API_OK;
 }
 
-// Absent or null: none.
+// Absent, null or empty: none.
 static int read_prose(const struct reader *r, const json_t *j, const char *key, size_t characters, struct bytes *out)
 {
     const json_t *text = json_object_get(j, key);
-    if (!text || json_is_null(text))
+    if (!text || json_is_null(text) || (json_is_string(text) && json_string_length(text) == 0))
         return API_OK;
     int err = world_read_text(r, j, key, out);
     if (!err && text_code_points(*out) > characters)

@@ -172,7 +172,9 @@ static void plan_members(struct planning *p, struct guild_plan *out)
         plan_member_role(p, &of, out->role_ids.v[i], p->doc->roles[i].members);
     out->members = arena_take(p->a, (users.n + 1) * sizeof *out->members);
     out->joins = arena_take(p->a, (users.n + 1) * sizeof *out->joins);
+    out->joined = arena_take(p->a, (users.n + 1) * sizeof *out->joined);
     for (uint32_t i = 0; i < users.n; i++) {
+        out->joined[i] = drafts[i].joins;
         if (!drafts[i].changed)
             continue;
         out->joins[out->n_members] = drafts[i].joins;

@@ -24,6 +24,7 @@ struct guild_plan {
     bool *joins;                      // of each of them: he is a new one
     struct ids role_ids, channel_ids; // of the document, in its order, new and old alike
     struct ids member_ids;            // everybody of the document who shall be in it
+    bool *joined;                     // of each of them: he is a new one
     struct ids unlisted;
     bool told;  // events tell of what is written
     bool opens; // it is whole then

@@ -684,6 +684,19 @@ def test_a_guild_may_come_in_parts_and_is_told_when_the_last_one_is_there(asker)
     assert len(names) == 5
 
 
+def test_who_joins_again_before_his_leaving_is_written_is_told_so(asker):
+    document, _ = guild_document(asker, 2)
+    loaded = load(asker, document)
+    guild, user = loaded["guilds"][0]["id"], loaded["users"][1]["id"]
+    asker.redis.hdel(f"{{{guild}}}:mb", user)  # he has been put out; his own record does not know yet
+    asker.redis.zrem(f"{{{guild}}}:mi", f"{int(user):020}")
+    before = int(asker.redis.hget(f"{{u:{user}}}:s", "v"))
+    load(asker, document)
+    assert int(asker.redis.hget(f"{{u:{user}}}:s", "v")) == before + 1  # what takes the guild away there fails now
+    assert asker.redis.hexists(f"{{u:{user}}}:g", guild)
+    assert asker.names_logged(f"{{u:{user}}}") == {"GUILD_CREATE": 2}
+
+
 def test_a_list_of_members_from_before_is_made_whole(asker):
     document, names = guild_document(asker, 3)
     guild = load(asker, document)["guilds"][0]["id"]

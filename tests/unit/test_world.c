@@ -77,6 +77,9 @@ TEST(a_guild_is_read_with_all_that_it_can_have)
     CHECK_TRUE(g->channels[1].parent == WORLD_NONE);
     CHECK_TRUE(world_find(&w, &a, BYTES("dj")) != NULL); // who is named in an overwrite is looked up, too
     CHECK_EQ(g->members.n, 2);
+    CHECK_EQ(parse("{\"guilds\":[{\"name\":\"g\",\"owner\":\"a\",\"description\":\"\",\"afk_channel\":null}]}", &w),
+             API_OK);
+    CHECK_TRUE(!w.guilds[0].description.p && w.guilds[0].afk_channel == WORLD_NONE);
     CHECK_EQ(parse("{\"guilds\":[{\"id\":\"7\",\"members\":[\"ben\"],\"more\":true}]}", &w), API_OK);
     CHECK_TRUE(w.guilds[0].id == 7 && !w.guilds[0].name.p && w.guilds[0].members.n == 1 && w.guilds[0].more);
     arena_fini(&a);
@@ -245,6 +248,7 @@ TEST(what_stands_is_kept_and_only_what_lacks_is_planned)
     CHECK_TRUE(q.channels[0].id == 201 && q.channels[0].position == 1);
     CHECK_TRUE(q.members[2].user == 33 && q.members[2].roles.n == 1 && q.members[2].joined_at == 5);
     CHECK_TRUE(q.joins[0] && q.joins[1] && !q.joins[2]);
+    CHECK_TRUE(q.joined[0] && q.joined[1] && !q.joined[2]);
     arena_fini(&a);
 }
 
