@@ -166,7 +166,8 @@ static const struct schema *const forms[] = {&schema_r_call_recipients, &schema_
                                              &schema_r_ack_item,        &schema_r_channel_edit,  &schema_r_relationship,
                                              &schema_r_member_edit,     &schema_r_voice_state,   &schema_r_guild_edit,
                                              &schema_r_overwrite,       &schema_r_guild_channel, &schema_r_role,
-                                             &schema_r_voice_status,    &schema_r_stage,         &schema_r_public_key};
+                                             &schema_r_voice_status,    &schema_r_stage,         &schema_r_public_key,
+                                             &schema_r_position,        &schema_r_positions};
 
 // Something that a field may be, or may not.
 static void put_value(struct run *r, struct buf *out, const struct field *f)
