@@ -3,6 +3,8 @@
 #include "rest_private.h"
 #include "sets.h"
 
+#include <string.h>
+
 #define NEW_ROLE "new role" // https://docs.discord.com/developers/resources/guild, "Create Guild Role"
 
 static const struct fault required_name = {"name", -1, "BASE_TYPE_REQUIRED", "This field is required"};
@@ -298,4 +300,88 @@ void handle_role_delete(struct step *s)
         return;
     const struct role_delete gone = {.user = s->r->user, .guild = s->route.id[0], .role = s->route.id[1]};
     COMMAND(s, BUS_CALL_MANAGER, gone.guild, role_delete, &gone);
+}
+
+// --- several at once: a command for each ---
+
+// The list that is the body. False: it has been refused, or there is nothing in it, which is answered.
+static bool read_positions(struct step *s, struct r_positions *out)
+{
+    static const char list[] = "items";
+    struct fault fault = {0};
+    struct bytes body = arena_printf(s->a, "{\"items\":%.*s}", BYTES_FMT(s->r->body));
+    int err = form_body(s->a, &schema_r_positions, s->r->content_type, body, out, NULL, &fault);
+    if (fault.field && strncmp(fault.field, list, sizeof list - 1) == 0)
+        fault.field += fault.field[sizeof list - 1] == '.' ? sizeof list : sizeof list - 1;
+    if (rest_refused(s, err, &fault))
+        return false;
+    for (uint32_t i = 0; i < out->items.n; i++) {
+        if (out->items.v[i].id)
+            continue;
+        const struct fault none = {arena_text(s->a, arena_printf(s->a, "%u.id", i)), -1, "BASE_TYPE_REQUIRED",
+                                   "This field is required"};
+        rest_refuse_form(s, &none);
+        return false;
+    }
+    return true;
+}
+
+void handle_channel_positions(struct step *s)
+{
+    struct r_positions body;
+    if (!rest_guild_named(s) || !read_positions(s, &body))
+        return;
+    struct channel_put *puts = arena_take(s->a, ((size_t)body.items.n + 1) * sizeof *puts);
+    for (uint32_t i = 0; i < body.items.n; i++) {
+        const struct r_position *p = &body.items.v[i];
+        const struct guild_channel to = {.id = p->id, .position = p->position, .parent = p->parent_id};
+        puts[i] = (struct channel_put){.user = s->r->user,
+                                       .guild = s->route.id[0],
+                                       .set = SET_CHANNEL_POSITION | (p->parent_id ? SET_CHANNEL_PARENT : 0u),
+                                       .to = KEEP(s, guild_channel, &to)};
+    }
+    if (body.items.n)
+        rest_command(s, BUS_CALL_MANAGER, s->route.id[0], &schema_channel_put, puts, body.items.n);
+    else
+        rest_reply(s, BYTES_NONE);
+}
+
+// Answered with all roles, as they stand then.
+static struct bytes roles_put(struct step *s, const struct loaded_guild *g, const struct r_positions *body)
+{
+    struct buf out = {0};
+    buf_char(&out, '[');
+    for (uint32_t i = 0; i < g->roles.n; i++) {
+        struct role r = g->roles.v[i];
+        for (uint32_t k = 0; k < body->items.n; k++)
+            if (body->items.v[k].id == r.id)
+                r.position = body->items.v[k].position;
+        buf_str(&out, i ? "," : "");
+        present_role_json(&out, &r);
+    }
+    buf_char(&out, ']');
+    struct bytes text = arena_copy(s->a, buf_bytes(&out));
+    buf_fini(&out);
+    return text;
+}
+
+void handle_role_positions(struct step *s)
+{
+    struct r_positions body;
+    if (!rest_guild_named(s) || !read_positions(s, &body))
+        return;
+    const struct loaded_guild *g = rest_loaded_guild(s);
+    if (!g)
+        return;
+    struct role_put *puts = arena_take(s->a, ((size_t)body.items.n + 1) * sizeof *puts);
+    for (uint32_t i = 0; i < body.items.n; i++) {
+        const struct role to = {.id = body.items.v[i].id, .position = body.items.v[i].position};
+        puts[i] = (struct role_put){
+            .user = s->r->user, .guild = g->guild.id, .set = SET_ROLE_POSITION, .to = KEEP(s, role, &to)};
+    }
+    s->out->body = roles_put(s, g, &body);
+    if (body.items.n)
+        rest_command(s, BUS_CALL_MANAGER, g->guild.id, &schema_role_put, puts, body.items.n);
+    else
+        rest_reply(s, s->out->body);
 }

@@ -53,6 +53,19 @@ async def test_a_channel_is_made_hidden_shown_and_deleted(club, world):
     (await ann.get(f"/channels/{made['id']}")).refused(404, 10003)
 
 
+async def test_channels_and_roles_are_put_into_another_order(club, world):
+    ann, bob = world.rest(club.ann), world.rest(club.bob)
+    order = [{"id": club.hall, "position": 0}, {"id": club.text, "position": 1}]
+    (await bob.patch(f"/guilds/{club.id}/channels", order)).refused(403, 50013)
+    (await ann.patch(f"/guilds/{club.id}/channels", order)).ok(204)
+    channels = (await bob.get(f"/guilds/{club.id}/channels")).ok()
+    assert [channel["id"] for channel in channels] == [club.hall, club.text]
+    roles = [(await ann.post(f"/guilds/{club.id}/roles", {"name": name})).ok()["id"] for name in ("a", "b")]
+    moved = (await ann.patch(f"/guilds/{club.id}/roles", [{"id": roles[0], "position": 9}])).ok()
+    assert {role["id"]: role["position"] for role in moved}[roles[0]] == 9
+    assert {role["id"]: role["position"] for role in (await bob.get(f"/guilds/{club.id}/roles")).ok()}[roles[0]] == 9
+
+
 async def test_overwrites_that_are_put_at_the_same_time_all_stand(club, world):
     ann = world.rest(club.ann)
     targets = [club.id, club.ann.id, club.bob.id, club.cat.id]

@@ -166,7 +166,8 @@ static const struct schema *const forms[] = {&schema_r_call_recipients, &schema_
                                              &schema_r_ack_item,        &schema_r_channel_edit,  &schema_r_relationship,
                                              &schema_r_member_edit,     &schema_r_voice_state,   &schema_r_guild_edit,
                                              &schema_r_overwrite,       &schema_r_guild_channel, &schema_r_role,
-                                             &schema_r_voice_status,    &schema_r_stage,         &schema_r_public_key};
+                                             &schema_r_voice_status,    &schema_r_stage,         &schema_r_public_key,
+                                             &schema_r_position,        &schema_r_positions};
 
 // Something that a field may be, or may not.
 static void put_value(struct run *r, struct buf *out, const struct field *f)
@@ -425,7 +426,7 @@ static void log_in(struct run *r)
     fill_world(r);
     struct bytes sessions[] = {bytes_of(id)};
     const struct ready ready = {
-        &s, &r->world, BYTES("ws://h:1"), {feed_below(&r->in, countof(regions) + 1), regions}, {1, sessions}, NULL};
+        &s, &r->world, BYTES("ws://h:1"), {feed_below(&r->in, countof(regions) + 1), regions}, {1, sessions}};
     ready_json(&r->a, &out, &ready);
     check_json(buf_bytes(&out));
     buf_reset(&out);

@@ -785,19 +785,6 @@ def test_a_change_of_a_guild_is_the_call_managers(house):
     assert (status, body) == (201, {"id": "130"})
 
 
-def test_a_channel_without_a_record_is_found_in_its_guild_by_who_is_there(house):
-    made = 125  # as the call manager makes one
-    house.hash(f"{{{CLUB}}}:ch", **{str(made): bus.pack("guild_channel", id=made, type=2, name="Hall", position=9)})
-    status, channel = house.ask("GET", f"/channels/{made}", user=BOB)
-    assert (status, channel["name"], channel["guild_id"]) == (200, "Hall", str(CLUB))
-    fields, status, _ = house.commanded("call-manager", "channel_delete", b'{"id":"125"}', "DELETE", f"/channels/{made}", user=BOB)
-    assert (status, fields) == (200, {"user": BOB, "guild": CLUB, "channel": made})
-    house.refused(404, 10003, "GET", f"/channels/{made}", user=CAT)
-    house.refused(404, 10003, "PATCH", f"/channels/{made}", {"name": "x"}, user=CAT)
-    house.redis.hdel(f"{{{CLUB}}}:ch", made)
-    house.refused(404, 10003, "DELETE", f"/channels/{made}", user=BOB)
-
-
 def test_voice_states_and_stages_are_read_from_the_guild(house):
     seat = bus.pack("voice_seat", user=BOB, channel=VOICE, session="s", epoch=1, self_mute=True)
     house.hash(f"{{{CLUB}}}:vs", **{str(BOB): seat})

@@ -790,6 +790,17 @@ TEST(nothing_to_change_in_a_call_is_no_error)
     arena_fini(&arena);
 }
 
+TEST(roles_in_a_new_order_are_shown_in_it)
+{
+    struct rest_out order = asked(ANN, "PATCH", "/guilds/100/roles", "[{\"id\":\"101\",\"position\":5}]");
+    CHECK_STR(told(&order), "call-manager 100 role_put{user=11 guild=100 set=32 to=role{id=101 name=\"\" permissions=0 "
+                            "position=5 color=0 hoist=false mentionable=false}} -> 200");
+    CHECK_STR(after_one(&order, OK, "{}"), "200 [" J_ROLE("100", "@everyone", "1024", "0", "false") "," J_ROLE(
+                                               "101", "Staff", "16777216", "5", "true") "]");
+    CHECK_STR(ask(CAT, "PATCH", "/guilds/100/roles", "[]"), E10004);
+    arena_fini(&arena);
+}
+
 TEST(who_leaves_a_group_is_shown_it_once_more)
 {
     struct rest_out leave = asked(BOB, "DELETE", "/channels/901", "");

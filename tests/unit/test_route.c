@@ -86,6 +86,8 @@ TEST(paths_name_their_requests)
         {"DELETE", "/api/guilds/100/members/22", "member_remove 100 22"},
         {"PATCH", "/api/guilds/100", "guild_edit 100"},
         {"POST", "/api/guilds/100/channels", "channel_create 100"},
+        {"PATCH", "/api/guilds/100/channels", "channel_positions 100"},
+        {"PATCH", "/api/guilds/100/roles", "role_positions 100"},
         {"GET", "/api/guilds/100/roles", "guild_roles 100"},
         {"GET", "/api/guilds/100/roles/101", "guild_role 100 101"},
         {"POST", "/api/guilds/100/roles", "role_create 100"},
