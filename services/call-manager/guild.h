@@ -87,9 +87,10 @@ struct guild_scene { // as it stands at `version`
     const struct scene_member *crowd;
     bool more; // there may be others like them
 };
-// What of a scene an input needs beyond guild, roles, actor, target, `to` and `from`.
+// What of a scene an input needs beyond guild, actor, target, `to` and `from`. roles: where nobody is told of anybody
+// and nothing is asked of his rights it does without.
 struct guild_wants {
-    bool channels, crowd;
+    bool roles, channels, crowd;
 };
 struct guild_wants guild_wants(const struct guild_in *in);
 const struct schema *guild_schema(enum guild_in_kind kind); // of `msg`; NULL: there is none
