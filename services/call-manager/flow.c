@@ -552,6 +552,11 @@ struct flow_step flow_next(struct flow *f, const struct flow_result *r)
 
 // --- what a step means at a guild ---
 
+bool flow_at_guild(const struct flow_step *s)
+{
+    return s->change || s->in.guild == s->id || (s->in.channel && s->in.channel != s->id);
+}
+
 int flow_guild_in(const struct flow_step *s, struct guild_in *out)
 {
     const struct call_in *in = &s->in;

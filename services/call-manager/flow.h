@@ -115,6 +115,8 @@ bool flow_failed(int err); // the world's doing: to be tried again, and nothing 
 #define FLOW_LOCATION_MAX 32u
 // The field of {u:<id>}:s that says where somebody is. guild: of a step.
 const char *flow_location(char out[FLOW_LOCATION_MAX], bool bot, uint64_t guild);
+// Its place is a guild, if it is anything: else nobody knows before it is read.
+bool flow_at_guild(const struct flow_step *s);
 // What a PLACE or MAY_JOIN means at a guild. API_UNKNOWN_CHANNEL: nothing; ERR_STATE: nothing to be done there.
 MUST_USE int flow_guild_in(const struct flow_step *s, struct guild_in *out);
 int flow_answer(int result); // what the asker is told: nothing to change is no error

@@ -138,23 +138,24 @@ void guild_farewell(struct arena *a, uint64_t guild, uint64_t user, uint64_t ver
 struct guild_wants guild_wants(const struct guild_in *in)
 {
     switch (in->kind) {
+    case GUILD_IN_MOVED:
+    case GUILD_IN_ASSIGNED:
+    case GUILD_IN_SEAT:
+        return (struct guild_wants){.roles = false};
     case GUILD_IN_SERVER_LOST:
     case GUILD_IN_SERVER_FREE:
     case GUILD_IN_ROOM:
         return (struct guild_wants){.crowd = true};
     case GUILD_IN_CHANNEL_PUT:
-        return (struct guild_wants){.channels = true,
-                                    .crowd = ((const struct channel_put *)in->msg)->set & SET_CHANNEL_REGION};
+        return (struct guild_wants){
+            .roles = true, .channels = true, .crowd = ((const struct channel_put *)in->msg)->set & SET_CHANNEL_REGION};
     case GUILD_IN_CHANNEL_DELETE:
-        return (struct guild_wants){.channels = true, .crowd = true};
+        return (struct guild_wants){.roles = true, .channels = true, .crowd = true};
     case GUILD_IN_GUILD_EDIT:
-        return (struct guild_wants){.channels = true};
+        return (struct guild_wants){.roles = true, .channels = true};
     case GUILD_IN_JOIN:
     case GUILD_IN_LEAVE:
-    case GUILD_IN_MOVED:
-    case GUILD_IN_ASSIGNED:
     case GUILD_IN_GATEWAY_LOST:
-    case GUILD_IN_SEAT:
     case GUILD_IN_MEMBER_EDIT:
     case GUILD_IN_MEMBER_REMOVE:
     case GUILD_IN_VOICE_EDIT:
@@ -163,7 +164,7 @@ struct guild_wants guild_wants(const struct guild_in *in)
     case GUILD_IN_STATUS_PUT:
     case GUILD_IN_STAGE_PUT:
     case GUILD_IN_STAGE_DELETE:
-        return (struct guild_wants){0};
+        return (struct guild_wants){.roles = true};
     case GUILD_IN_KINDS:
         break;
     }

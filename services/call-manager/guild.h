@@ -1,9 +1,9 @@
 // guild: what one input does to one guild: who sits in which voice channel, who may, and what moderators and the
 // operator change. Pure: no clock, no I/O, no malloc beyond the arena; what a step may know is read before it (the
-// scene), what follows is one commit's worth and some asks. The shell (job.c) reads, steps, commits by compare-and-set
-// and asks; it decides nothing. Permissions: proto/permissions.h. Records: proto/records.def, keys: proto/README.md.
-// Protocol: https://docs.discord.com/developers/resources/voice, …/guild, …/channel, …/stage-instance; order of events
-// as captured from a real server (tests/e2e/golden).
+// scene), what follows is one commit's worth and some asks. The shell (job_guild.c) reads, steps, commits by
+// compare-and-set and asks; it decides nothing. Permissions: proto/permissions.h. Records: proto/records.def, keys:
+// proto/README.md. Protocol: https://docs.discord.com/developers/resources/voice, …/guild, …/channel, …/stage-instance;
+// order of events as captured from a real server (tests/e2e/golden).
 #pragma once
 #include "permissions.h"
 #include "present_guild.h"
@@ -87,9 +87,10 @@ struct guild_scene { // as it stands at `version`
     const struct scene_member *crowd;
     bool more; // there may be others like them
 };
-// What of a scene an input needs beyond guild, roles, actor, target, `to` and `from`.
+// What of a scene an input needs beyond guild, actor, target, `to` and `from`. roles: where nobody is told of anybody
+// and nothing is asked of his rights it does without.
 struct guild_wants {
-    bool channels, crowd;
+    bool roles, channels, crowd;
 };
 struct guild_wants guild_wants(const struct guild_in *in);
 const struct schema *guild_schema(enum guild_in_kind kind); // of `msg`; NULL: there is none
@@ -101,8 +102,8 @@ void guild_farewell(struct arena *a, uint64_t guild, uint64_t user, uint64_t ver
 // Is that one of the seats in the channel of `in` that it is about? room: as it stands.
 bool guild_minds(const struct guild_in *in, const struct voice_room *room, const struct voice_seat *seat);
 
-struct guild_ask { // a voice server for one seat, to be asked for at `at`; a seat row stands before the commit, for
-                   // `due`
+// A voice server for one seat, to be asked for at `at`; before the commit a seat row stands for `due`.
+struct guild_ask {
     uint64_t user, channel, at, due;
     struct bytes session;
     struct bytes region; // the channel's own; none: choose by `preferred`
@@ -121,11 +122,10 @@ struct guild_out { // everything in it lives in the arena or the scene
     struct event events[GUILD_EVENTS_MAX];
     struct change changes[GUILD_CHANGES_MAX];
     struct guild_ask asks[GUILD_ASKS_MAX];
-    struct guild_room
-        rooms[GUILD_ROOMS_MAX]; // those that anything of this step touches, so that each touch sees the last
-    uint32_t n_came, n_went, joins, leaves; // joins and leaves: how many sat down or stood up
-    struct guild_held came[GUILD_SEATS_MAX],
-        went[GUILD_SEATS_MAX]; // to be noted before the commit, and forgotten after
+    struct guild_room rooms[GUILD_ROOMS_MAX]; // that the step touches: each touch sees what the last one left
+    uint32_t n_came, n_went, joins, leaves;   // joins and leaves: how many sat down or stood up
+    struct guild_held came[GUILD_SEATS_MAX];  // to be noted before the commit
+    struct guild_held went[GUILD_SEATS_MAX];  // to be forgotten after it
     uint32_t n_released;
     uint64_t released[GUILD_ROOMS_MAX]; // channels that nobody sits in any more
     // Timer rows to be written before the commit, or, of the row that asked, when it is due again (ERR_STATE, too).

@@ -23,7 +23,7 @@ static void finish(struct job *j, int result)
     mem_free(j);
 }
 
-// --- whose turn it is at a place ---
+// --- whose turn it is at a place: from its reading until its commit is on its way ---
 
 // True: this job's. Else it goes on when those before it are done.
 static bool take_turn(struct job *j)
@@ -95,7 +95,6 @@ void job_repeat(struct job *j)
 
 void job_more(struct job *j)
 {
-    give_turn(j); // others are not to wait for a whole crowd
     j->conflicts = 0;
     if (j->m->closed)
         job_next(j, ERR_IO);
@@ -151,6 +150,8 @@ void job_write(struct job *j, ref r, uint64_t expected, uint64_t command, struct
         .n_changes = n_changes,
     };
     bus_commit(j->m->service.bus, &c, fn, j);
+    if (j->step.what == FLOW_PLACE)
+        give_turn(j); // what the next one asks Redis is asked after this
 }
 
 // --- FLOW_PLACE and FLOW_MAY_JOIN ---
@@ -239,6 +240,8 @@ static void load_place(struct job *j)
     record_load(job_store(j), ref_place(j->step.id), job_on_place, j);
     if (asks)
         ask_applied(j, on_may_applied);
+    if (flow_at_guild(&j->step))
+        job_guild_ahead(j);
 }
 
 // --- the flow's steps ---
@@ -249,6 +252,7 @@ static void carry_out(struct job *j)
     if (j->step.what != FLOW_WELCOME && j->step.what != FLOW_FAREWELL)
         arena_reset(&j->scratch);
     j->result = (struct flow_result){0};
+    j->guild = NULL;
     switch (j->step.what) {
     case FLOW_READ_USER:
         job_load_user(j);

@@ -241,13 +241,16 @@ static void read_page(struct job *j)
 
 static void with_scene(struct job *j);
 
-static void load_scene(struct job *j)
+// All that can be asked for at once, beside what is awaited already.
+static void ask_scene(struct job *j)
 {
     struct guild_load *g = j->guild;
     char key[RECORD_KEY_MAX];
     ref place = ref_place(j->step.id);
-    job_await(j, 1, read_from_room);
-    store_cmd(job_store(j), on_roles, j, "HGETALL %s", record_key(key, place, "r"));
+    if (g->wants.roles) {
+        j->replies++;
+        store_cmd(job_store(j), on_roles, j, "HGETALL %s", record_key(key, place, "r"));
+    }
     if (g->wants.channels) {
         j->replies++;
         store_cmd(job_store(j), on_channels, j, "HGETALL %s", record_key(key, place, "ch"));
@@ -472,18 +475,40 @@ static void act(struct job *j)
     job_next(j, guild_may_join(&g->scene, &g->in, j->now));
 }
 
+static int begin(struct job *j)
+{
+    j->guild = arena_take(&j->scratch, sizeof *j->guild);
+    int err = flow_guild_in(&j->step, &j->guild->in);
+    if (err == OK)
+        j->guild->wants = guild_wants(&j->guild->in);
+    return err;
+}
+
+void job_guild_ahead(struct job *j)
+{
+    if (begin(j) == OK)
+        ask_scene(j);
+    else
+        j->guild = NULL; // it means nothing at a guild: when the place is one, that is the answer
+}
+
 void job_guild(struct job *j)
 {
-    struct guild_load *g = arena_take(&j->scratch, sizeof *g);
-    j->guild = g;
-    int err = flow_guild_in(&j->step, &g->in);
+    bool ahead = j->guild != NULL;
+    int err = ahead ? OK : begin(j);
     if (err != OK) {
         job_next(j, err);
         return;
     }
-    g->wants = guild_wants(&g->in);
-    g->scene.id = j->step.id;
-    g->scene.version = j->version;
-    g->scene.guild = decode(j, &schema_guild, j->guild_row);
-    load_scene(j);
+    struct guild_scene *s = &j->guild->scene;
+    s->id = j->step.id;
+    s->version = j->version;
+    s->guild = decode(j, &schema_guild, j->guild_row);
+    if (ahead) {
+        read_from_room(j);
+        return;
+    }
+    job_await(j, 1, read_from_room);
+    ask_scene(j);
+    job_arrived(j, OK);
 }

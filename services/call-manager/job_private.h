@@ -79,5 +79,7 @@ void job_call_step(struct job *j); // PLACE
 void job_call_may(struct job *j);  // MAY_JOIN
 void job_load_users(struct job *j, void (*then)(struct job *j));
 
-// job_guild.c: both, with its own row and version read: reads the rest of the scene.
+// job_guild.c: asks for the scene together with the place, whose replies are awaited; or, when nobody knew, after it.
+void job_guild_ahead(struct job *j);
+// Both steps, with its own row and version read: reads the rest of the scene.
 void job_guild(struct job *j);

@@ -1,10 +1,8 @@
 """The call manager alone, with voice states in guilds: real processes, a real redis-server, a gateway and a region
 allocator that the test plays by hand, and records that it wrote itself."""
-import json
-
 import pytest
 from bus import now_ms, pack, poll
-from call_house import END, EVERYONE, KIND, MAY, SERVER, START, USER_BIT, House, houses, new_id
+from call_house import END, KIND, MAY, SERVER, START, House, about, houses, new_id
 
 STATE, BEGINS = ["VOICE_STATE_UPDATE"], ["VOICE_CHANNEL_START_TIME_UPDATE"]
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, MISSING_PERMISSIONS, WRONG_TYPE = 10003, 10004, 50013, 50024
@@ -293,6 +291,39 @@ def test_a_command_repeated_is_applied_once(house):
     assert states(house, guild, ben) == [home, away]
     assert [house.leave(ben, id=leave, at=at) for at in ("one", "two", "one")] == [0, 0, 0]
     assert states(house, guild, ben) == [home, away, None]
+
+
+def test_a_move_that_was_cut_off_is_gone_on_with_by_another(own):
+    """Killed before the commit that it is about to make: the claim, the leave, the seat."""
+    house = own("one", "two")
+    for i in range(3):
+        ada, ben = house.users(2)
+        guild, call = house.guild(ada, ben), house.channel(ada, ben)
+        channel, join = house.voice_channel(guild), new_id()
+        assert house.join(ben, call, at="two") == 0
+        trap = house.proxies["one"].trap("hold", about((f"u:{ben}", call, guild)[i]))
+        house.send_to("one", "voice_update", id=join, guild=guild, **house.voice(ben, channel))
+        trap.wait()
+        house.kill("one")
+        house.proxies["one"].disarm(trap)
+        house.begin("one")
+        assert house.sit(guild, ben, channel, id=join, at="two") == 0       # its asker repeats it
+        house.settled(ben)
+        assert house.call(call) is None and house.in_room(guild, channel) == {ben}
+        assert house.location(ben)["place"] == guild and states(house, guild, ben) == [channel]
+
+
+def test_a_crowd_whose_manager_was_killed_is_looked_after_by_another(own):
+    house = own("one", "two")
+    guild, channel, users = sat_down(house, 30)
+    house.allocator.node, house.allocator.endpoint = "node-2", "127.0.0.2:443"
+    trap = house.proxies["one"].trap("deaf", about(guild))                  # it is committed, and nobody hears of it
+    house.send_to("one", "server_lost", place=guild, channel=channel, node="node-1")
+    trap.wait()
+    house.kill("one")
+    house.proxies["one"].disarm(trap)
+    for user in users:
+        house.wait_server(guild, user, "127.0.0.2:443")
 
 
 def test_two_clients_that_move_a_user_at_once_leave_him_in_one_channel(house):

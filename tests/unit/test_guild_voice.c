@@ -446,7 +446,7 @@ TEST(room_for_those_who_wait_is_for_them_alone)
     CHECK_EQ(w.out.n_asks, 2);
     CHECK_EQ(w.out.asks[0].at, w.now);
     CHECK_TRUE(w.out.asks[1].at >= w.now + 100); // not before her client can have heard that she sits there
-    CHECK_EQ(world_do(&w, room), ERR_STATE); // they have asked already
+    CHECK_EQ(world_do(&w, room), ERR_STATE);     // they have asked already
     world_end(&w);
 }
 

@@ -174,7 +174,7 @@ static inline void world_look(struct voice_world *w, const struct guild_in *in)
     *s = (struct guild_scene){.id = WORLD_GUILD,
                               .version = w->version,
                               .guild = &w->guild,
-                              .roles = {w->t[WORLD_ROLES].n, roles},
+                              .roles = {wants.roles ? w->t[WORLD_ROLES].n : 0, roles},
                               .actor = world_member(w, in->actor),
                               .target = world_member(w, in->target),
                               .to = world_scene_room(w, in->channel)};
