@@ -426,7 +426,7 @@ static void log_in(struct run *r)
     fill_world(r);
     struct bytes sessions[] = {bytes_of(id)};
     const struct ready ready = {
-        &s, &r->world, BYTES("ws://h:1"), {feed_below(&r->in, countof(regions) + 1), regions}, {1, sessions}};
+        &s, &r->world, BYTES("ws://h:1"), {feed_below(&r->in, countof(regions) + 1), regions}, {1, sessions}, NULL};
     ready_json(&r->a, &out, &ready);
     check_json(buf_bytes(&out));
     buf_reset(&out);
