@@ -235,6 +235,11 @@ static int leave(struct call_place *p, const struct call_in *in, uint64_t now, s
     bool his = in->session[0] ? strcmp(s->session, in->session) == 0 : s->epoch < in->epoch;
     if (!his)
         return ERR_STATE; // another session owns the voice state, or it is newer than what this is about
+    if (in->session[0] && in->gateway && in->gateway[0]) { // by op 4, whose flags are the last that are told
+        s->self_mute = in->self_mute;
+        s->self_deaf = in->self_deaf;
+        s->self_video = in->self_video;
+    }
     stand_up(p, (uint32_t)(s - p->seats), now, out);
     return OK;
 }

@@ -242,8 +242,13 @@ void seat_keep(const struct guild_work *w, const struct scene_member *who, const
 
 void seat_leave(const struct guild_work *w, const struct scene_member *who)
 {
+    seat_leave_as(w, who, who->seat);
+}
+
+void seat_leave_as(const struct guild_work *w, const struct scene_member *who, const struct voice_seat *told)
+{
     const struct voice_seat *was = who->seat;
-    struct event *e = tell_state(w, who, was, was->channel, true);
+    struct event *e = tell_state(w, who, told, was->channel, true);
     e->left = true;
     film(w, was, false);
     exit_room(w, was);

@@ -1,8 +1,8 @@
 // guild_seat: one voice state of a guild, and what follows from each change of it: its row, the count of its room, the
 // void token, VOICE_STATE_UPDATE for those who may see it, the room that begins or ends. Pure.
-// Of one member one of seat_put, seat_keep and seat_leave at most once in a step; `who` is he as the scene has him
-// (was), or, where the step changes his member row as well, a copy with the new row. Who is moved, muted and suppressed
-// at once is one seat_put of a seat that has it all.
+// Of one member one of seat_put, seat_keep, seat_leave and seat_leave_as at most once in a step; `who` is he as the
+// scene has him (was), or, where the step changes his member row as well, a copy with the new row. Who is moved, muted
+// and suppressed at once is one seat_put of a seat that has it all.
 #pragma once
 #include "guild_write.h"
 
@@ -21,6 +21,8 @@ void seat_put(const struct guild_work *w, const struct scene_member *who, const 
 // The same where no client is to hear of it: same channel and flags, something of its server.
 void seat_keep(const struct guild_work *w, const struct scene_member *who, const struct voice_seat *next);
 void seat_leave(const struct guild_work *w, const struct scene_member *who); // who->seat goes
+// The same, of which clients are told as if it had looked like `told`.
+void seat_leave_as(const struct guild_work *w, const struct scene_member *who, const struct voice_seat *told);
 
 // A voice server is owed to the seat and asked for at `at`; if nothing comes of it a seat row asks again. The answer to
 // an earlier ask is void. To be called before seat_put or seat_keep of that seat. It may take `at` a little later.

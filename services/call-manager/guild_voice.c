@@ -111,7 +111,13 @@ static int leave(const struct guild_work *w)
     if (!his)
         return ERR_STATE; // another session owns the voice state, or it is newer than what this is about
     w->out->epoch = was->epoch;
-    seat_leave(w, &w->s->target);
+    struct voice_seat told = *was;
+    if (w->in->session[0] && w->in->gateway && w->in->gateway[0]) { // by op 4, whose flags are the last that are told
+        told.self_mute = w->in->self_mute;
+        told.self_deaf = w->in->self_deaf;
+        told.self_video = w->in->self_video;
+    }
+    seat_leave_as(w, &w->s->target, &told);
     return OK;
 }
 

@@ -129,6 +129,27 @@ TEST(the_first_one_in_starts_the_call_in_the_captured_order)
     CHECK_EQ(call_deadline(&p), 0);
 }
 
+// As captured: who joined muted, and leaves by an op 4 that says unmuted, is shown as the second says.
+TEST(a_leave_is_told_with_the_flags_of_the_op_4_that_it_came_by)
+{
+    static const struct {
+        const char *gateway;
+        bool mute;                                               // as told
+    } rows[] = {{"gateway-1", false}, {"", true}, {NULL, true}}; // of the others nobody said anything
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct call_place p = both();
+        struct call_in in = join(BEN, "s-ben"), out = leave(BEN, "s-ben");
+        in.self_mute = true;
+        out.gateway = rows[i].gateway;
+        out.self_deaf = true;
+        CHECK_EQ(step(&p, in), OK);
+        CHECK_EQ(step(&p, out), OK);
+        CHECK_STR(told(), "-");
+        CHECK_EQ(fx.v[0].self_mute, rows[i].mute);
+        CHECK_EQ(fx.v[0].self_deaf, !rows[i].mute);
+    }
+}
+
 TEST(another_one_in_grows_the_participants_once)
 {
     struct call_place p = started(true);

@@ -357,6 +357,29 @@ TEST(a_seat_goes_by_its_session_or_when_it_is_older_or_with_its_gateway)
     world_end(&w);
 }
 
+// As captured: who joined muted, and leaves by an op 4 that says unmuted, is shown as the second says; his camera
+// counts for as long as he sat there with it.
+TEST(a_leave_is_told_with_the_flags_of_the_op_4_that_it_came_by)
+{
+    static const struct {
+        const char *gateway;
+        bool said;
+    } rows[] = {{"g", true}, {"", false}, {NULL, false}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct voice_world w = guild();
+        struct guild_in in = joins(BEN, HOME), out = {.kind = GUILD_IN_LEAVE, .target = BEN, .session = "s"};
+        in.self_mute = in.self_video = true;
+        out.gateway = rows[i].gateway;
+        out.self_deaf = true;
+        CHECK_EQ(world_do(&w, in), OK);
+        CHECK_EQ(world_do(&w, out), OK);
+        CHECK_STR(told(&w), STATE " " BEGINS);
+        CHECK_TRUE(says(&w.out.events[0], rows[i].said ? "\"self_mute\":false" : "\"self_mute\":true"));
+        CHECK_TRUE(says(&w.out.events[0], rows[i].said ? "\"self_deaf\":true" : "\"self_deaf\":false"));
+        world_end(&w);
+    }
+}
+
 // --- voice servers ---
 
 TEST(an_answer_to_an_earlier_ask_is_void)
