@@ -566,6 +566,7 @@ def test_a_record_that_does_not_decode_or_add_up_harms_nobody(house):
     guild, sound = house.guild(ada, ben), house.guild(ada, ben)
     channel, other = house.voice_channel(guild), house.voice_channel(sound)
     assert house.sit(guild, ben, channel) == 0
+    house.wait_server(guild, ben)                                           # nothing is under way
     house.redis.hdel(f"{{{guild}}}:vc", channel)                            # a room that has a seat, and is not there
     assert house.leave(ben) == -1 and house.sit(guild, ben, channel) == -1
     house.redis.hset(f"{{{guild}}}:vs", ben, b"rubbish")
