@@ -54,7 +54,7 @@ bool bus_has(const struct bus *b, enum bus_kind kind); // a live instance is kno
 // That very process is there; a later one of its name was not born with it.
 bool bus_lives(const struct bus *b, struct bytes instance, uint64_t born);
 uint64_t bus_born(const struct bus *b); // of this process
-uint64_t bus_new_id(struct bus *b);                    // a random command id, never 0
+uint64_t bus_new_id(struct bus *b);     // a random command id, never 0
 
 // Sends a command to the instance that rendezvous hashing picks for `key`; repeats it every 250 ms until answered.
 // It tells a deadline a tenth sooner than its own: what was not carried out by then never is.

@@ -31,7 +31,7 @@ enum op_kind {
     OP_BROKEN,   // no frame at all: the connection closes with `code`
 };
 
-struct op_presence { // Update Presence, also in Identify
+struct op_presence {         // Update Presence, also in Identify
     struct bytes status;     // as the client says it; none: not said
     struct bytes activities; // a JSON array of objects; none: empty, or too large
     uint64_t since;

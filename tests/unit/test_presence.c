@@ -97,10 +97,8 @@ TEST(his_own_sessions_are_shown_as_they_are)
     const struct online row = {.status = PRESENCE_INVISIBLE, .client = BYTES("desktop")};
     presence_session_json(&b, BYTES("abc"), &row, true);
     buf_char(&b, 0);
-    CHECK_STR(
-        b.p,
-        "{\"session_id\":\"abc\",\"status\":\"invisible\",\"activities\":[],\"hidden_activities\":[],"
-        "\"client_info\":{\"client\":\"desktop\",\"os\":\"unknown\",\"version\":0},\"active\":true}");
+    CHECK_STR(b.p, "{\"session_id\":\"abc\",\"status\":\"invisible\",\"activities\":[],\"hidden_activities\":[],"
+                   "\"client_info\":{\"client\":\"desktop\",\"os\":\"unknown\",\"version\":0},\"active\":true}");
     buf_fini(&b);
 }
 

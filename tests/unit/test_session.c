@@ -290,7 +290,8 @@ TEST(every_pair_of_state_and_input_does_what_the_table_says)
 TEST(presences_beyond_five_and_those_that_do_not_fit_are_dropped_without_a_word)
 {
     struct session s = in_state(SESSION_LIVE);
-    const struct op op = {.kind = OP_PRESENCE, .number = 3}, bad = {.kind = OP_PRESENCE, .number = 3, .malformed = true};
+    const struct op op = {.kind = OP_PRESENCE, .number = 3},
+                    bad = {.kind = OP_PRESENCE, .number = 3, .malformed = true};
     uint64_t before = M.client_presences_dropped;
     CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_PRESENCE, .op = &bad}, 0), OK);
     CHECK_EQ(fx.n, 0);
