@@ -130,10 +130,10 @@ void fanout_leave(struct gateway *g, uint64_t session, ref r)
     struct fanout *f = g->fanout;
     struct live *l = live_get(g, session);
     uint64_t user = subs_user(&f->subs, session);
-    if (l)
+    if (l) {
         fanout_note(l, r);
-    if (l)
         members_left(l, ref_id(r));
+    }
     if (subs_leave(&f->subs, session, r)) {
         M.subscriptions--;
         mark(g, "SREM", r);

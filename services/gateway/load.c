@@ -159,7 +159,6 @@ void load_end(struct load *l)
     }
 }
 
-// The viewer himself is read with all others where only a guild was asked for.
 static void on_there(void *ctx, struct presence_set set)
 {
     struct load *l = ctx;
@@ -167,6 +166,7 @@ static void on_there(void *ctx, struct presence_set set)
     load_end(l);
 }
 
+// The viewer himself is read with all others where only a guild was asked for.
 static void users_end(struct load *l)
 {
     struct world *w = &l->world;

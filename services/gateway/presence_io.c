@@ -57,6 +57,8 @@ static void on_sessions(void *ctx, const struct reply *reply)
     const struct presence_sessions s = presences_take(r->g, &r->scratch, reply);
     struct presence best;
     r->pending--;
+    if (!reply_ok(reply)) // it is away: no more is asked
+        r->asked = r->ids.n;
     if (presence_best(one->user, s.rows, s.n, &best)) {
         best.client = arena_copy(r->arena, best.client);
         best.activities = arena_copy(r->arena, best.activities);

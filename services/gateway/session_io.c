@@ -525,10 +525,10 @@ static void ask_for_call(struct live *l, uint64_t channel)
 static void end_session(struct live *l, bool tell)
 {
     struct gateway *g = l->g;
-    if (l->ledger.hold)
+    if (l->ledger.hold) {
         LOG_PEER(INFO, EV("session.ended"), KU("session", l->s.key), KU("user", l->s.user));
-    if (l->ledger.hold)
         presence_end(l);
+    }
     fanout_exit(g, l->s.key);
     ledger_end(l, tell);
     live_free(l);
