@@ -3,7 +3,7 @@ of it and answered."""
 import json
 
 from bus import pack, unpack
-from call_house import EVERYONE, KIND, MAY, new_id
+from call_house import KIND, MAY, new_id
 
 TEXT, VOICE, CATEGORY, STAGE = 0, 2, 4, 13
 MODERATES = sum(MAY[name] for name in (

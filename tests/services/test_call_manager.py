@@ -5,35 +5,16 @@ import subprocess
 
 import pytest
 from bus import ERR, now_ms, pack, poll, unpack
-from call_house import END, KIND, SERVER, START, USER_BIT, House, houses, new_id
+from call_house import END, KIND, SERVER, START, USER_BIT, new_id
 
 UNKNOWN_CHANNEL, UNKNOWN_USER, TOO_MANY, TOO_MANY_GROUPS = 10003, 10013, 30004, 30011
 MISSING_PERMISSIONS, WRONG_TYPE = 50013, 50024
 INVALID_RECIPIENTS, INVALID_FORM = 50033, 50035
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """Two call managers for the tests that break nothing."""
-    house = House("one", "two")
-    yield house
-    house.close()
-
-
 @pytest.fixture
-def house(shared):
-    allocator = shared.allocator
-    allocator.silent, allocator.endpoint, allocator.node, allocator.region = (
-        False, "127.0.0.1:443", "node-1", "rotterdam")
-    yield shared
-    shared.system.check_alive()
-
-
-@pytest.fixture
-def own():
-    """Builds a house of the test's own."""
-    with houses() as build:
-        yield build
+def house(two_managers):
+    return two_managers
 
 
 # -- one call ----------------------------------------------------------------------------------

@@ -9,25 +9,9 @@ import pytest_asyncio
 
 from bus import now_ms, pack
 from client import AUTO_CALL_BIT, CAPABILITIES
-from gateway_house import (ALL, END_SESSIONS, LISTEN, NOT_USER, SESSION, UNLISTEN, USER, Clients, House, event, ids,
-                           until)
+from gateway_house import END_SESSIONS, LISTEN, NOT_USER, SESSION, UNLISTEN, USER, event, ids, until
 
 GUILDS, VOICE_STATES, GUILD_MESSAGES, DMS = 1 << 0, 1 << 7, 1 << 9, 1 << 12
-
-
-@pytest.fixture(scope="module")
-def house(request):
-    standing = House(**getattr(request.module, "ENV", {}))
-    yield standing
-    standing.close()
-
-
-@pytest_asyncio.fixture
-async def clients(house):
-    made = Clients(house)
-    yield made
-    await made.close()
-    house.system.check_alive()
 
 
 @pytest_asyncio.fixture

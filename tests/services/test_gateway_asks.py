@@ -1,26 +1,8 @@
 """The gateway alone: what a client asks about guilds that it sees, and what it is told."""
-import asyncio
 
-import pytest
-import pytest_asyncio
 
 from gateway_guild import GUILDS, MEMBERS, Guild
-from gateway_house import UNLISTEN, USER, Clients, House, event, until
-
-
-@pytest.fixture(scope="module")
-def house():
-    standing = House()
-    yield standing
-    standing.close()
-
-
-@pytest_asyncio.fixture
-async def clients(house):
-    made = Clients(house)
-    yield made
-    await made.close()
-    house.system.check_alive()
+from gateway_house import UNLISTEN, USER, event, until
 
 
 def people_of(chunk):

@@ -4,7 +4,6 @@ import signal
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from bus import now_ms
 from gateway_house import Clients, House, event, until
@@ -13,21 +12,6 @@ REPLAY_BYTES = 20_000
 ENV = {"SB_RESUME_WINDOW_MS": "400", "SB_SESSIONS_PER_USER": "2", "SB_REPLAY_BYTES": str(REPLAY_BYTES),
        "SB_SEND_QUEUE_BYTES": "65536", "SB_LOADS_MAX": "1", "SB_DEFLATE_BITS": "9",
        "SB_IDENTIFY_RATE": "5", "SB_TOKEN_MS": "60000", "SB_BALANCERS": "", "SB_CONNECTIONS_PER_ADDRESS": "40"}
-
-
-@pytest.fixture(scope="module")
-def house():
-    standing = House(**ENV)
-    yield standing
-    standing.close()
-
-
-@pytest_asyncio.fixture
-async def clients(house):
-    made = Clients(house)
-    yield made
-    await made.close()
-    house.system.check_alive()
 
 
 async def test_a_session_that_nobody_resumes_ends_and_its_voice_with_it(house, clients):

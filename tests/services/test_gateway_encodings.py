@@ -6,7 +6,6 @@ import time
 import zlib
 
 import pytest
-import pytest_asyncio
 
 import etf
 from client import AMBIENT, Client
@@ -14,33 +13,12 @@ from gateway_house import Clients, House, event, until
 
 BUDGET = 1_000_000
 ENV = {"SB_DEFLATE_BYTES": str(BUDGET), "SB_IDENTIFY_RATE": "0", "SB_SESSIONS_PER_USER": "100"}
+ENDS_ANSWERED, AT_REST = True, {"memory_deflate_bytes": 0}
 WAYS = [(encoding, compress) for encoding in ("json", "etf") for compress in (None, "zlib-stream", "zstd-stream")]
 WAYS.append(("json", "payload"))
 EVERY_WAY = pytest.mark.parametrize("encoding,compress", WAYS, ids=[f"{e}-{c or 'plain'}" for e, c in WAYS])
 ETF_WAYS = pytest.mark.parametrize("compress", [None, "zlib-stream", "zstd-stream"], ids=lambda c: c or "plain")
 STREAMS = pytest.mark.parametrize("compress", ["zlib-stream", "zstd-stream"])
-
-
-@pytest.fixture(scope="module")
-def house():
-    def answered(command):
-        if known := command.name in ("session_end", "session_moved"):
-            command.reply()
-        return known
-
-    standing = House(**ENV)
-    standing.manager.on_command = answered
-    yield standing
-    standing.close()
-
-
-@pytest_asyncio.fixture
-async def clients(house):
-    made = Clients(house)
-    yield made
-    await made.close()
-    house.system.check_alive()
-    await until(lambda: house.metrics()["memory_deflate_bytes"] == 0, "nothing to be compressed any more")
 
 
 class Raw(Client):

@@ -5,27 +5,12 @@ from contextlib import contextmanager
 import pytest
 import pytest_asyncio
 
-from bus import SCHEMAS, now_ms, pack
-from gateway_house import LISTEN, NOT_USER, UNLISTEN, USER, Clients, House, event, ids, until
+from bus import SCHEMAS, pack
+from gateway_house import LISTEN, NOT_USER, UNLISTEN, USER, event, ids, until
 
 GUILDS, MEMBERS, VOICE_STATES = 1 << 0, 1 << 1, 1 << 7
 VIEW, ADMINISTRATOR = 1 << 10, 1 << 3
 TEXT, VOICE, CATEGORY = 0, 2, 4
-
-
-@pytest.fixture(scope="module")
-def house(request):
-    standing = House(**getattr(request.module, "ENV", {}))
-    yield standing
-    standing.close()
-
-
-@pytest_asyncio.fixture
-async def clients(house):
-    made = Clients(house)
-    yield made
-    await made.close()
-    house.system.check_alive()
 
 
 def mark(n, **more):
@@ -564,24 +549,25 @@ async def test_what_the_log_of_a_guild_does_not_hold_any_more_costs_the_session(
 # -- where else he sits ----------------------------------------------------------------------------
 
 
-async def test_who_left_a_guild_for_a_call_is_not_taken_out_of_it_by_late_news(house, clients):
+async def test_calls_and_guilds_are_told_of_each_by_itself_whatever_comes_first(house, clients):
+    """A voice state names its guild, or that it is in none: clients keep them apart, and each log is in order."""
     owner, ann, ben = house.users("owner", "ann", "ben")
     guild, place = Guild(house, owner, ann, ben), house.channel(ann, ben)
     guild.sits(ben, guild.open, epoch=3)
-    himself, other = await clients.login(ben), await clients.login(ann)
+    everybody = [await clients.login(ben), await clients.login(ann)]
 
     def call_state(channel):
-        return {"user_id": ben.id, "channel_id": channel}
+        return {"user_id": ben.id, "channel_id": channel, "guild_id": None}
 
     place.commit(event("VOICE_STATE_UPDATE", call_state(str(place.ref)), sitter=int(ben.id), epoch=4))
-    for client in (himself, other):
+    for client in everybody:
         await client.expect("VOICE_STATE_UPDATE", user_id=ben.id, channel_id=str(place.ref))
     guild.gets_up(ben, guild.open, epoch=3)
-    guild.mark(1)
-    await hears(himself, n=1)                   # it would hang up
-    await other.next("VOICE_STATE_UPDATE", guild_id=str(guild.id), user_id=ben.id, channel_id=None)
+    for client in everybody:
+        await client.next("VOICE_STATE_UPDATE", guild_id=str(guild.id), user_id=ben.id, channel_id=None)
     guild.sits(ben, guild.open, epoch=5)
-    for client in (himself, other):
-        await client.expect("VOICE_STATE_UPDATE", user_id=ben.id, channel_id=str(guild.open))
-    place.commit(event("VOICE_STATE_UPDATE", call_state(None), sitter=int(ben.id), epoch=4, left=True), mark(2))
-    await hears(himself, n=2)
+    for client in everybody:
+        await client.next("VOICE_STATE_UPDATE", user_id=ben.id, channel_id=str(guild.open))
+    place.commit(event("VOICE_STATE_UPDATE", call_state(None), sitter=int(ben.id), epoch=4, left=True))
+    for client in everybody:
+        await client.next("VOICE_STATE_UPDATE", guild_id=None, user_id=ben.id, channel_id=None)

@@ -6,7 +6,6 @@ import time
 from contextlib import contextmanager
 
 import pytest
-import pytest_asyncio
 
 from bus import now_ms, pack
 from client import CAPABILITIES, Rest
@@ -17,21 +16,6 @@ DEDUPED = 1 << 4
 VIEW = 1 << 10
 VOICE, STAGE = 2, 13
 LARGE, TALKING = 100_000, 5_000
-
-
-@pytest.fixture(scope="module")
-def house():
-    standing = House()
-    yield standing
-    standing.close()
-
-
-@pytest_asyncio.fixture
-async def clients(house):
-    made = Clients(house)
-    yield made
-    await made.close()
-    house.system.check_alive()
 
 
 class Talk:

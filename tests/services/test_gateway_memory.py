@@ -5,37 +5,15 @@ import signal
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from client import Rest
-from gateway_house import Clients, House, event, until
+from gateway_house import event, until
 
 MIB = 1 << 20
 OVERLOADED = 130000
 ENV = {"SB_EVENT_BYTES": str(4 * MIB), "SB_REPLAY_ALL_BYTES": str(MIB), "SB_SESSIONS_MAX": "3",
        "SB_DEFLATE_BYTES": "300000", "SB_REST_PENDING_BYTES": str(MIB), "SB_COMMAND_MS": "1500"}
-
-
-@pytest.fixture(scope="module")
-def house():
-    def answered(command):
-        if known := command.name in ("session_end", "session_moved"):
-            command.reply()
-        return known
-
-    standing = House(**ENV)
-    standing.manager.on_command = answered
-    yield standing
-    standing.close()
-
-
-@pytest_asyncio.fixture
-async def clients(house):
-    made = Clients(house)
-    yield made
-    await made.close()
-    house.system.check_alive()
-    await until(lambda: house.metrics()["sessions"] == 0, "all sessions to be over")
+ENDS_ANSWERED, AT_REST = True, {"sessions": 0}
 
 
 def number(n, size=0):

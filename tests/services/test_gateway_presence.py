@@ -2,27 +2,11 @@
 import signal
 
 import pytest
-import pytest_asyncio
 
 from bus import now_ms, pack
 from client import CAPABILITIES
 from gateway_guild import GUILDS, PRESENCES, Guild
 from gateway_house import Clients, House, event, until
-
-
-@pytest.fixture(scope="module")
-def house():
-    standing = House()
-    yield standing
-    standing.close()
-
-
-@pytest_asyncio.fixture
-async def clients(house):
-    made = Clients(house)
-    yield made
-    await made.close()
-    house.system.check_alive()
 
 
 def friends(house, a, b):

@@ -15,19 +15,9 @@ MISSING_PERMISSIONS, INVALID_FORM, INVALID_GUILD = 50013, 50035, 50055
 CROWD = 45                                       # more than one commit takes, and more than two
 
 
-@pytest.fixture(scope="module")
-def shared():
-    house = House("one", "two")
-    yield house
-    house.close()
-
-
 @pytest.fixture
-def house(shared):
-    shared.allocator.silent, shared.allocator.endpoint = False, "127.0.0.1:443"
-    shared.allocator.node, shared.allocator.region = "node-1", "rotterdam"
-    yield shared
-    shared.system.check_alive()
+def house(two_managers):
+    return two_managers
 
 
 def crowded(house, channel_of, members=CROWD):

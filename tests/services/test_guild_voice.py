@@ -2,35 +2,16 @@
 allocator that the test plays by hand, and records that it wrote itself."""
 import pytest
 from bus import now_ms, pack, poll
-from call_house import END, KIND, MAY, SERVER, START, House, about, houses, new_id
+from call_house import END, KIND, MAY, SERVER, START, about, new_id
 
 STATE, BEGINS = ["VOICE_STATE_UPDATE"], ["VOICE_CHANNEL_START_TIME_UPDATE"]
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, MISSING_PERMISSIONS, WRONG_TYPE = 10003, 10004, 50013, 50024
 MISSING = -3
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """Two call managers for the tests that break nothing."""
-    house = House("one", "two")
-    yield house
-    house.close()
-
-
 @pytest.fixture
-def house(shared):
-    allocator = shared.allocator
-    allocator.silent, allocator.endpoint, allocator.node, allocator.region = (
-        False, "127.0.0.1:443", "node-1", "rotterdam")
-    yield shared
-    shared.system.check_alive()
-
-
-@pytest.fixture
-def own():
-    """Builds a house of the test's own."""
-    with houses() as build:
-        yield build
+def house(two_managers):
+    return two_managers
 
 
 def states(house, guild, user):
