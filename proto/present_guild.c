@@ -91,37 +91,23 @@ static void overwrites(struct arena *a, const struct guild_channel *c, struct j_
     }
 }
 
+// What channels with and without voice have alike; `over` are the channel's overwrites.
+#define CHANNEL_FIELDS(c, guild, over)                                                                                 \
+    .id = (c)->id, .type = (c)->type, .guild_id = (guild), .name = (c)->name, .position = (c)->position,               \
+    .parent_id = (c)->parent, .permission_overwrites = {(c)->overwrites.n, (over)}, .topic = (c)->topic,               \
+    .nsfw = (c)->nsfw, .rate_limit_per_user = (c)->rate_limit
+
 void present_guild_channel_json(struct arena *a, struct buf *out, const struct guild_channel *c, uint64_t guild)
 {
     struct j_overwrite *over;
     overwrites(a, c, &over);
     if (!channel_has_voice(c->type)) {
-        const struct j_guild_text text = {
-            .id = c->id,
-            .type = c->type,
-            .guild_id = guild,
-            .name = c->name,
-            .position = c->position,
-            .parent_id = c->parent,
-            .permission_overwrites = {c->overwrites.n, over},
-            .topic = c->topic,
-            .nsfw = c->nsfw,
-            .rate_limit_per_user = c->rate_limit,
-        };
+        const struct j_guild_text text = {CHANNEL_FIELDS(c, guild, over)};
         JSON(out, j_guild_text, &text);
         return;
     }
     const struct j_guild_voice voice = {
-        .id = c->id,
-        .type = c->type,
-        .guild_id = guild,
-        .name = c->name,
-        .position = c->position,
-        .parent_id = c->parent,
-        .permission_overwrites = {c->overwrites.n, over},
-        .topic = c->topic,
-        .nsfw = c->nsfw,
-        .rate_limit_per_user = c->rate_limit,
+        CHANNEL_FIELDS(c, guild, over),
         .bitrate = c->bitrate ? c->bitrate : GUILD_BITRATE,
         .user_limit = c->user_limit,
         .rtc_region = c->rtc_region,
@@ -173,6 +159,12 @@ struct bytes present_member_text(struct arena *a, const struct member *m, const 
     return schema_text(a, &schema_j_member, &j);
 }
 
+// What a voice state has wherever it is shown.
+#define SEAT_FIELDS(s)                                                                                                 \
+    .user_id = (s)->user, .session_id = (s)->session, .deaf = (s)->deaf, .mute = (s)->mute,                            \
+    .self_deaf = (s)->self_deaf, .self_mute = (s)->self_mute, .self_video = (s)->self_video,                           \
+    .suppress = (s)->suppress, .request_to_speak_timestamp = (s)->request_at, .self_stream = (s)->self_stream
+
 struct bytes present_guild_voice(struct arena *a, const struct voice_seat *s, uint64_t guild, bool left,
                                  const struct member *m, const struct user *u, uint64_t hoisted)
 {
@@ -181,16 +173,7 @@ struct bytes present_guild_voice(struct arena *a, const struct voice_seat *s, ui
     struct j_guild_voice_state j = {
         .guild_id = guild,
         .channel_id = left ? 0 : s->channel,
-        .user_id = s->user,
-        .session_id = s->session,
-        .deaf = s->deaf,
-        .mute = s->mute,
-        .self_deaf = s->self_deaf,
-        .self_mute = s->self_mute,
-        .self_video = s->self_video,
-        .suppress = s->suppress,
-        .request_to_speak_timestamp = s->request_at,
-        .self_stream = s->self_stream,
+        SEAT_FIELDS(s),
     };
     if (m) {
         member = present_member(m, &user, 0, hoisted);
@@ -201,19 +184,7 @@ struct bytes present_guild_voice(struct arena *a, const struct voice_seat *s, ui
 
 struct j_seat present_seat(const struct voice_seat *s)
 {
-    return (struct j_seat){
-        .channel_id = s->channel,
-        .user_id = s->user,
-        .session_id = s->session,
-        .deaf = s->deaf,
-        .mute = s->mute,
-        .self_deaf = s->self_deaf,
-        .self_mute = s->self_mute,
-        .self_video = s->self_video,
-        .suppress = s->suppress,
-        .request_to_speak_timestamp = s->request_at,
-        .self_stream = s->self_stream,
-    };
+    return (struct j_seat){.channel_id = s->channel, SEAT_FIELDS(s)};
 }
 
 struct j_stage present_stage(const struct stage *s, uint64_t guild)
