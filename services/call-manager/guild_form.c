@@ -159,6 +159,8 @@ static bool is_afk_timeout(uint64_t seconds)
 int guild_form_guild(const struct guild_edit *e, const struct guild_channel *afk, struct fault *fault)
 {
     static const struct length name = BETWEEN("name", 2, 100), description = AT_MOST("description", 300);
+    static const struct range videos = RANGE("max_video_channel_users", 0, 10000),
+                              stage_videos = RANGE("max_stage_video_channel_users", 0, 10000);
     int err = e->set & SET_GUILD_NAME ? text(e->to->name, &name, fault) : OK;
     if (!err && e->set & SET_GUILD_DESCRIPTION)
         err = text(e->to->description, &description, fault);
@@ -166,6 +168,10 @@ int guild_form_guild(const struct guild_edit *e, const struct guild_channel *afk
         err = wrong(fault, "afk_timeout", "BASE_TYPE_CHOICES", "Value must be one of (60, 300, 900, 1800, 3600).");
     if (!err && e->set & SET_GUILD_AFK_CHANNEL && e->to->afk_channel && (!afk || afk->type != CHANNEL_VOICE))
         err = wrong(fault, "afk_channel_id", "CHANNEL_TYPE_INVALID", "Not a voice channel of this server");
+    if (!err && e->set & SET_GUILD_VIDEO_MAX)
+        err = number(e->to->video_max, &videos, fault);
+    if (!err && e->set & SET_GUILD_STAGE_VIDEO_MAX)
+        err = number(e->to->stage_video_max, &stage_videos, fault);
     return err;
 }
 

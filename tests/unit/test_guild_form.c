@@ -224,6 +224,18 @@ TEST(a_guild_has_a_name_of_2_to_100_characters_and_a_voice_channel_for_the_absen
             "CHANNEL_TYPE_INVALID");
 }
 
+TEST(a_guild_has_cameras_by_the_ten_thousand_at_most)
+{
+    static const uint64_t least = 0, most = 10000;
+    CHECK_EQ(guild(SET_GUILD_VIDEO_MAX | SET_GUILD_STAGE_VIDEO_MAX,
+                   (struct guild){.video_max = least, .stage_video_max = most}, NULL),
+             OK);
+    refused(guild(SET_GUILD_VIDEO_MAX, (struct guild){.video_max = most + 1}, NULL), "max_video_channel_users",
+            "NUMBER_TYPE_MAX");
+    refused(guild(SET_GUILD_STAGE_VIDEO_MAX, (struct guild){.stage_video_max = UINT64_MAX}, NULL),
+            "max_stage_video_channel_users", "NUMBER_TYPE_MAX");
+}
+
 TEST(a_stage_has_a_topic_and_a_status_500_characters_at_most)
 {
     struct stage to = {.topic = long_text(120), .privacy = 2};
