@@ -205,7 +205,6 @@ static void wait_there(struct run *r, uint32_t session, uint32_t place, uint64_t
     subs_await(&r->subs, session_of(session), ref_of(place), place == 2, version, &first);
     joined(r, session, place, first);
     r->settled[session][place] = false;
-    r->joined[session][place] = version; // it goes on from there at the earliest
     CHECK(subs_valid(&r->subs) && !subs_position(&r->subs, session_of(session), ref_of(place), &at));
     CHECK(subs_awaits(&r->subs, session_of(session), ref_of(place), &at) && at == version);
 }
