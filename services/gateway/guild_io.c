@@ -202,10 +202,10 @@ static void retry_later(struct guilds *s)
         loop_arm(s->g->svc.loop, &s->retry, RETRY_MS);
 }
 
-// He is no member (any more): his own record says so too, and that is what he is told.
+// He is no member (any more).
 static void turn_away(struct gateway *g, const struct ask *a)
 {
-    fanout_leave(g, a->session, ref_place(a->picture->guild));
+    fanout_lose(g, a->session, a->picture->guild);
 }
 
 // The picture is there, and he in it.
