@@ -1,5 +1,6 @@
 """The gateway alone: who in a guild is told of what, while roles, channels, members and voice states change.
 Records and events are made by hand, as the call manager and the message service make them."""
+import asyncio
 from contextlib import contextmanager
 
 import pytest
@@ -484,6 +485,27 @@ async def test_who_comes_again_before_he_has_heard_that_he_went_hears_both(house
     await owner.next("GUILD_MEMBER_REMOVE")
     await owner.next("GUILD_MEMBER_ADD")
     await hears(owner, n=1)
+
+
+async def test_who_sits_in_a_guild_that_he_is_only_told_of_now_asks_for_his_voice_server_again(house, clients):
+    owner, new = house.users("owner", "new")
+    guild = Guild(house, owner)
+    client, other = await clients.login(new), await clients.login(new)
+    for session, server in ((client.session_id, 0), (other.session_id, 2)):
+        seat = {**guild.seat(new, guild.open, 3), "session": session, "self_mute": True, "server": server}
+        guild.commit(changes=[("vs", int(new.id), pack("voice_seat", **seat))])
+        guild.joins(new)
+        for each in (client, other):
+            await each.expect("GUILD_CREATE", id=str(guild.id))
+        if server:  # it was sent to one before this began
+            command = await asyncio.to_thread(house.manager.take_command, "voice_update", user=int(new.id))
+            assert (command.fields["session"], command.fields["guild"], command.fields["channel"],
+                    command.fields["self_mute"]) == (session, guild.id, guild.open, True)
+            command.reply()
+        guild.loses(new)
+        for each in (client, other):
+            await each.expect("GUILD_DELETE", id=str(guild.id))
+    assert int(new.id) not in [c.fields["user"] for c in list(house.manager.commands.queue)]
 
 
 async def test_who_was_a_member_when_it_was_left_is_told_that_the_guild_has_gone(house, clients):
