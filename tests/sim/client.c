@@ -50,7 +50,10 @@ struct client {
     bool late;                     // for too long, since its last op 4
     bool settled;                  // has been given something that is kept, so that it can be resumed
     bool done;                     // never comes back
-    uint64_t server;  // place of the last VOICE_SERVER_UPDATE with an endpoint, 0: none, or it was taken away
+    // Of a guild and of calls clients are sent to voice servers by logs that are in no order.
+    uint64_t server;  // channel of the last VOICE_SERVER_UPDATE with an endpoint, 0: none, or it was taken away
+    uint64_t room;    // where he sits in the guild, as it says
+    bool served;      // and has a voice server there
     bool acked;       // that op 4 has taken effect
     bool stray;       // an op 4 of an earlier session of his may still take effect: two sessions are in no order
     uint64_t wants;   // channel of its last op 4; 0: it left, or has never sent one
@@ -145,7 +148,8 @@ static void see_ready(struct client *c, const json_t *d)
     for (size_t i = 0; i < json_array_size(channels); i++)
         see_channel(c, json_array_get(channels, i));
     world_guild_ready(nth(c), c->user, &c->guild, json_object_get(d, "guilds"));
-    c->server = c->wants = 0;
+    c->server = c->wants = c->room = 0;
+    c->served = false;
     c->missed_from = 0;
     c->settled = false;
     c->state = CLIENT_LIVE;
@@ -218,6 +222,8 @@ static void see_voice(struct client *c, const json_t *d)
         world_fail("client %u is told of a voice state where it is not: %" PRIu64, nth(c), place);
     else if (v)
         put_state(v, d);
+    if (user == c->user && (place != c->server || strcmp(text_in(d, "session_id"), c->session) != 0))
+        c->server = 0;
     see_own(c, d);
 }
 
@@ -270,8 +276,11 @@ static void see_channel_gone(struct client *c, const json_t *d)
 
 static void see_server(struct client *c, const json_t *d)
 {
-    uint64_t guild = id_in(d, "guild_id");
-    c->server = json_is_string(json_object_get(d, "endpoint")) ? (guild ? guild : id_in(d, "channel_id")) : 0;
+    bool there = json_is_string(json_object_get(d, "endpoint"));
+    if (id_in(d, "guild_id"))
+        c->served = there;
+    else
+        c->server = there ? id_in(d, "channel_id") : 0;
 }
 
 // Who was away for about as long as the voice states of a lost gateway are kept may have lost his, whatever he is told
@@ -288,8 +297,12 @@ static void see_resumed(struct client *c)
 static void see_guild(struct client *c, const char *t, const json_t *d)
 {
     uint32_t u = user_index(c->user);
+    const struct guild_state *own = &c->guild.states[u];
+    uint64_t room = strcmp(own->session, c->session) == 0 ? own->channel : 0;
     if (strcmp(t, "VOICE_STATE_UPDATE") == 0)
         see_own(c, d);
+    c->served = c->served && c->room == room;
+    c->room = room;
     if (strcmp(t, "GUILD_DELETE") == 0 && room_index(seat_place_of[u]) < people.n_rooms)
         seat_session_of[u] = 0;
 }
@@ -846,8 +859,7 @@ void clients_compare(void)
     compare_guild_sessions();
     for (uint32_t i = 0; i < n_clients; i++)
         if (clients[i].state == CLIENT_LIVE)
-            world_guild_compare(i, clients[i].user, clients[i].session, clients[i].server == people.guild,
-                                &clients[i].guild);
+            world_guild_compare(i, clients[i].user, clients[i].session, clients[i].served, &clients[i].guild);
     for (uint32_t p = 0; p < people.n_places; p++)
         compare_sessions(p);
     for (uint32_t i = 0; i < n_clients; i++)
