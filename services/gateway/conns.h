@@ -155,7 +155,8 @@ void fanout_follow(struct gateway *g, uint64_t session, ref r, bool guild, uint6
 void fanout_await(struct gateway *g, uint64_t session, ref r, bool guild, uint64_t version); // as subs_await
 void fanout_go_on_from(struct gateway *g, uint64_t session, ref r, uint64_t version); // what it WAITED for is there
 void fanout_leave(struct gateway *g, uint64_t session, ref r);
-void fanout_guilds_read(struct gateway *g); // no session waits for one any more
+void fanout_lose(struct gateway *g, uint64_t session, uint64_t guild); // the same; it hears so if it knew of the guild
+void fanout_guilds_read(struct gateway *g);                            // no session waits for one any more
 // Whoever takes the session over must know that it has been told of that record, or does not listen there any more.
 void fanout_note(struct live *l, ref r);
 void fanout_settled(struct gateway *g, uint64_t session); // what has no snapshot by now is left

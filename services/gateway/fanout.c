@@ -141,6 +141,24 @@ void fanout_leave(struct gateway *g, uint64_t session, ref r)
     guilds_left(g, session, user, r);
 }
 
+// Two logs say that a guild is lost, the guild's and the user's own, and neither waits for the other; nor does READY,
+// which may not have it while one of them is yet to say so.
+void fanout_lose(struct gateway *g, uint64_t session, uint64_t guild)
+{
+    struct live *l = live_get(g, session);
+    uint64_t at;
+    if (l && subs_told(&g->fanout->subs, session, ref_place(guild), &at) &&
+        session_wants(&l->s, intents_of(BYTES("GUILD_DELETE"), true))) {
+        const struct j_guild_gone gone = {.id = guild};
+        struct arena a = {0};
+        struct dispatch *d = dispatch_new(BYTES("GUILD_DELETE"), schema_text(&a, &schema_j_guild_gone, &gone));
+        live_dispatch(l, d);
+        dispatch_drop(d);
+        arena_fini(&a);
+    }
+    fanout_leave(g, session, ref_place(guild));
+}
+
 // From `version` on, which somebody else read: what happened between that and our listening is in the log. A guild is
 // read here, and told: the event is only word of it. (Until that is kept, what the store has of the session says that
 // it is owed: it is noted with the event.)
@@ -153,6 +171,7 @@ static void listen(struct fanout *f, uint64_t session, const struct event *e)
         return;
     fanout_note(l, r);
     if (guild) {
+        fanout_lose(f->g, session, e->place); // what it knows is of before he left and came again
         guilds_follow(f->g, session, e->place, 0, e->place_version);
     } else {
         fanout_await(f->g, session, r, false, 0);
@@ -162,12 +181,11 @@ static void listen(struct fanout *f, uint64_t session, const struct event *e)
 
 // --- events ---
 
-// Not for it, though it listens: word of a guild that it is yet to be told of, or that is another shard's.
-static bool not_said(const struct live *l, const struct event *e)
+// Word of a guild that it is to be told of, or that it loses: it hears of that when it comes to pass here.
+static bool not_said(const struct event *e)
 {
-    if (e->place_op == 1 && bytes_is(e->name, "GUILD_CREATE"))
-        return true;
-    return e->place_op == 2 && bytes_is(e->name, "GUILD_DELETE") && !session_sees_guild(&l->s, e->place);
+    return (e->place_op == 1 && bytes_is(e->name, "GUILD_CREATE")) ||
+           (e->place_op == 2 && bytes_is(e->name, "GUILD_DELETE"));
 }
 
 static bool outdated(const struct fanout *f, const struct live *l, const struct sub *sub, const struct event *e)
@@ -187,7 +205,7 @@ void fanout_deliver(struct fanout *f, const struct sub *sub, const struct event 
         if (!session_wants(&l->s, intents) && !(gate && gate->about == l->s.user))
             continue;
         fanout_note(l, sub->ref);
-        if (not_said(l, e) || outdated(f, l, sub, e))
+        if (not_said(e) || outdated(f, l, sub, e))
             continue;
         if (subs_knows(&f->subs, l->s.key, e->place_op, ref_place(e->place), e->place_version))
             continue;
@@ -206,8 +224,11 @@ void fanout_instruct(struct fanout *f, ref r, const struct event *e)
             fanout_note(l, r);
         if (subs_knows(&f->subs, f->to.v[i], e->place_op, ref_place(e->place), e->place_version))
             continue;
+        const struct sub *sub = subs_get(&f->subs, ref_place(e->place));
         if (e->place_op == 1)
             listen(f, f->to.v[i], e);
+        else if (sub && sub->guild)
+            fanout_lose(f->g, f->to.v[i], e->place);
         else
             fanout_leave(f->g, f->to.v[i], ref_place(e->place));
     }

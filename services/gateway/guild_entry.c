@@ -126,10 +126,10 @@ void guild_take_entry(struct fanout *f, const struct place_event *p)
             break;
 }
 
-// Who is no member any more hears nothing further; his own record tells him that it has gone.
+// Who is no member any more hears that the guild has gone, and nothing further.
 void guild_part(struct fanout *f, ref r)
 {
     for (uint32_t i = 0; i < f->parting.n; i++)
-        fanout_leave(f->g, f->parting.v[i], r);
+        fanout_lose(f->g, f->parting.v[i], ref_id(r));
     keys_fini(&f->parting);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define RETRY_MS 250u
+#define SEAT_SENT 2u            // voice_seat.server
 #define TEXT_KEPT (64u * 1024u) // between one GUILD_CREATE and the next
 // A member's row and the version that it stands at, in one atomic step.
 #define READ_MEMBER "return {redis.call('HGET', KEYS[1], 'v'), redis.call('HGET', KEYS[2], ARGV[1])}"
@@ -175,6 +176,28 @@ void guilds_loaded(struct gateway *g, uint64_t session, const struct loaded_guil
 
 // --- GUILD_CREATE ---
 
+// An event from before what was read is not told to it any more: who is owed a voice server is told of it by one that
+// comes yet, who has been sent to one asks again.
+static void look_for_server(struct live *l, const struct loaded_guild *lg)
+{
+    for (uint32_t i = 0; i < lg->n_seats; i++) {
+        const struct voice_seat *row = &lg->seats[i];
+        if (row->user != l->s.user || row->server != SEAT_SENT || !bytes_is(row->session, l->s.id))
+            continue;
+        struct voice_item seat = {.guild = lg->guild.id,
+                                  .channel = row->channel,
+                                  .flags = row->flags,
+                                  .self_mute = row->self_mute,
+                                  .self_deaf = row->self_deaf,
+                                  .self_video = row->self_video};
+        for (uint32_t k = 0; k < row->regions.n && seat.n_regions < SESSION_REGIONS_MAX; k++)
+            if (bytes_copy(seat.regions[seat.n_regions], sizeof seat.regions[0], row->regions.v[k]) == OK)
+                seat.n_regions++;
+        live_step(l, &(struct session_in){.kind = SESSION_IN_UNSERVED, .seat = &seat});
+        return;
+    }
+}
+
 static void tell_guild(struct live *l, const struct world *w)
 {
     struct gateway *g = l->g;
@@ -192,6 +215,7 @@ static void tell_guild(struct live *l, const struct world *w)
     guilds_loaded(g, l->s.key, lg);
     fanout_settle(g, l->s.key, ref_place(lg->guild.id), lg->version);
     fanout_note(l, ref_place(lg->guild.id)); // with the dispatch, in one write
+    look_for_server(l, lg);
 }
 
 // --- who waits ---
@@ -202,10 +226,10 @@ static void retry_later(struct guilds *s)
         loop_arm(s->g->svc.loop, &s->retry, RETRY_MS);
 }
 
-// He is no member (any more): his own record says so too, and that is what he is told.
+// He is no member (any more).
 static void turn_away(struct gateway *g, const struct ask *a)
 {
-    fanout_leave(g, a->session, ref_place(a->picture->guild));
+    fanout_lose(g, a->session, a->picture->guild);
 }
 
 // The picture is there, and he in it.

@@ -286,20 +286,39 @@ static int ours(struct session *s, uint64_t now, struct session_fxs *out)
     return OK;
 }
 
-static int voice(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
-                 struct session_fxs *out)
+static void say_voice(struct session *s, const struct voice_item *v, uint64_t now, struct session_fxs *out)
 {
-    if (in->op->malformed)
-        return close_with(s, CLOSE_DECODE_ERROR, r, now, out);
     if (!s->voice)
         s->voice = mem_alloc((SESSION_VOICE_MAX + 1) * sizeof *s->voice);
     uint32_t first = s->voice_sent ? 1 : 0;
     if (s->n_voice - first == SESSION_VOICE_MAX)
         remove_voice(s, first); // its sender has changed his mind eight times since
-    s->voice[s->n_voice] = voice_item(&in->op->voice);
+    s->voice[s->n_voice] = *v;
     s->voice[s->n_voice++].by = now + SESSION_VOICE_MS;
     s->voiced = true;
     send_voice(s, out);
+}
+
+static int voice(struct session *s, const struct session_in *in, const struct session_rules *r, uint64_t now,
+                 struct session_fxs *out)
+{
+    if (in->op->malformed)
+        return close_with(s, CLOSE_DECODE_ERROR, r, now, out);
+    const struct voice_item v = voice_item(&in->op->voice);
+    say_voice(s, &v, now, out);
+    return OK;
+}
+
+// Who says the same again is sent to a voice server anew, so that is said for it; of what it has said itself about that
+// voice state and is not answered yet, the last. If that is another channel, it does not stay.
+static int unserved(struct session *s, const struct session_in *in, uint64_t now, struct session_fxs *out)
+{
+    struct voice_item again = *in->seat;
+    for (uint32_t i = 0; i < s->n_voice; i++)
+        if (!s->bot || s->voice[i].guild == in->seat->guild) // bots have one in each guild
+            again = s->voice[i];
+    if (again.channel == in->seat->channel)
+        say_voice(s, &again, now, out);
     return OK;
 }
 
@@ -410,6 +429,7 @@ static int step_hello(struct session *s, const struct session_in *in, const stru
     case SESSION_IN_CUT:
     case SESSION_IN_BEHIND:
     case SESSION_IN_MOVED:
+    case SESSION_IN_UNSERVED:
     case SESSION_IN_KINDS:
         break;
     }
@@ -447,6 +467,7 @@ static int step_taking(struct session *s, const struct session_in *in, const str
     case SESSION_IN_CUT:
     case SESSION_IN_BEHIND:
     case SESSION_IN_MOVED:
+    case SESSION_IN_UNSERVED:
     case SESSION_IN_KINDS:
         break;
     }
@@ -486,6 +507,7 @@ static int step_loading(struct session *s, const struct session_in *in, const st
     case SESSION_IN_CUT:
     case SESSION_IN_BEHIND:
     case SESSION_IN_MOVED:
+    case SESSION_IN_UNSERVED:
     case SESSION_IN_KINDS:
         break;
     }
@@ -517,6 +539,8 @@ static int step_live(struct session *s, const struct session_in *in, const struc
         return ours(s, now, out);
     case SESSION_IN_ANSWERED:
         return answered(s, in, out);
+    case SESSION_IN_UNSERVED:
+        return unserved(s, in, now, out);
     case SESSION_IN_LOST:
         return for_good(in->code) ? end(s, out) : detach(s, r, now);
     case SESSION_IN_TICK:
@@ -550,6 +574,8 @@ static int step_detached(struct session *s, const struct session_in *in, const s
         return ours(s, now, out);
     case SESSION_IN_ANSWERED:
         return answered(s, in, out);
+    case SESSION_IN_UNSERVED:
+        return unserved(s, in, now, out);
     case SESSION_IN_TICK:
         return tick(s, r, now, out);
     case SESSION_IN_REVOKED:

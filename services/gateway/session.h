@@ -98,6 +98,7 @@ enum session_in_kind {
     SESSION_IN_BEHIND,   // too much waits to be kept for it: it has to be resumed
     SESSION_IN_MOVED,    // another gateway has it now
     SESSION_IN_STOP,     // the gateway stops
+    SESSION_IN_UNSERVED, // it has been shown that it sits at `seat`, but not to which voice server it was sent there
     SESSION_IN_KINDS
 };
 
@@ -112,6 +113,7 @@ struct session_in {
     bool bot;                 // LOADED
     uint32_t guilds;          // LOADED: that the session would be told of
     uint64_t before_ms;       // REVOKED
+    const struct voice_item *seat; // UNSERVED
 };
 
 enum session_fx_kind {

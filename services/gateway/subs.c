@@ -325,6 +325,11 @@ bool subs_position(const struct subs *s, uint64_t session, ref r, uint64_t *at)
     return true;
 }
 
+bool subs_told(const struct subs *s, uint64_t session, ref r, uint64_t *at)
+{
+    return subs_position(s, session, r, at) || (subs_awaits(s, session, r, at) && *at != 0);
+}
+
 void subs_refs_of(const struct subs *s, uint64_t session, struct keys *out)
 {
     const struct holder *h = holder_of(s, session);
@@ -520,7 +525,7 @@ static bool sub_valid(const struct sub *sub)
 bool subs_knows(const struct subs *s, uint64_t session, uint64_t op, ref place, uint64_t version)
 {
     uint64_t at;
-    if (version == 0 || !subs_position(s, session, place, &at))
+    if (version == 0 || !subs_told(s, session, place, &at))
         return false;
     return op ? at >= version : at > version;
 }

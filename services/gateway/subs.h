@@ -96,6 +96,8 @@ void subs_forget(struct subs *s, struct sub *sub);
 struct sub *subs_get(const struct subs *s, ref r);
 // How far a session has been told of a record. False: it is not there, or still waits.
 bool subs_position(const struct subs *s, uint64_t session, ref r, uint64_t *at);
+// The same, also while it waits for what it needs before it goes on from there.
+bool subs_told(const struct subs *s, uint64_t session, ref r, uint64_t *at);
 void subs_refs_of(const struct subs *s, uint64_t session, struct keys *out); // all that it listens to
 bool subs_listens(const struct subs *s, uint64_t session, ref r);
 bool subs_user_listens(const struct subs *s, uint64_t user, ref r);               // one of his sessions does

@@ -1,7 +1,8 @@
 // directory_io: all Redis keys and commands of users, names, private channels and guilds. Shell.
 //   {u:<id>}:s   hash: v, user (row), rsv (version of the last ack)
 //   {u:<id>}:rel hash: user -> type           {u:<id>}:pr  hash: user of a higher id -> type, as he shall see this one
-//   {u:<id>}:ch  hash: private channel -> ""   {u:<id>}:dm  hash: peer -> channel   {u:<id>}:g  hash: guild -> ""
+//   {u:<id>}:ch  hash: private channel -> ""   {u:<id>}:dm  hash: peer -> channel
+//   {u:<id>}:g   hash: guild -> since when he is a member, unix ms: the member row's
 //   {<channel>}:s  hash: v, chan (row), last   {<guild>}:s, :r, :ch, :mb  hashes of rows; :s has `loading` while it is
 //   made
 //   {<guild>}:mi sorted set: members' ids as 20 digits

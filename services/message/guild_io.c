@@ -108,16 +108,14 @@ static void link_channel(struct job *j, struct loading *l, uint32_t at)
         job_commit(j, &(struct edit){.ref = ref_place(c.id), .version = s.version, .changes = change, .n_changes = 1});
 }
 
-// Who has just joined is told so even when his record has the guild: somebody may be about to take it away there, after
-// he was put out, and finds now that his record has changed.
 static void link_member(struct job *j, struct loading *l, uint32_t at)
 {
-    if (l->listed[at]->number == 1 && !l->plan.joined[at])
+    if (!guild_plan_welcomes(&l->plan, at, value_u64(l->listed[at])))
         return;
     struct user_read r = l->member_reads[at];
     struct change *change = arena_take(&j->arena, sizeof *change);
     struct event *event = arena_take(&j->arena, sizeof *event);
-    *change = (struct change){CHANGE_HSET, "g", id_text(j, l->plan.id), BYTES_NONE};
+    *change = (struct change){CHANGE_HSET, "g", id_text(j, l->plan.id), id_text(j, l->plan.since[at])};
     *event = guild_joined_event(l->plan.id, l->version, r.id);
     l->commits[l->n_commits++] = job_commit(j, &(struct edit){.ref = ref_user(r.id),
                                                               .version = user_state(j, r).version,
@@ -154,7 +152,7 @@ static void guild_links(struct job *j)
     l->listed = arena_take(&j->arena, ((size_t)members.n + 1) * sizeof *l->listed);
     for (uint32_t i = 0; i < members.n; i++) {
         l->member_reads[i] = user_read(j, members.v[i]);
-        l->listed[i] = job_read_key(j, "HEXISTS", ref_user(members.v[i]), "g", id_text(j, l->plan.id));
+        l->listed[i] = job_read_key(j, "HGET", ref_user(members.v[i]), "g", id_text(j, l->plan.id));
     }
     job_wait(j, guild_link);
 }

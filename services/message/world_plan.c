@@ -172,9 +172,9 @@ static void plan_members(struct planning *p, struct guild_plan *out)
         plan_member_role(p, &of, out->role_ids.v[i], p->doc->roles[i].members);
     out->members = arena_take(p->a, (users.n + 1) * sizeof *out->members);
     out->joins = arena_take(p->a, (users.n + 1) * sizeof *out->joins);
-    out->joined = arena_take(p->a, (users.n + 1) * sizeof *out->joined);
+    out->since = arena_take(p->a, (users.n + 1) * sizeof *out->since);
     for (uint32_t i = 0; i < users.n; i++) {
-        out->joined[i] = drafts[i].joins;
+        out->since[i] = drafts[i].m.joined_at;
         if (!drafts[i].changed)
             continue;
         out->joins[out->n_members] = drafts[i].joins;
@@ -335,6 +335,11 @@ void guild_plan_commits(struct arena *a, const struct guild_plan *p, const struc
     write_members(&w, state, users);
     if (p->opens)
         put_change(&w, (struct change){CHANGE_HDEL, "s", BYTES("loading"), BYTES_NONE});
+}
+
+bool guild_plan_welcomes(const struct guild_plan *p, uint32_t i, uint64_t listed)
+{
+    return listed != p->since[i];
 }
 
 struct event guild_joined_event(uint64_t guild, uint64_t version, uint64_t user)

@@ -24,7 +24,7 @@ struct guild_plan {
     bool *joins;                      // of each of them: he is a new one
     struct ids role_ids, channel_ids; // of the document, in its order, new and old alike
     struct ids member_ids;            // everybody of the document who shall be in it
-    bool *joined;                     // of each of them: he is a new one
+    uint64_t *since;                  // of each of them: when he became a member, unix ms
     struct ids unlisted;
     bool told;  // events tell of what is written
     bool opens; // it is whole then
@@ -49,5 +49,9 @@ struct guild_commits { // to be made one after another, each on the version that
 // Nothing left to be done: none. users: of the members to be written, where events tell of them. Lives in the arena.
 void guild_plan_commits(struct arena *a, const struct guild_plan *p, const struct guild_state *state,
                         struct user_set users, struct guild_commits *out);
+// Has the i-th of member_ids to be told that he belongs to the guild? listed: since when he does as far as his own
+// record knows, 0: not at all. It may know of an older time only: whoever has put him out finds, when he is about to
+// take the guild out of that record, that he is a member again.
+bool guild_plan_welcomes(const struct guild_plan *p, uint32_t i, uint64_t listed);
 // In a member's own record: he belongs to the guild, whose version `version` knows of him.
 struct event guild_joined_event(uint64_t guild, uint64_t version, uint64_t user);

@@ -297,11 +297,13 @@ static void good_frame(struct run *r, struct slot *l)
 static void other_input(struct run *r, struct slot *l)
 {
     static const int errs[] = {OK, ERR_MISSING, ERR_IO};
+    static const struct voice_item seat = {.guild = 5, .channel = 7};
     struct session_in in = {.kind = SESSION_IN_BROKEN + feed_below(&r->in, SESSION_IN_KINDS - SESSION_IN_BROKEN)};
     in.code = in.kind == SESSION_IN_BROKEN ? (feed_flag(&r->in) ? 4002 : 4008) : (uint16_t)(995 + feed_u8(&r->in));
     in.err = errs[in.kind == SESSION_IN_TAKEN ? 1 + feed_below(&r->in, 2) : feed_below(&r->in, 3)];
     in.bot = feed_flag(&r->in);
     in.before_ms = feed_number(&r->in);
+    in.seat = &seat;
     uint64_t conn = l->s.line.conn;
     if (in.kind == SESSION_IN_LOST && conn)
         r->closed[conn] = true;

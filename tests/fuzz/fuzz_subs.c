@@ -328,7 +328,9 @@ static void forget_seats(struct run *r)
 
 static void check_known(const struct run *r, uint32_t session, uint32_t place)
 {
-    uint64_t at = r->settled[session][place] ? r->at[session][place] : 0, key = session_of(session);
+    uint64_t at = r->at[session][place], key = session_of(session);
+    if (!r->settled[session][place] && !subs_awaits(&r->subs, key, ref_of(place), &at))
+        at = 0;
     CHECK(!subs_knows(&r->subs, key, 1, ref_of(place), 0));
     CHECK(!subs_knows(&r->subs, key, 1, ref_of(place), at + 1) && !subs_knows(&r->subs, key, 0, ref_of(place), at));
     CHECK(!at || (subs_knows(&r->subs, key, 2, ref_of(place), at) &&

@@ -1,5 +1,6 @@
 """The gateway alone: who in a guild is told of what, while roles, channels, members and voice states change.
 Records and events are made by hand, as the call manager and the message service make them."""
+import asyncio
 from contextlib import contextmanager
 
 import pytest
@@ -112,21 +113,27 @@ class Guild:
         self.commit(event("VOICE_STATE_UPDATE", self.state(person, None), channel=channel, sitter=int(person.id),
                           epoch=epoch, left=True, **row("voice_seat", int(person.id))))
 
-    def joins(self, person, *roles):
+    def joins(self, person, *roles, publish=True):
         """A member more; his own record tells him of it."""
-        self.change(self.member(person, *roles, name="GUILD_MEMBER_ADD"))
+        self.change(self.member(person, *roles, name="GUILD_MEMBER_ADD"), publish=publish)
         told = event("GUILD_CREATE", place_op=LISTEN, place=self.id, place_version=self.record.version)
         self.house.user_record(person.id).commit(told, changes=[("g", self.id, "")])
 
-    def loses(self, person):
-        key = self.house.user_record(person.id).key
+    def removes(self, person, publish=True):
         self.house.redis.hdel(f"{self.record.key}:mb", person.id)
         self.commit(event("GUILD_MEMBER_REMOVE", {"user": {"id": person.id}}, to=NOT_USER, user=int(person.id),
                           **row("member", int(person.id))),
-                    event(to=USER, user=int(person.id), place_op=UNLISTEN, place=self.id))
-        self.house.redis.hdel(f"{key}:g", self.id)
+                    event(to=USER, user=int(person.id), place_op=UNLISTEN, place=self.id), publish=publish)
+
+    def tells(self, person):
+        """His own record says that he has lost it."""
+        self.house.redis.hdel(f"{self.house.user_record(person.id).key}:g", self.id)
         self.house.user_record(person.id).commit(
             event("GUILD_DELETE", {"id": str(self.id)}, place_op=UNLISTEN, place=self.id))
+
+    def loses(self, person):
+        self.removes(person)
+        self.tells(person)
 
 
 def left_behind(house, client):
@@ -454,6 +461,51 @@ async def test_who_is_resumed_over_a_change_of_what_it_may_see_is_cut(house, cli
     await client.identify()
     guild.mark(3)
     await hears(client, n=3)
+
+
+async def test_the_first_log_that_says_so_tells_that_the_guild_has_gone(house, clients, cast):
+    guild, owner, mod, ann = cast
+    guild.removes(ann.account)
+    await ann.next("GUILD_DELETE", id=str(guild.id))
+    late = await clients.login(ann.account)  # his own record has the guild yet
+    assert not [g for g in late.ready["guilds"] if g["id"] == str(guild.id)]
+    guild.tells(ann.account)
+    house.user_record(ann.id).commit(mark(1))
+    await hears(ann, late, n=1)
+
+
+async def test_who_comes_again_before_he_has_heard_that_he_went_hears_both(house, clients, cast):
+    guild, owner, mod, ann = cast
+    guild.removes(ann.account, publish=False)
+    guild.joins(ann.account, publish=False)
+    await ann.next("GUILD_DELETE", id=str(guild.id))
+    await ann.next("GUILD_CREATE", id=str(guild.id))
+    guild.mark(1)
+    await hears(ann, n=1)
+    await owner.next("GUILD_MEMBER_REMOVE")
+    await owner.next("GUILD_MEMBER_ADD")
+    await hears(owner, n=1)
+
+
+async def test_who_sits_in_a_guild_that_he_is_only_told_of_now_asks_for_his_voice_server_again(house, clients):
+    owner, new = house.users("owner", "new")
+    guild = Guild(house, owner)
+    client, other = await clients.login(new), await clients.login(new)
+    for session, server in ((client.session_id, 0), (other.session_id, 2)):
+        seat = {**guild.seat(new, guild.open, 3), "session": session, "self_mute": True, "server": server}
+        guild.commit(changes=[("vs", int(new.id), pack("voice_seat", **seat))])
+        guild.joins(new)
+        for each in (client, other):
+            await each.expect("GUILD_CREATE", id=str(guild.id))
+        if server:  # it was sent to one before this began
+            command = await asyncio.to_thread(house.manager.take_command, "voice_update", user=int(new.id))
+            assert (command.fields["session"], command.fields["guild"], command.fields["channel"],
+                    command.fields["self_mute"]) == (session, guild.id, guild.open, True)
+            command.reply()
+        guild.loses(new)
+        for each in (client, other):
+            await each.expect("GUILD_DELETE", id=str(guild.id))
+    assert int(new.id) not in [c.fields["user"] for c in list(house.manager.commands.queue)]
 
 
 async def test_who_was_a_member_when_it_was_left_is_told_that_the_guild_has_gone(house, clients):

@@ -697,6 +697,18 @@ def test_who_joins_again_before_his_leaving_is_written_is_told_so(asker):
     assert asker.names_logged(f"{{u:{user}}}") == {"GUILD_CREATE": 2}
 
 
+def test_who_has_joined_again_is_told_so_by_the_next_load_when_the_first_one_stopped_before(asker):
+    document, _ = guild_document(asker, 2)
+    loaded = load(asker, document)
+    guild, user = loaded["guilds"][0]["id"], loaded["users"][1]["id"]
+    key, since = f"{{u:{user}}}:g", asker.redis.hget(f"{{u:{user}}}:g", guild)
+    asker.redis.hset(key, guild, int(since) - 1)  # his own record knows of the time before alone
+    for _ in range(2):
+        load(asker, document)
+        assert asker.redis.hget(key, guild) == since
+        assert asker.names_logged(f"{{u:{user}}}") == {"GUILD_CREATE": 2}
+
+
 def test_a_list_of_members_from_before_is_made_whole(asker):
     document, names = guild_document(asker, 3)
     guild = load(asker, document)["guilds"][0]["id"]

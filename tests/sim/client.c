@@ -44,12 +44,16 @@ struct client {
     uint64_t conn;
     char session[33]; // empty: none to resume
     uint64_t seq;
-    uint64_t lost_at; // us: its socket went, while it has none
-    uint64_t away_ms; // how long it had none, the last time
-    bool late;        // for too long, since its last op 4
-    bool settled;     // has been given something that is kept, so that it can be resumed
-    bool done;        // never comes back
-    uint64_t server;  // place of the last VOICE_SERVER_UPDATE with an endpoint, 0: none, or it was taken away
+    uint64_t lost_at;              // us: its socket went, while it has none
+    uint64_t back_at, missed_from; // us: it has been told something again; what happened after that may be new to it
+    uint64_t away_ms;              // how long it had none, the last time
+    bool late;                     // for too long, since its last op 4
+    bool settled;                  // has been given something that is kept, so that it can be resumed
+    bool done;                     // never comes back
+    // Of a guild and of calls clients are sent to voice servers by logs that are in no order.
+    uint64_t server;  // channel of the last VOICE_SERVER_UPDATE with an endpoint, 0: none, or it was taken away
+    uint64_t room;    // where he sits in the guild, as it says
+    bool served;      // and has a voice server there
     bool acked;       // that op 4 has taken effect
     bool stray;       // an op 4 of an earlier session of his may still take effect: two sessions are in no order
     uint64_t wants;   // channel of its last op 4; 0: it left, or has never sent one
@@ -144,7 +148,9 @@ static void see_ready(struct client *c, const json_t *d)
     for (size_t i = 0; i < json_array_size(channels); i++)
         see_channel(c, json_array_get(channels, i));
     world_guild_ready(nth(c), c->user, &c->guild, json_object_get(d, "guilds"));
-    c->server = c->wants = 0;
+    c->server = c->wants = c->room = 0;
+    c->served = false;
+    c->missed_from = 0;
     c->settled = false;
     c->state = CLIENT_LIVE;
 }
@@ -216,6 +222,8 @@ static void see_voice(struct client *c, const json_t *d)
         world_fail("client %u is told of a voice state where it is not: %" PRIu64, nth(c), place);
     else if (v)
         put_state(v, d);
+    if (user == c->user && (place != c->server || strcmp(text_in(d, "session_id"), c->session) != 0))
+        c->server = 0;
     see_own(c, d);
 }
 
@@ -268,8 +276,11 @@ static void see_channel_gone(struct client *c, const json_t *d)
 
 static void see_server(struct client *c, const json_t *d)
 {
-    uint64_t guild = id_in(d, "guild_id");
-    c->server = json_is_string(json_object_get(d, "endpoint")) ? (guild ? guild : id_in(d, "channel_id")) : 0;
+    bool there = json_is_string(json_object_get(d, "endpoint"));
+    if (id_in(d, "guild_id"))
+        c->served = there;
+    else
+        c->server = there ? id_in(d, "channel_id") : 0;
 }
 
 // Who was away for about as long as the voice states of a lost gateway are kept may have lost his, whatever he is told
@@ -286,8 +297,12 @@ static void see_resumed(struct client *c)
 static void see_guild(struct client *c, const char *t, const json_t *d)
 {
     uint32_t u = user_index(c->user);
+    const struct guild_state *own = &c->guild.states[u];
+    uint64_t room = strcmp(own->session, c->session) == 0 ? own->channel : 0;
     if (strcmp(t, "VOICE_STATE_UPDATE") == 0)
         see_own(c, d);
+    c->served = c->served && c->room == room;
+    c->room = room;
     if (strcmp(t, "GUILD_DELETE") == 0 && room_index(seat_place_of[u]) < people.n_rooms)
         seat_session_of[u] = 0;
 }
@@ -340,12 +355,16 @@ static void forget_session(struct client *c)
         seat_session_of[u] = 0;
 }
 
+#define IN_FLIGHT_US 1000000u // what was told less long ago may not have reached a client that was lost
+
 static void lost(struct client *c, uint16_t code)
 {
     world_tell("client %u: socket gone, %u", nth(c), code);
     c->conn = 0;
     if (c->state == CLIENT_LIVE || !c->lost_at)
         c->lost_at = sim_us() ? sim_us() : 1;
+    if (!c->missed_from || c->lost_at > c->back_at + IN_FLIGHT_US) // else it may not have caught up before
+        c->missed_from = c->lost_at;
     c->state = CLIENT_OFF;
     if (code == 4004 || code == 4007 || code == 4009)
         forget_session(c);
@@ -363,14 +382,12 @@ static void say(struct client *c, const char *fmt, ...)
     sim_web_say(c->conn, (struct bytes){text, (size_t)n});
 }
 
-#define IN_FLIGHT_US 1000000u // what was told less long ago may not have reached a client that was lost
-
 // A session may be refused only when its time was over, when nothing of it was ever kept, or when it has missed that
 // what it may see in the guild has changed.
 static void invalid(struct client *c)
 {
     uint64_t away_ms = c->lost_at ? (sim_us() - c->lost_at) / 1000 : 0;
-    uint64_t since = c->lost_at > IN_FLIGHT_US ? c->lost_at - IN_FLIGHT_US : 0;
+    uint64_t since = c->missed_from > IN_FLIGHT_US ? c->missed_from - IN_FLIGHT_US : 0;
     if (c->state == CLIENT_RESUMING && c->settled && away_ms + 100 < RESUME_WINDOW_MS &&
         !world_guild_changed_since(since))
         world_fail("client %u: session %s is refused after %" PRIu64 " ms", nth(c), c->session, away_ms);
@@ -399,8 +416,10 @@ static void dispatch(struct client *c, uint64_t seq, const char *t, const json_t
     else if (!ready && seq != c->seq + 1 && !(resumed && seq == c->seq))
         world_fail("client %u: %s has number %" PRIu64 " after %" PRIu64, nth(c), t, seq, c->seq);
     c->seq = seq;
-    if (c->lost_at)
+    if (c->lost_at) {
         c->away_ms = (sim_us() - c->lost_at) / 1000;
+        c->back_at = sim_us();
+    }
     c->lost_at = 0;
     see(c, t, d);
 }
@@ -840,8 +859,7 @@ void clients_compare(void)
     compare_guild_sessions();
     for (uint32_t i = 0; i < n_clients; i++)
         if (clients[i].state == CLIENT_LIVE)
-            world_guild_compare(i, clients[i].user, clients[i].session, clients[i].server == people.guild,
-                                &clients[i].guild);
+            world_guild_compare(i, clients[i].user, clients[i].session, clients[i].served, &clients[i].guild);
     for (uint32_t p = 0; p < people.n_places; p++)
         compare_sessions(p);
     for (uint32_t i = 0; i < n_clients; i++)

@@ -21,7 +21,7 @@ uint32_t room_index(uint64_t id); // n_rooms: none of ours
 void world_guild_ready(uint32_t who, uint64_t own, struct guild_view *v, const struct json_t *guilds);
 // A dispatch. False: it is not about the guild.
 bool world_guild_event(uint32_t who, uint64_t own, struct guild_view *v, const char *t, const struct json_t *d);
-// At rest: is it what he may see? server: the client's newest VOICE_SERVER_UPDATE was of the guild.
+// At rest: is it what he may see? server: it was sent to one there.
 void world_guild_compare(uint32_t who, uint64_t user, const char *session, bool server, const struct guild_view *v);
 
 // --- what stands ---

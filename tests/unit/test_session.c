@@ -136,7 +136,7 @@ struct cell {
 #define ALL_GONE                                                                                                       \
     {                                                                                                                  \
         REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED,    \
-            REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED                                     \
+            REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED                            \
     }
 
 static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
@@ -162,6 +162,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_CUT] = REFUSED,
                 [SESSION_IN_BEHIND] = REFUSED,
                 [SESSION_IN_MOVED] = REFUSED,
+                [SESSION_IN_UNSERVED] = REFUSED,
                 [SESSION_IN_STOP] = DIES(4000),
             },
         [SESSION_LOADING] =
@@ -185,6 +186,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_CUT] = REFUSED,
                 [SESSION_IN_BEHIND] = REFUSED,
                 [SESSION_IN_MOVED] = REFUSED,
+                [SESSION_IN_UNSERVED] = REFUSED,
                 [SESSION_IN_STOP] = DIES(4000),
             },
         [SESSION_TAKING] =
@@ -208,6 +210,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_CUT] = REFUSED,
                 [SESSION_IN_BEHIND] = REFUSED,
                 [SESSION_IN_MOVED] = REFUSED,
+                [SESSION_IN_UNSERVED] = REFUSED,
                 [SESSION_IN_STOP] = DIES(4000),
             },
         [SESSION_LIVE] =
@@ -225,6 +228,7 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
                 [SESSION_IN_TAKEN] = REFUSED,
                 [SESSION_IN_OURS] = REFUSED,     // nothing was asked
                 [SESSION_IN_ANSWERED] = REFUSED, // likewise
+                [SESSION_IN_UNSERVED] = DOES(SESSION_FX_OURS),
                 [SESSION_IN_LOST] = {OK, SESSION_DETACHED, {NONE, NONE}, 0},
                 [SESSION_IN_TICK] = CLOSES(4009, SESSION_DETACHED),
                 [SESSION_IN_REVOKED] = DIES(4004),
@@ -235,13 +239,27 @@ static const struct cell table[SESSION_STATES][SESSION_IN_KINDS] =
             },
         [SESSION_DETACHED] =
             {
-                [SESSION_IN_BEAT] = REFUSED,  [SESSION_IN_IDENTIFY] = REFUSED, [SESSION_IN_RESUME] = REFUSED,
-                [SESSION_IN_VOICE] = REFUSED, [SESSION_IN_CALL] = REFUSED,     [SESSION_IN_PRESENCE] = REFUSED,
-                [SESSION_IN_QUIET] = REFUSED, [SESSION_IN_BROKEN] = REFUSED,   [SESSION_IN_LOADED] = REFUSED,
-                [SESSION_IN_TAKEN] = REFUSED, [SESSION_IN_OURS] = REFUSED,     [SESSION_IN_ANSWERED] = REFUSED,
-                [SESSION_IN_LOST] = REFUSED,  [SESSION_IN_TICK] = ENDS,        [SESSION_IN_REVOKED] = ENDS,
-                [SESSION_IN_CUT] = ENDS,      [SESSION_IN_BEHIND] = QUIET,     [SESSION_IN_MOVED] = DROPS,
-                [SESSION_IN_STOP] = QUIET,    [SESSION_IN_ASK] = REFUSED,
+                [SESSION_IN_BEAT] = REFUSED,
+                [SESSION_IN_IDENTIFY] = REFUSED,
+                [SESSION_IN_RESUME] = REFUSED,
+                [SESSION_IN_VOICE] = REFUSED,
+                [SESSION_IN_CALL] = REFUSED,
+                [SESSION_IN_PRESENCE] = REFUSED,
+                [SESSION_IN_QUIET] = REFUSED,
+                [SESSION_IN_BROKEN] = REFUSED,
+                [SESSION_IN_LOADED] = REFUSED,
+                [SESSION_IN_TAKEN] = REFUSED,
+                [SESSION_IN_OURS] = REFUSED,
+                [SESSION_IN_ANSWERED] = REFUSED,
+                [SESSION_IN_LOST] = REFUSED,
+                [SESSION_IN_TICK] = ENDS,
+                [SESSION_IN_REVOKED] = ENDS,
+                [SESSION_IN_CUT] = ENDS,
+                [SESSION_IN_BEHIND] = QUIET,
+                [SESSION_IN_MOVED] = DROPS,
+                [SESSION_IN_STOP] = QUIET,
+                [SESSION_IN_ASK] = REFUSED,
+                [SESSION_IN_UNSERVED] = DOES(SESSION_FX_OURS),
             },
         [SESSION_GONE] = ALL_GONE,
 };
@@ -266,7 +284,9 @@ TEST(every_pair_of_state_and_input_does_what_the_table_says)
     for (enum session_state from = 0; from < SESSION_STATES; from++) {
         for (enum session_in_kind kind = 0; kind < SESSION_IN_KINDS; kind++) {
             struct session s = in_state(from), before = s;
+            const struct voice_item seat = {.guild = 5, .channel = 7};
             struct session_in in = {kind,
+                                    .seat = &seat,
                                     .op = kind == SESSION_IN_IDENTIFY ? &ops[0]
                                           : kind == SESSION_IN_VOICE  ? &ops[1]
                                           : kind == SESSION_IN_RESUME ? &ops[3]
@@ -567,6 +587,39 @@ TEST(of_too_many_voice_updates_the_oldest_that_waits_is_dropped)
     CHECK_EQ(s.voice[1].channel, 5);
     CHECK_EQ(s.voice[SESSION_VOICE_MAX].channel, SESSION_VOICE_MAX + 4);
     session_fini(&s);
+}
+
+// What it said last about the voice state that it sits by, and has had no answer to, is what is said again.
+TEST(who_was_not_told_of_his_voice_server_says_the_same_again)
+{
+    static const struct {
+        bool bot;
+        uint64_t guild, channel; // said before, under way; channel 0: nothing
+        uint32_t n;              // in the list then
+        bool mute;               // of the last
+    } t[] = {
+        {.n = 1, .mute = true},
+        {.guild = 5, .channel = 7, .n = 2},
+        {.guild = 5, .channel = 8, .n = 1},
+        {.guild = 6, .channel = 8, .n = 1},
+        {.bot = true, .guild = 6, .channel = 8, .n = 2, .mute = true},
+        {.bot = true, .guild = 5, .channel = 8, .n = 1},
+    };
+    const struct voice_item seat = {.guild = 5, .channel = 7, .self_mute = true};
+    for (size_t i = 0; i < countof(t); i++) {
+        struct session s = in_state(SESSION_LIVE);
+        struct op op = voice_op(t[i].channel);
+        s.bot = t[i].bot;
+        op.voice.guild_id = t[i].guild;
+        if (t[i].channel)
+            CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_VOICE, .op = &op}, 0), OK);
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_UNSERVED, .seat = &seat}, 9), OK);
+        CHECK_TRUE(s.n_voice == t[i].n && s.voiced && s.voice_sent);
+        const struct voice_item *last = &s.voice[s.n_voice - 1];
+        CHECK_EQ(last->self_mute, t[i].mute);
+        CHECK_TRUE(last->channel == (t[i].n == 2 || !t[i].channel ? 7 : t[i].channel));
+        session_fini(&s);
+    }
 }
 
 TEST(voice_goes_on_while_the_socket_is_lost)

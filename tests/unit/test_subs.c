@@ -485,6 +485,29 @@ TEST(what_a_users_record_says_of_a_place_is_outdated_for_who_has_been_told_as_mu
     done();
 }
 
+TEST(who_waits_to_go_on_knows_what_it_was_told_before)
+{
+    static const struct {
+        uint64_t from;
+        bool told;
+    } t[] = {{5, true}, {0, false}};
+    for (size_t i = 0; i < countof(t); i++) {
+        uint64_t at;
+        bool first;
+        begin();
+        CHECK_TRUE(!subs_told(&subs, A, PLACE, &at));
+        subs_await(&subs, A, PLACE, true, t[i].from, &first);
+        CHECK_TRUE(!subs_position(&subs, A, PLACE, &at));
+        CHECK_EQ(subs_told(&subs, A, PLACE, &at), t[i].told);
+        CHECK_EQ(subs_knows(&subs, A, 2, PLACE, 5), t[i].told);
+        CHECK_TRUE(!subs_knows(&subs, A, 1, PLACE, 6));
+        CHECK_TRUE(!subs_settle(&subs, A, PLACE, 7));
+        CHECK_TRUE(subs_told(&subs, A, PLACE, &at));
+        CHECK_EQ(at, 7);
+        done();
+    }
+}
+
 TEST(who_is_told_anew_of_a_place_goes_on_from_there)
 {
     bool first;

@@ -239,16 +239,21 @@ TEST(what_stands_is_kept_and_only_what_lacks_is_planned)
     CHECK_EQ(commits.n, 0);
 
     struct guild_state half = all; // the first commit held the roles and one channel; a member has no role yet
-    const struct member plain = {.user = 33, .joined_at = 5};
+    const struct member plain = {.user = 33, .joined_at = 4};
     half.n_channels = 1;
     half.members = &plain;
     half.n_members = 1;
     plan(&w, &half, (const uint64_t[]){201, 202, 203, 204}, &q);
     CHECK_TRUE(q.n_roles == 0 && q.n_channels == 2 && q.n_members == 3);
     CHECK_TRUE(q.channels[0].id == 201 && q.channels[0].position == 1);
-    CHECK_TRUE(q.members[2].user == 33 && q.members[2].roles.n == 1 && q.members[2].joined_at == 5);
+    CHECK_TRUE(q.members[2].user == 33 && q.members[2].roles.n == 1 && q.members[2].joined_at == 4);
     CHECK_TRUE(q.joins[0] && q.joins[1] && !q.joins[2]);
-    CHECK_TRUE(q.joined[0] && q.joined[1] && !q.joined[2]);
+    for (uint32_t i = 0; i < 3;
+         i++) { // whose record has the guild as of now needs no word; of before, or not at all, does
+        CHECK_TRUE(!guild_plan_welcomes(&q, i, q.since[i]));
+        CHECK_TRUE(guild_plan_welcomes(&q, i, q.since[i] - 1) && guild_plan_welcomes(&q, i, 0));
+    }
+    CHECK_TRUE(q.since[0] == q.since[1] && q.since[2] != q.since[0]);
     arena_fini(&a);
 }
 
