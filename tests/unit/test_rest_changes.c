@@ -251,6 +251,9 @@ TEST(channels_are_put_into_an_order_at_once)
          "400 {\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{\"_errors\":[{\"code\":"
          "\"LIST_TYPE_CONVERT\",\"message\":\"Only iterables may be used in a ListType\"}]}}"},
         {ANN, "PATCH", "/guilds/100/channels", "",
+         "400 {\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{\"_errors\":[{\"code\":"
+         "\"LIST_TYPE_CONVERT\",\"message\":\"Only iterables may be used in a ListType\"}]}}"},
+        {ANN, "PATCH", "/guilds/100/channels", "[],\"items\":[{\"id\":1}]",
          "400 {\"message\":\"The request body contains invalid JSON.\",\"code\":50109}"},
         {ANN, "PATCH", "/guilds/0/channels", "[]", E10004},
     };
