@@ -194,17 +194,6 @@ void rest_guild_channel_delete(struct step *s, const struct channel *c)
     COMMAND(s, BUS_CALL_MANAGER, gone.guild, channel_delete, &gone);
 }
 
-const struct channel *rest_channel_of_guild(struct step *s, uint64_t id)
-{
-    const struct loaded_channel *c = rest_loaded_channel(s, id);
-    if (!c)
-        return NULL;
-    int err = API_OK;
-    if (!c->channel.guild)
-        err = ids_have(c->channel.recipients, s->r->user) ? API_WRONG_CHANNEL_TYPE : API_UNKNOWN_CHANNEL;
-    return rest_refused(s, err, NULL) ? NULL : &c->channel;
-}
-
 // The one overwrite alone, as it shall stand: those of others that change at the same time are not touched.
 static void put_overwrite(struct step *s, const struct channel *c, const struct overwrite *o)
 {
