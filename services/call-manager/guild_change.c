@@ -117,7 +117,7 @@ static int may_edit_guild(const struct guild_work *w, const struct guild_edit *e
 static const struct guild_channel *afk_channel(const struct guild_work *w, const struct guild_edit *e)
 {
     for (uint32_t i = 0; i < w->s->n_channels; i++)
-        if (w->s->channels[i].id == e->to->afk_channel)
+        if (w->s->channels[i].id == e->to->afk_channel && right_in_channel(w, &w->s->channels[i], 0) == OK)
             return &w->s->channels[i];
     return NULL;
 }

@@ -168,6 +168,8 @@ static int take_parent(const struct guild_work *w, const struct channel_put *e, 
 {
     const struct guild_channel *parent = e->to->parent ? find(w, e->to->parent) : NULL;
     int err = OK;
+    if (parent && right_in_channel(w, parent, 0) != OK)
+        parent = NULL; // nobody puts anything where he may not look
     if (e->to->parent && c->parent != e->to->parent)
         err = guild_form_parent(c->type, parent, filled(w, e->to->parent, c->id), &w->out->fault);
     c->parent = e->to->parent;

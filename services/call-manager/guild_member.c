@@ -14,12 +14,19 @@ static bool himself(const struct guild_work *w)
 
 // --- PATCH of a member: may it be? ---
 
+// Where the target sits, as far as the actor can know: who may not view a channel sees nobody there. NULL: nowhere.
+static const struct guild_channel *seen_in(const struct guild_work *w)
+{
+    const struct guild_channel *c = w->s->target.seat ? w->s->from.channel : NULL;
+    return c && (himself(w) || right_in_channel(w, c, 0) == OK) ? c : NULL;
+}
+
 // In the channel where he sits, whose overwrites count; who sits nowhere can only be refused.
 static int may_in_voice(const struct guild_work *w, uint64_t need)
 {
-    const struct guild_channel *c = w->s->target.seat ? w->s->from.channel : NULL;
+    const struct guild_channel *c = seen_in(w);
     int err = c ? right_in_channel(w, c, need) : right_in_guild(w, need);
-    return err == API_UNKNOWN_CHANNEL ? API_MISSING_PERMISSIONS : err; // he sits where the actor sees nobody
+    return err == API_UNKNOWN_CHANNEL ? API_MISSING_PERMISSIONS : err; // he sits where he may not look any more
 }
 
 static int may_move(const struct guild_work *w, uint64_t channel)
@@ -28,9 +35,10 @@ static int may_move(const struct guild_work *w, uint64_t channel)
     int err = may_in_voice(w, MAY(MOVE_MEMBERS));
     if (err || channel == 0)
         return err;
-    if (to && !channel_has_voice(to->type))
-        return API_WRONG_CHANNEL_TYPE;
-    return right_in_channel(w, to, MAY(CONNECT));
+    err = right_in_channel(w, to, 0);
+    if (!err && !channel_has_voice(to->type))
+        err = API_WRONG_CHANNEL_TYPE;
+    return err ? err : right_in_channel(w, to, MAY(CONNECT));
 }
 
 static int may_name(const struct guild_work *w)
@@ -185,7 +193,7 @@ int guild_member_edit(const struct guild_work *w)
     int err = may_edit(w, e);
     if (!err)
         err = guild_form_member(e, w->now, &w->out->fault);
-    if (!err && e->set & (SET_MEMBER_MUTE | SET_MEMBER_DEAF | SET_MEMBER_CHANNEL) && !who.seat)
+    if (!err && e->set & (SET_MEMBER_MUTE | SET_MEMBER_DEAF | SET_MEMBER_CHANNEL) && !seen_in(w))
         err = API_NOT_IN_VOICE;
     if (!err)
         err = edited(w, e, &m);
@@ -281,8 +289,8 @@ int guild_voice_edit(const struct guild_work *w)
 {
     const struct voice_state_edit *e = w->in->msg;
     const struct scene_member *who = &w->s->target;
-    const struct guild_channel *c = w->s->from.channel;
-    if (!who->member || !who->seat || !c || (e->set & SET_VOICE_CHANNEL && e->channel != who->seat->channel))
+    const struct guild_channel *c = seen_in(w);
+    if (!who->member || !c || (e->set & SET_VOICE_CHANNEL && e->channel != who->seat->channel))
         return API_UNKNOWN_VOICE_STATE;
     if (c->type != CHANNEL_STAGE)
         return API_WRONG_CHANNEL_TYPE;

@@ -146,21 +146,47 @@ static void keep_row(struct arena *a, const struct schema *s, void *row)
         keep_field(a, &f[i], (char *)row + f[i].offset);
 }
 
-int form_body(struct arena *a, const struct schema *s, struct bytes content_type, struct bytes body, void *out,
-              uint64_t *present, struct fault *fault)
+static json_t *parsed(struct arena *a, struct bytes content_type, struct bytes body)
 {
     if (starts_with(content_type, "multipart/form-data"))
         body = payload_part(a, content_type, body);
     if (body.n == 0)
         body = BYTES("{}");
-    json_t *json = json_loadb(body.p, body.n, JSON_DECODE_ANY, NULL);
-    if (!json)
-        return API_INVALID_JSON;
+    return json_loadb(body.p, body.n, JSON_DECODE_ANY, NULL);
+}
+
+// Takes the document.
+static int read_row(struct arena *a, const struct schema *s, json_t *json, void *out, uint64_t *present,
+                    struct fault *fault)
+{
     *fault = (struct fault){0};
     int err = schema_from_json(a, s, json, out, present, fault) == OK ? API_OK : API_INVALID_FORM;
     if (!err)
         keep_row(a, s, out);
     json_decref(json);
+    return err;
+}
+
+int form_body(struct arena *a, const struct schema *s, struct bytes content_type, struct bytes body, void *out,
+              uint64_t *present, struct fault *fault)
+{
+    json_t *json = parsed(a, content_type, body);
+    return json ? read_row(a, s, json, out, present, fault) : API_INVALID_JSON;
+}
+
+int form_list(struct arena *a, const struct schema *s, struct bytes content_type, struct bytes body, void *out,
+              struct fault *fault)
+{
+    const char *name = s->fields()[0].name;
+    size_t n = strlen(name);
+    json_t *list = parsed(a, content_type, body), *row = json_object();
+    if (!list || json_object_set_new(row, name, list) != 0) {
+        json_decref(row);
+        return API_INVALID_JSON;
+    }
+    int err = read_row(a, s, row, out, NULL, fault);
+    if (err && fault->field)
+        fault->field += fault->field[n] == '.' ? n + 1 : n;
     return err;
 }
 

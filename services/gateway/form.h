@@ -8,6 +8,10 @@
 MUST_USE int form_body(struct arena *a, const struct schema *s, struct bytes content_type, struct bytes body, void *out,
                        uint64_t *present, struct fault *fault);
 
+// A body that is the list alone which is the row's only field; faults are told with the way from there.
+MUST_USE int form_list(struct arena *a, const struct schema *s, struct bytes content_type, struct bytes body, void *out,
+                       struct fault *fault);
+
 // A parameter of a raw query, percent-decoded; the first one of that name. False when it is not there.
 bool form_query(struct arena *a, struct bytes query, const char *name, struct bytes *out);
 // As numbers. Absent: *out is left alone. 0, or 50035 with *fault, whose field is `name`.

@@ -10,9 +10,10 @@
 static const struct rest_row {
     enum rest_who who;
     int status;
+    const char *path;
     void (*handle)(struct step *s);
 } rows[] = {
-#define ROUTE(name, method, path, who, status) {who, status, handle_##name},
+#define ROUTE(name, method, path, who, status) {who, status, path, handle_##name},
 #include "routes.def"
 #undef ROUTE
 };
@@ -161,15 +162,47 @@ const struct loaded_channel *rest_loaded_channel(struct step *s, uint64_t id)
 
 const struct loaded_channel *rest_private_channel(struct step *s)
 {
+    const struct channel *of_guild = NULL;
+    if (rest_is_of_guild(s, &of_guild)) {
+        rest_refused(s, of_guild ? API_WRONG_CHANNEL_TYPE : API_OK, NULL);
+        return NULL;
+    }
     const struct loaded_channel *c = rest_loaded_channel(s, s->route.id[0]);
     if (!c)
         return NULL;
-    int err = API_OK;
-    if (c->channel.guild)
-        err = API_WRONG_CHANNEL_TYPE;
-    else if (!ids_have(c->channel.recipients, s->r->user))
-        err = API_UNKNOWN_CHANNEL;
-    return rest_refused(s, err, NULL) ? NULL : c;
+    bool his = ids_have(c->channel.recipients, s->r->user);
+    return rest_refused(s, his ? API_OK : API_UNKNOWN_CHANNEL, NULL) ? NULL : c;
+}
+
+const struct channel *rest_channel_of_guild(struct step *s, uint64_t id)
+{
+    if (s->r->had != REST_LOAD_GUILD) {
+        const struct loaded_channel *c = rest_loaded_channel(s, id);
+        if (c && c->channel.guild)
+            (void)rest_frame(s, c->channel.guild, 0);
+        else if (c)
+            rest_refused(s, ids_have(c->channel.recipients, s->r->user) ? API_WRONG_CHANNEL_TYPE : API_UNKNOWN_CHANNEL,
+                         NULL);
+        return NULL;
+    }
+    const struct loaded_guild *g = s->r->world->n_guilds ? &s->r->world->guilds[0] : NULL;
+    const struct guild_channel *c = g ? view_find_channel(g, id) : NULL;
+    if (rest_refused(s, c && view_shows(g, s->r->user, c) ? API_OK : API_UNKNOWN_CHANNEL, NULL))
+        return NULL;
+    struct channel *seen = arena_take(s->a, sizeof *seen);
+    *seen = (struct channel){.id = c->id, .type = c->type, .guild = g->guild.id};
+    return seen;
+}
+
+bool rest_is_of_guild(struct step *s, const struct channel **c)
+{
+    if (s->r->had != REST_LOAD_GUILD) {
+        const struct loaded_channel *of = rest_loaded_channel(s, s->route.id[0]);
+        if (!of || !of->channel.guild)
+            return false;
+    }
+    *c = rest_channel_of_guild(s, s->route.id[0]);
+    return true;
 }
 
 const struct world *rest_world(struct step *s, unsigned parts)
@@ -252,8 +285,16 @@ static bool ids_well(struct step *s)
     return false;
 }
 
+// An owner says that the channel is none for that: who may not view it is not told even that it is there.
+static void refuse_type(struct step *s)
+{
+    if (rest_private_channel(s))
+        rest_refused(s, API_WRONG_CHANNEL_TYPE, NULL);
+}
+
 void rest_step(struct arena *a, struct rest_request *r, struct rest_out *out)
 {
+    static const char channels[] = "/channels/";
     struct step s = {.a = a, .r = r, .out = out};
     *out = (struct rest_out){0};
     switch (route_api(r->method, r->path, &s.route)) {
@@ -266,8 +307,13 @@ void rest_step(struct arena *a, struct rest_request *r, struct rest_out *out)
     }
     const struct rest_row *row = &rows[s.route.row];
     s.status = row->status;
-    if (!unread(&s) && may(&s, row->who) && ids_well(&s))
+    if (unread(&s) || !may(&s, row->who) || !ids_well(&s))
+        return;
+    if (r->wrong_type)
+        refuse_type(&s);
+    else
         row->handle(&s);
+    out->of_channel = strncmp(row->path, channels, sizeof channels - 1) == 0;
 }
 
 bool rest_host_ok(struct bytes host)
@@ -302,14 +348,19 @@ static int64_t verdict(const struct rest_out *asked, const struct answer *const 
     return OK;
 }
 
-void rest_answered(struct arena *a, const struct rest_out *asked, const struct answer *const *answers,
-                   struct rest_out *out)
+bool rest_answered(struct arena *a, struct rest_request *r, const struct rest_out *asked,
+                   const struct answer *const *answers, struct rest_out *out)
 {
     uint32_t which;
     int64_t err = verdict(asked, answers, &which);
+    if (err == API_WRONG_CHANNEL_TYPE && asked->of_channel) {
+        r->wrong_type = true;
+        r->had = REST_ANSWER;
+        return false;
+    }
     if (err == API_INVALID_FORM && answers[which]->body.n) {
         *out = (struct rest_out){.status = api_status(err), .body = answers[which]->body};
-        return;
+        return true;
     }
     *out = (struct rest_out){.status = asked->status, .body = asked->body};
     if (!err && asked->status != 204 && !asked->body.n) {
@@ -318,4 +369,5 @@ void rest_answered(struct arena *a, const struct rest_out *asked, const struct a
     }
     if (err)
         rest_refuse(a, err, out);
+    return true;
 }

@@ -34,6 +34,7 @@ struct rest_request {
     const struct member *members;
     // The steps' own; begins as zero.
     bool known, bot;
+    bool wrong_type;       // what the answers said, see rest_answered
     struct role_set roles; // of the guild whose members are read; in the arena
 };
 
@@ -52,13 +53,15 @@ struct rest_out {
     uint32_t n;
     const struct msg *commands;
     bool each_for_itself; // a refused one is passed over: it stands for none of the others
+    bool of_channel;      // the path begins with a channel
 };
 
 // Everything in *out lives in the arena or the request.
 void rest_step(struct arena *a, struct rest_request *r, struct rest_out *out);
-// What becomes of the commands of `asked` once all are answered; a NULL is one whose time ran out.
-void rest_answered(struct arena *a, const struct rest_out *asked, const struct answer *const *answers,
-                   struct rest_out *out);
+// What becomes of the commands of `asked` once all are answered; a NULL is one whose time ran out. False: *r is to be
+// stepped once more for that.
+MUST_USE bool rest_answered(struct arena *a, struct rest_request *r, const struct rest_out *asked,
+                            const struct answer *const *answers, struct rest_out *out);
 // A Host header that may stand in a URL: letters, digits and .:-_[] only.
 bool rest_host_ok(struct bytes host);
 // An answer of its own: too many requests under way (130000), trouble (ERR_TIMEOUT, …) and the like.

@@ -3,8 +3,6 @@
 #include "rest_private.h"
 #include "sets.h"
 
-#include <string.h>
-
 #define NEW_ROLE "new role" // https://docs.discord.com/developers/resources/guild, "Create Guild Role"
 
 static const struct fault required_name = {"name", -1, "BASE_TYPE_REQUIRED", "This field is required"};
@@ -196,17 +194,6 @@ void rest_guild_channel_delete(struct step *s, const struct channel *c)
     COMMAND(s, BUS_CALL_MANAGER, gone.guild, channel_delete, &gone);
 }
 
-const struct channel *rest_channel_of_guild(struct step *s, uint64_t id)
-{
-    const struct loaded_channel *c = rest_loaded_channel(s, id);
-    if (!c)
-        return NULL;
-    int err = API_OK;
-    if (!c->channel.guild)
-        err = ids_have(c->channel.recipients, s->r->user) ? API_WRONG_CHANNEL_TYPE : API_UNKNOWN_CHANNEL;
-    return rest_refused(s, err, NULL) ? NULL : &c->channel;
-}
-
 // The one overwrite alone, as it shall stand: those of others that change at the same time are not touched.
 static void put_overwrite(struct step *s, const struct channel *c, const struct overwrite *o)
 {
@@ -307,12 +294,8 @@ void handle_role_delete(struct step *s)
 // The list that is the body. False: it has been refused, or there is nothing in it, which is answered.
 static bool read_positions(struct step *s, struct r_positions *out)
 {
-    static const char list[] = "items";
     struct fault fault = {0};
-    struct bytes body = arena_printf(s->a, "{\"items\":%.*s}", BYTES_FMT(s->r->body));
-    int err = form_body(s->a, &schema_r_positions, s->r->content_type, body, out, NULL, &fault);
-    if (fault.field && strncmp(fault.field, list, sizeof list - 1) == 0)
-        fault.field += fault.field[sizeof list - 1] == '.' ? sizeof list : sizeof list - 1;
+    int err = form_list(s->a, &schema_r_positions, s->r->content_type, s->r->body, out, &fault);
     if (rest_refused(s, err, &fault))
         return false;
     for (uint32_t i = 0; i < out->items.n; i++) {

@@ -85,8 +85,10 @@ static void on_answers(void *ctx, const struct answer *const *answers)
 {
     struct request *q = ctx;
     struct rest_out out;
-    rest_answered(&q->arena, &q->out, answers, &out);
-    answer(q, &out);
+    if (rest_answered(&q->arena, &q->r, &q->out, answers, &out))
+        answer(q, &out);
+    else
+        go(q);
 }
 
 // What was read first, from a Redis that was slow to fail, is part of the time that a client waits.

@@ -42,7 +42,10 @@ const struct loaded_guild *rest_guild_with(struct step *s,
 // member.
 const struct world *rest_frame(struct step *s, uint64_t guild, uint64_t other);
 
-const struct channel *rest_channel_of_guild(struct step *s, uint64_t id); // whoever asks; a private one: 50024
+// Who may not view a guild's channel is told of it what he would be told of one that is not there.
+const struct channel *rest_channel_of_guild(struct step *s, uint64_t id); // the asker may view it; a private one: 50024
+// The path's channel is a guild's: then *c is the same. False: it is none, or that is not known yet.
+bool rest_is_of_guild(struct step *s, const struct channel **c);
 
 void rest_guild_channel_edit(struct step *s, const struct channel *c);
 void rest_guild_channel_delete(struct step *s, const struct channel *c);

@@ -167,31 +167,23 @@ void handle_channel_open(struct step *s)
     COMMAND(s, BUS_MESSAGE, s->r->user, channel_open, &open);
 }
 
-static void guild_channel(struct step *s)
+static void guild_channel(struct step *s, const struct channel *c)
 {
-    const struct world *w = s->r->world;
-    if (rest_refused(s, w->n_guilds ? API_OK : API_MISSING_ACCESS, NULL))
-        return;
-    const struct guild_channel *c = view_find_channel(&w->guilds[0], s->route.id[0]);
-    if (rest_refused(s, c && view_shows(&w->guilds[0], s->r->user, c) ? API_OK : API_UNKNOWN_CHANNEL, NULL))
-        return;
     struct buf out = {0};
-    present_guild_channel_json(s->a, &out, c, w->guilds[0].guild.id);
+    present_guild_channel_json(s->a, &out, view_find_channel(&s->r->world->guilds[0], c->id), c->guild);
     rest_reply_buf(s, &out);
 }
 
 void handle_channel(struct step *s)
 {
-    if (s->r->had == REST_LOAD_GUILD) { // it was a guild's
-        guild_channel(s);
-        return;
-    }
-    const struct loaded_channel *c = rest_loaded_channel(s, s->route.id[0]);
+    const struct channel *of_guild = NULL;
+    bool guild = rest_is_of_guild(s, &of_guild);
+    if (of_guild)
+        guild_channel(s, of_guild);
+    const struct loaded_channel *c = guild ? NULL : rest_loaded_channel(s, s->route.id[0]);
     if (!c)
         return;
-    if (c->channel.guild)
-        (void)rest_frame(s, c->channel.guild, 0);
-    else if (ids_have(c->channel.recipients, s->r->user))
+    if (ids_have(c->channel.recipients, s->r->user))
         rest_reply(s, channel_text(s, c, s->r->users));
     else
         rest_refused(s, API_UNKNOWN_CHANNEL, NULL);
@@ -201,10 +193,11 @@ void handle_channel_edit(struct step *s)
 {
     struct r_channel_edit body;
     uint64_t present;
-    const struct loaded_channel *c = rest_loaded_channel(s, s->route.id[0]);
-    if (c && c->channel.guild)
-        rest_guild_channel_edit(s, &c->channel);
-    if (!c || c->channel.guild || !rest_form(s, &schema_r_channel_edit, &body, &present))
+    const struct channel *of_guild = NULL;
+    bool guild = rest_is_of_guild(s, &of_guild);
+    if (of_guild)
+        rest_guild_channel_edit(s, of_guild);
+    if (guild || !rest_loaded_channel(s, s->route.id[0]) || !rest_form(s, &schema_r_channel_edit, &body, &present))
         return;
     struct channel_edit edit = {.user = s->r->user, .channel = s->route.id[0], .name = body.name, .icon = body.icon};
     edit.set |= present & FIELD_BIT(r_channel_edit, name) ? 1 : 0;
@@ -220,12 +213,11 @@ static void remove_recipient(struct step *s, uint64_t target)
 
 void handle_channel_leave(struct step *s)
 {
-    const struct loaded_channel *c = rest_loaded_channel(s, s->route.id[0]);
-    if (c && c->channel.guild) {
-        rest_guild_channel_delete(s, &c->channel);
-        return;
-    }
-    c = c ? rest_private_channel(s) : NULL;
+    const struct channel *of_guild = NULL;
+    bool guild = rest_is_of_guild(s, &of_guild);
+    if (of_guild)
+        rest_guild_channel_delete(s, of_guild);
+    const struct loaded_channel *c = guild ? NULL : rest_private_channel(s);
     if (!c || rest_refused(s, c->channel.type == CHANNEL_GROUP ? API_OK : API_IS_DM, NULL))
         return;
     s->out->body = channel_text(s, c, s->r->users); // as it was when he left

@@ -125,20 +125,11 @@ void handle_stage_open(struct step *s)
 
 void handle_stage(struct step *s)
 {
-    if (s->r->had != REST_LOAD_GUILD) {
-        const struct channel *c = rest_channel_of_guild(s, s->route.id[0]);
-        if (c)
-            (void)rest_frame(s, c->guild, 0);
+    const struct channel *c = rest_channel_of_guild(s, s->route.id[0]);
+    const struct stage *stage = c ? view_find_stage(&s->r->world->guilds[0], c->id) : NULL;
+    if (!c || rest_refused(s, stage ? API_OK : API_UNKNOWN_STAGE, NULL))
         return;
-    }
-    const struct loaded_guild *g = s->r->world->n_guilds ? &s->r->world->guilds[0] : NULL;
-    const struct guild_channel *c = g ? view_find_channel(g, s->route.id[0]) : NULL;
-    if (rest_refused(s, c && view_shows(g, s->r->user, c) ? API_OK : API_UNKNOWN_CHANNEL, NULL))
-        return;
-    const struct stage *stage = view_find_stage(g, c->id);
-    if (rest_refused(s, stage ? API_OK : API_UNKNOWN_STAGE, NULL))
-        return;
-    const struct j_stage j = present_stage(stage, g->guild.id);
+    const struct j_stage j = present_stage(stage, c->guild);
     rest_reply(s, schema_text(s->a, &schema_j_stage, &j));
 }
 

@@ -229,6 +229,7 @@ async def test_every_path_with_a_method_that_it_has_not(world, bystander):
 
 
 UNKNOWN = {10003, 10004, 10007, 10008, 10013, 50033}
+KEYS = "public_key_match"                       # says of anybody that his key is not known, of nobody, too
 NO_IDS = ["x", "-1", "+1", "1.5", "1e3", "0x1", str(2 ** 63), str(2 ** 64), "9" * 40, "%20", "1%2F2", "%F0%9F%98%80", "@you"]
 
 
@@ -245,10 +246,14 @@ async def test_every_id_in_a_path(world, bystander, people):
 async def test_ids_of_nothing(world, bystander, people):
     """Well-formed, and nobody's: an error that says what is unknown, on every route."""
     for name, method, path, who, _ in ROUTES:
-        if not ids_in(path):
+        if not ids_in(path) or name == KEYS:
             continue
         for value in ("0", "1", str(2 ** 63 - 1)):
-            reply = await world.rest(people[who]).send(method, filled(path, value), {} if method != "GET" else None)
+            body = None if method == "GET" else [{"id": "1"}] if name in LISTS else NEEDED.get(name, {})
+            reply = await world.rest(people[who]).send(method, filled(path, value), body)
+            if name.startswith("overwrite") and value == "0":   # the first thing that is looked at there
+                assert reply.json == no_form("overwrite_id", *NO_ID), reply
+                continue
             assert 400 <= reply.status < 500 and reply.json["code"] in UNKNOWN, (name, reply)
 
 
@@ -256,25 +261,37 @@ async def test_ids_of_nothing(world, bystander, people):
 
 BODIES = {"channel_open": "r_open_channel", "relationship_put": "r_relationship", "channel_edit": "r_channel_edit",
           "message_send": "r_message", "message_edit": "r_message", "message_ack": "r_ack", "ack_bulk": "r_ack_bulk",
-          "call_region": "r_call_region", "call_ring": "r_call_recipients", "call_stop_ringing": "r_call_recipients"}
+          "call_region": "r_call_region", "call_ring": "r_call_recipients", "call_stop_ringing": "r_call_recipients",
+          "overwrite_put": "r_overwrite", "voice_status": "r_voice_status", "public_keys": "r_public_key",
+          "public_key_match": "r_public_key", "my_member_edit": "r_member_edit", "member_edit": "r_member_edit",
+          "guild_edit": "r_guild_edit", "channel_create": "r_guild_channel", "role_create": "r_role", "role_edit": "r_role",
+          "my_voice_state_edit": "r_voice_state", "voice_state_edit": "r_voice_state", "stage_open": "r_stage",
+          "stage_edit": "r_stage"}
+LISTS = {"channel_positions", "role_positions"}             # the body is a list of r_position
+GUILD_CHANNEL = "channel_edit of a guild"                   # the same route as of a group
+NEEDED = {"channel_create": {"name": "x"}, "public_key_match": {"key_version": 1, "public_key": "x"}}
 NO_BODIES = [("cut", b'{"content":"x"', NO_JSON), ("two", b"{}{}", NO_JSON), ("a word", b"hello", NO_JSON),
              ("invalid UTF-8", b'{"content":"\xff"}', NO_JSON), ("a lone surrogate", b'{"content":"\\ud800"}', NO_JSON),
              ("a NUL", b'{"content":"\\u0000"}', NO_JSON), ("a NUL byte", b'{"content":"\0"}', NO_JSON),
              ("7,000 levels", b'{"content":' + b"[" * 7000 + b"]" * 7000 + b"}", NO_JSON),
              ("2^64", b'{"content":18446744073709551616}', NO_JSON), ("NaN", b'{"content":NaN}', NO_JSON),
              *[(what, what.encode(), None) for what in ("null", "true", "1", "1.5", '"x"', "[]", "[{}]")]]
+HUGE = json.dumps(["1"] * 251)
 WRONG = {"id": ["null", "true", '"x"', '""', "-1", "1.5", "[]", "{}", '"18446744073709551616"', '"9223372036854775808"'],
          "nid": ["true", '"x"', '""', "-1", "1.5", "[]", "{}", '"18446744073709551616"', '"9223372036854775808"'],
          "ids": ["true", '"1"', "1", "1.5", "{}", "[null]", "[true]", '["x"]', '[""]', "[-1]", "[1.5]", "[[]]", "[{}]",
-                 '["18446744073709551616"]', '["9223372036854775808"]', json.dumps(["1"] * 33)],
-         "ntext": ["true", "1", "1.5", "[]", "{}"], "otext": ["true", "1.5", "[]", "{}"],
+                 '["18446744073709551616"]', '["9223372036854775808"]', HUGE],
+         "text": ["null", "true", "1", "1.5", "[]", "{}"], "ntext": ["true", "1", "1.5", "[]", "{}"],
+         "ntime": ["true", "1", "1.5", '"x"', '""', '"2030-01-01"', '"2030-13-01T00:00:00Z"', '"99999-01-01T00:00:00Z"', "[]", "{}"],
+         "oobj": ["true", "1", '"x"', "[]", "[{}]"], "otext": ["true", "1.5", "[]", "{}"],
          "flag": ["0", "1", '"true"', "[]", "{}"], "u64": ["true", '"1"', "-1", "1.5", "[]", "{}"],
-         "list": ["true", '"x"', "1", "{}", "[null]", "[1]", '["x"]', "[[]]", json.dumps([{}] * 101)]}
+         "list": ["true", '"x"', "1", "{}", "[null]", "[1]", '["x"]', "[[]]", json.dumps([{}] * 501)]}
 # Which fault: of the field itself, or of an element, whose index Discord's form has between.
 FAULTS = {"id": ["NUMBER_TYPE_COERCE"], "nid": ["NUMBER_TYPE_COERCE"], "u64": ["NUMBER_TYPE_COERCE", "NUMBER_TYPE_MAX"],
           "ids": ["LIST_TYPE_CONVERT", "NUMBER_TYPE_COERCE", "BASE_TYPE_MAX_LENGTH"], "ntext": ["STRING_TYPE_CONVERT"],
           "otext": ["STRING_TYPE_CONVERT"], "flag": ["BOOLEAN_TYPE_CONVERT"],
-          "list": ["LIST_TYPE_CONVERT", "MODEL_TYPE_CONVERT", "BASE_TYPE_MAX_LENGTH"]}
+          "list": ["LIST_TYPE_CONVERT", "MODEL_TYPE_CONVERT", "BASE_TYPE_MAX_LENGTH"],
+          "text": ["STRING_TYPE_CONVERT"], "ntime": ["DATE_TIME_TYPE_PARSE"], "oobj": ["MODEL_TYPE_CONVERT"]}
 
 
 def route_of(name):
@@ -285,15 +302,34 @@ def route_of(name):
 def conversation(world):
     """A group and, in it, somebody who may do everything there."""
     ann, bob, cat = world.users("ann", "bob", "cat")
-    return world.rest(ann), world.group(ann, bob, cat), bob
+    rest = world.rest(ann)
+    rest.owners = [ann]
+    return rest, world.group(ann, bob, cat), bob
 
 
-async def paths_of(conversation, name):
+@pytest.fixture
+def club(world, conversation):
+    """{part of a path: what it names in a guild of the same one's}; conversation's third is in it."""
+    rest, _, bob = conversation
+    ann = next(client for client in rest.owners)
+    guild = world.guild(ann, bob, roles=[{"name": "crew"}])
+    channels = {channel["name"]: channel["id"] for channel in guild["channels"]}
+    return {":guild_id": guild["id"], ":overwrite_id": bob.id, ":user_id": bob.id, ":role_id": guild["roles"][0]["id"],
+            "voice": channels["one"], "stage": channels["stage"]}
+
+
+async def paths_of(conversation, club, name):
     """(method, path) in which every id names what is there."""
     rest, group, bob = conversation
-    method, path = route_of(name)
+    method, path = route_of("channel_edit" if name == GUILD_CHANNEL else name)
     message = (await rest.say(group, "hello"))["id"] if ":message_id" in path else ""
-    return method, path.replace(":channel_id", group).replace(":message_id", message).replace(":user_id", bob.id)
+    channel = club["stage"] if path.startswith("/stage") else club["voice"]
+    if name != GUILD_CHANNEL and name not in ("overwrite_put", "voice_status") and path.startswith("/channels/"):
+        channel = group
+    ids = {":channel_id": channel, ":message_id": message, **{part: id for part, id in club.items() if part[0] == ":"}}
+    for part, value in ids.items():
+        path = path.replace(part, value)
+    return method, path
 
 
 def fault_of(reply):
@@ -312,21 +348,22 @@ def fault_of(reply):
 
 def test_every_route_that_takes_a_body_is_in_the_table():
     takes = {name for name, method, _, _, _ in ROUTES if method in ("POST", "PUT", "PATCH")}
-    assert takes - set(BODIES) == {"recipient_add", "typing", "science", "metrics", "track"}, "these read none"
+    none = {"recipient_add", "typing", "science", "metrics", "track", "stream_edit", "stream_preview_put", "stream_notify"}
+    assert takes - set(BODIES) - LISTS == none, "these read none"
     assert {kind for row in BODIES.values() for kind, _, _ in SCHEMAS[row].fields} <= set(WRONG)
 
 
-@pytest.mark.parametrize("name", BODIES)
-async def test_every_body(conversation, bystander, name):
-    rest = conversation[0]
-    method, path = await paths_of(conversation, name)
+@pytest.mark.parametrize("name", [*BODIES, GUILD_CHANNEL])
+async def test_every_body(conversation, club, bystander, name):
+    rest, row = conversation[0], "r_guild_channel" if name == GUILD_CHANNEL else BODIES[name]
+    method, path = await paths_of(conversation, club, name)
     for what, data, expected in NO_BODIES:
         reply = await rest.send(method, path, raw=data)
         if expected:
             assert (reply.status, reply.json) == (400, expected), (what, reply)
         else:
             assert fault_of(reply) == [((), "MODEL_TYPE_CONVERT")], (what, reply)
-    for kind, field, _ in SCHEMAS[BODIES[name]].fields:
+    for kind, field, _ in SCHEMAS[row].fields:
         for value in WRONG[kind]:
             (where, code), = fault_of(await rest.send(method, path, raw=b'{"%s":%s}' % (field.encode(), value.encode())))
             element = code in ("MODEL_TYPE_CONVERT", "NUMBER_TYPE_COERCE") and kind in ("list", "ids")
@@ -336,16 +373,128 @@ async def test_every_body(conversation, bystander, name):
         assert (where, code) == (("read_states", "1", "message_id"), "NUMBER_TYPE_COERCE")
 
 
-async def test_fields_that_are_too_much(conversation, bystander):
-    rest, group, _ = conversation
+@pytest.mark.parametrize("name", LISTS)
+async def test_every_list_that_is_a_body(conversation, club, bystander, name):
+    rest = conversation[0]
+    method, path = await paths_of(conversation, club, name)
+    rows = [("", ((), "LIST_TYPE_CONVERT")), *[(data, NO_JSON) for _, data, expected in NO_BODIES if expected and not data.startswith(b"{}")],
+            ("[]}", NO_JSON), ('[],"items":[]', NO_JSON), ("[],", NO_JSON), ("[{}", NO_JSON), ("[", NO_JSON),
+            *[(text, ((), "LIST_TYPE_CONVERT")) for text in ("true", "1", '"x"', "{}", '{"items":[]}')],
+            *[(text, (("0",), "MODEL_TYPE_CONVERT")) for text in ("[1]", "[null]", '["x"]', "[[]]")],
+            ("[{}]", (("0", "id"), "BASE_TYPE_REQUIRED")), (json.dumps([{"id": "1"}] * 101), ((), "BASE_TYPE_MAX_LENGTH")),
+            ('[{"id":"1"},{"id":"x"}]', (("1", "id"), "NUMBER_TYPE_COERCE")),
+            ('[{"id":"1","position":-1}]', (("0", "position"), "NUMBER_TYPE_COERCE")),
+            ('[{"id":"1","position":"1"}]', (("0", "position"), "NUMBER_TYPE_COERCE")),
+            ('[{"id":"1","parent_id":{}}]', (("0", "parent_id"), "NUMBER_TYPE_COERCE"))]
+    for data, expected in rows:
+        reply = await rest.send(method, path, raw=data if isinstance(data, bytes) else data.encode())
+        if expected is NO_JSON:
+            assert (reply.status, reply.json) == (400, NO_JSON), (data, reply)
+        else:
+            assert fault_of(reply) == [expected], (data, reply)
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert (await rest.send(method, path, raw=b'--b\r\n\r\n[]', headers=form)).status == 400
+
+
+async def test_fields_that_are_too_much(conversation, club, bystander):
+    rest = conversation[0]
     rows = [("message_send", "content", "x" * 16001), ("message_send", "content", "\U0001f600" * 2001),
             ("message_send", "nonce", "x" * 65), ("channel_edit", "name", "x" * 401), ("channel_edit", "name", "x" * 101),
             ("channel_edit", "name", ""), ("channel_edit", "icon", "x" * 65), ("call_region", "region", "x" * 65),
-            ("relationship_put", "type", 3), ("relationship_put", "type", 2 ** 62)]
+            ("call_ring", "recipients", ["1"] * 33), ("channel_open", "recipients", ["1"] * 33),
+            ("ack_bulk", "read_states", [{}] * 101),
+            ("relationship_put", "type", 3), ("relationship_put", "type", 2 ** 62),
+            ("member_edit", "nick", "x" * 33), ("member_edit", "nick", "\U0001f600" * 33), ("member_edit", "nick", "x" * 200_000),
+            ("my_member_edit", "nick", "\u00e9" * 33), ("member_edit", "roles", ["1"] * 251),
+            ("member_edit", "communication_disabled_until", "2999-01-01T00:00:00Z"),
+            ("guild_edit", "name", "x"), ("guild_edit", "name", "x" * 101), ("guild_edit", "icon", "x" * 65),
+            ("guild_edit", "description", "x" * 301), ("guild_edit", "afk_timeout", 7), ("guild_edit", "afk_timeout", 2 ** 62),
+            ("guild_edit", "afk_channel_id", "1"), ("guild_edit", "afk_channel_id", club["stage"]),
+            ("channel_create", "name", ""), ("channel_create", "name", "x" * 101), ("role_edit", "name", "x" * 101),
+            ("role_edit", "color", 1 << 24), ("role_create", "name", ""), ("role_create", "color", 2 ** 62),
+            ("voice_status", "status", "x" * 501), ("voice_status", "status", "x" * 2001),
+            ("voice_state_edit", "request_to_speak_timestamp", "x" * 100_000),
+            ("stage_edit", "topic", "x" * 121), ("stage_edit", "topic", ""), ("stage_edit", "privacy_level", 3),
+            ("stage_edit", "privacy_level", 0),
+            *[(GUILD_CHANNEL, field, value) for field, value in [
+                ("name", ""), ("name", "x" * 101), ("name", "x" * 401), ("type", 0), ("type", 4), ("type", 255), ("type", 256),
+                ("position", 2 ** 31), ("position", 2 ** 62), ("parent_id", "1"), ("parent_id", club["stage"]),
+                ("parent_id", club["voice"]), ("bitrate", 7999), ("bitrate", 384_001), ("bitrate", 2 ** 62), ("user_limit", 100),
+                ("user_limit", 2 ** 62), ("rtc_region", "nowhere"), ("rtc_region", ""), ("rtc_region", "x" * 65),
+                ("topic", "x" * 1025), ("topic", "x" * 200_000), ("rate_limit_per_user", 21601), ("video_quality_mode", 3),
+                ("permission_overwrites", [{"id": "1"}] * 501)]]]
+    (await rest.post("/stage-instances", {"channel_id": club["stage"], "topic": "news"})).ok()
     for name, field, value in rows:
-        method, path = await paths_of(conversation, name)
+        method, path = await paths_of(conversation, club, name)
         (where, _), = fault_of(await rest.send(method, path, {field: value}))
-        assert where == (field,), (name, where)
+        assert where == (field,), (name, field, where)
+
+
+async def test_ids_of_other_things(conversation, club, bystander, world):
+    """What is named is there, but is nothing of the kind: it is not found, and nothing changes."""
+    rest, group, bob = conversation
+    elsewhere = world.guild(*world.users("eve", "dan"))
+    there = {channel["name"]: channel["id"] for channel in elsewhere["channels"]}
+    at, voice, stage, role = club[":guild_id"], club["voice"], club["stage"], club[":role_id"]
+    before = (await rest.get(f"/guilds/{at}/channels")).ok(), (await rest.get(f"/guilds/{at}/roles")).ok()
+    member, states = f"/guilds/{at}/members", f"/guilds/{at}/voice-states"
+    rows = [("PATCH", f"/guilds/{group}", {"name": "xx"}, 10004), ("PATCH", f"/guilds/{voice}", {"name": "xx"}, 10004),
+            ("PATCH", f"/guilds/{bob.id}", {"name": "xx"}, 10004), ("PATCH", f"/guilds/{elsewhere['id']}", {"name": "xx"}, 10004),
+            ("PATCH", f"/guilds/{at}", {"owner_id": "1"}, 10007), ("PATCH", f"/guilds/{at}", {"owner_id": voice}, 10007),
+            ("PATCH", f"{member}/{voice}", {"nick": "x"}, 10007), ("PATCH", f"{member}/{at}", {"nick": "x"}, 10007),
+            ("PATCH", f"{member}/{bob.id}", {"roles": [voice]}, 10011), ("PATCH", f"{member}/{bob.id}", {"roles": [at]}, 50028),
+            ("PATCH", f"{member}/{bob.id}", {"roles": [elsewhere["id"]]}, 10011),
+            ("PATCH", f"{member}/{bob.id}", {"channel_id": voice}, 40032), ("PATCH", f"{member}/{bob.id}", {"mute": True}, 40032),
+            ("DELETE", f"{member}/{voice}", None, 10007), ("DELETE", f"/users/@me/guilds/{group}", None, 10004),
+            ("PATCH", f"{states}/{bob.id}", {"suppress": True}, 10065), ("PATCH", f"{states}/{stage}", {"suppress": True}, 10065),
+            ("PATCH", f"{states}/@me", {"channel_id": there["stage"]}, 10065),
+            ("PATCH", f"/guilds/{at}/roles/{voice}", {"name": "x"}, 10011), ("DELETE", f"/guilds/{at}/roles/{bob.id}", None, 10011),
+            ("DELETE", f"/guilds/{at}/roles/{at}", None, 50028),
+            ("PATCH", f"/guilds/{at}/channels", [{"id": there["one"], "position": 1}], 10003),
+            ("PATCH", f"/guilds/{at}/channels", [{"id": role, "position": 1}], 10003),
+            ("PATCH", f"/guilds/{at}/roles", [{"id": voice, "position": 1}], 10011),
+            ("PUT", f"/channels/{group}/permissions/{bob.id}", {"type": 1}, 50024),
+            ("PUT", f"/channels/{at}/permissions/{bob.id}", {"type": 1}, 10003),
+            ("PUT", f"/channels/{there['one']}/permissions/{bob.id}", {"type": 1}, 10003),
+            ("PUT", f"/channels/{group}/voice-status", {"status": "x"}, 50024),
+            ("PUT", f"/channels/{stage}/voice-status", {"status": "x"}, 50024),
+            ("PUT", f"/channels/{there['one']}/voice-status", {"status": "x"}, 10003),
+            ("POST", "/stage-instances", {"channel_id": voice, "topic": "x"}, 50024),
+            ("POST", "/stage-instances", {"channel_id": group, "topic": "x"}, 50024),
+            ("POST", "/stage-instances", {"channel_id": there["stage"], "topic": "x"}, 10003),
+            ("PATCH", f"/stage-instances/{stage}", {"topic": "x"}, 10067), ("DELETE", f"/stage-instances/{stage}", None, 10067),
+            ("PATCH", f"/stage-instances/{voice}", {"topic": "x"}, 50024), ("GET", f"/stage-instances/{stage}", None, 10067),
+            ("DELETE", f"/channels/{there['one']}", None, 10003), ("PATCH", f"/channels/{there['one']}", {"name": "x"}, 10003),
+            ("DELETE", f"/channels/{role}", None, 10003), ("PATCH", f"/channels/{at}", {"name": "x"}, 10003)]
+    for method, path, body, code in rows:
+        reply = await rest.send(method, path, body)
+        assert reply.status >= 400 and reply.json["code"] == code, reply
+    assert ((await rest.get(f"/guilds/{at}/channels")).ok(), (await rest.get(f"/guilds/{at}/roles")).ok()) == before
+
+
+async def test_names_that_would_be_something_elsewhere(conversation, club, bystander):
+    """Texts are kept as they are, whatever they would mean to Redis, a log, JSON or a browser."""
+    rest, _, bob = conversation
+    member = f"/guilds/{club[':guild_id']}/members/{bob.id}"
+    for text in ("{u:1}", "\r\nSET x y", "\"},{", "<script>", "${jndi}", "%s%n", "\u202e", "\U0001f600" * 32, "a\tb", "' OR 1"):
+        assert (await rest.patch(member, {"nick": text})).ok()["nick"] == text
+        assert (await rest.get(member)).ok()["nick"] == text
+    for text in ("\u0000", "\ud800"):
+        (await rest.patch(member, {"nick": text})).refused(400, 50109)
+
+
+async def test_bodies_that_are_huge(conversation, club, bystander):
+    """On each route of guilds that takes one: a quarter of a megabyte of it is read, and refused; more is not even that."""
+    rest = conversation[0]
+    many = b'{"x":[' + b"1," * 100_000 + b"1]}"
+    for name in [*BODIES, *LISTS, GUILD_CHANNEL]:
+        method, path = await paths_of(conversation, club, name)
+        if not path.startswith(("/guilds", "/stage", "/voice")) and name not in ("overwrite_put", "voice_status", GUILD_CHANNEL):
+            continue
+        reply = await rest.send(method, path, raw=b'{"x":"' + b"y" * 300_000 + b'"}')
+        assert (reply.status, reply.json) == (413, TOO_LARGE), reply
+        reply = await rest.send(method, path, raw=many[:-1])
+        assert (reply.status, reply.json) == (400, NO_JSON), reply
 
 
 async def test_other_content_types(conversation, bystander):

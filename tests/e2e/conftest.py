@@ -31,15 +31,15 @@ def _bystander(system, request):
     yield made
     made.stop()
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\n{request.path.name}: bystanders were told of {made.turns} steps, the slowest took {made.worst_s * 1000:.0f} ms")
+        print(f"\n{request.path.name}: bystanders were told of {made.turns} steps of a call and {made.moves} in a guild, "
+              f"the slowest took {made.worst_s * 1000:.0f} ms")
 
 
 @pytest.fixture
 def bystander(_bystander):
-    """A call of other people that goes on during the test without a late event."""
-    since = _bystander.turns
+    """A call and a guild of other people that go on during the test without a late event."""
     yield _bystander
-    _bystander.went_on(since)
+    _bystander.went_on()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -320,7 +320,8 @@ def test_guilds_are_not_there_for_who_is_no_member(house, path):
 
 
 def test_a_guilds_channel_is_hidden_from_who_is_no_member(house):
-    house.refused(403, 50001, "GET", "/channels/110", user=CAT)
+    house.refused(404, 10003, "GET", "/channels/110", user=CAT)
+    house.refused(404, 10003, "GET", "/channels/110/call", user=CAT)
 
 
 def test_relationships(house):

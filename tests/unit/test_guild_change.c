@@ -238,8 +238,13 @@ TEST(whether_somebody_may_be_muted_says_the_channel_where_he_sits)
     overwrite(VOICE, BEN, 1, MAY(MUTE_MEMBERS), 0);
     CHECK_EQ(mute(MOD, ADA, true), API_MISSING_PERMISSIONS);
     CHECK_EQ(mute(BEN, ADA, true), OK);
-    seat(HUGH, HIDDEN); // where the moderator sees nobody
-    CHECK_EQ(mute(MOD, HUGH, true), API_MISSING_PERMISSIONS);
+    seat(HUGH, HIDDEN); // where the moderator sees nobody: as if he sat nowhere
+    CHECK_EQ(mute(MOD, HUGH, true), API_NOT_IN_VOICE);
+    CHECK_EQ(move(MOD, HUGH, VOICE), API_NOT_IN_VOICE);
+    CHECK_EQ(move(MOD, HUGH, 0), API_NOT_IN_VOICE);
+    CHECK_EQ(mute(BEN, HUGH, true), API_MISSING_PERMISSIONS);
+    CHECK_EQ(suppress(MOD, HUGH, true), API_UNKNOWN_VOICE_STATE);
+    CHECK_EQ(mute(0, HUGH, true), OK);
 }
 
 TEST(voice_knows_no_ranks)
@@ -302,6 +307,8 @@ TEST(somebody_is_moved_only_to_where_the_mover_could_go)
     CHECK_EQ(move(MOD, ADA, OTHER), API_MISSING_PERMISSIONS);
     CHECK_EQ(move(MOD, ADA, HIDDEN), API_UNKNOWN_CHANNEL);
     CHECK_EQ(move(MOD, ADA, TEXT), API_WRONG_CHANNEL_TYPE);
+    overwrite(TEXT, EVERYONE, 0, 0, MAY(VIEW_CHANNEL));
+    CHECK_EQ(move(MOD, ADA, TEXT), API_UNKNOWN_CHANNEL);
     CHECK_EQ(move(MOD, ADA, CATEGORY), API_WRONG_CHANNEL_TYPE);
     CHECK_EQ(move(MOD, ADA, 12345), API_UNKNOWN_CHANNEL);
     overwrite(OTHER, MOD, 1, MAY(CONNECT), 0);
@@ -661,6 +668,10 @@ TEST(a_channel_is_put_into_a_category_and_out_of_it)
     CHECK_EQ(put_channel(MOD, SET_CHANNEL_PARENT, (struct guild_channel){.id = TEXT, .parent = 12345}),
              API_INVALID_FORM);
     CHECK_STR(out.fault.code, "CHANNEL_PARENT_INVALID");
+    overwrite(CATEGORY, EVERYONE, 0, 0, MAY(VIEW_CHANNEL));
+    CHECK_EQ(put_channel(MOD, SET_CHANNEL_PARENT, (struct guild_channel){.id = TEXT, .parent = CATEGORY}),
+             API_INVALID_FORM);
+    overwrite(CATEGORY, MOD, 1, MAY(VIEW_CHANNEL), 0);
     CHECK_EQ(put_channel(MOD, SET_CHANNEL_PARENT, (struct guild_channel){.id = TEXT, .parent = CATEGORY}), OK);
     CHECK_EQ(put_channel(MOD, SET_CHANNEL_PARENT, (struct guild_channel){.id = TEXT}), OK);
     CHECK_EQ(channel_of(TEXT)->parent, 0);
@@ -1012,6 +1023,7 @@ TEST(a_guild_is_edited)
     CHECK_TRUE(bytes_eq(out.events[0].body, out.body));
     CHECK_EQ(edit_guild(MOD, set, to), ERR_STATE);
     CHECK_EQ(edit_guild(MOD, SET_GUILD_AFK_CHANNEL, (struct guild){.afk_channel = TEXT}), API_INVALID_FORM);
+    CHECK_EQ(edit_guild(MOD, SET_GUILD_AFK_CHANNEL, (struct guild){.afk_channel = HIDDEN}), API_INVALID_FORM);
     CHECK_EQ(edit_guild(MOD, SET_GUILD_AFK_CHANNEL, (struct guild){0}), OK);
 }
 

@@ -156,28 +156,38 @@ static void load(struct rest_request *r, const struct rest_out *out)
 
 // --- one request ---
 
-static struct rest_out asked(uint64_t user, const char *method, const char *path, const char *body)
+static struct rest_request request_of(uint64_t user, const char *method, const char *path, const char *body)
 {
     const char *question = strchr(path, '?');
     struct bytes whole = arena_printf(&arena, "/api/v9%s", path);
     size_t n = question ? (size_t)(question - path) + 7 : whole.n;
-    struct rest_request r = {.method = method,
-                             .path = {whole.p, n},
-                             .query = question ? bytes_of(question + 1) : BYTES_NONE,
-                             .content_type = BYTES("application/json"),
-                             .body = bytes_of(body),
-                             .user = user,
-                             .url = BYTES("ws://here:1"),
-                             .identify_rate = 16};
+    return (struct rest_request){.method = method,
+                                 .path = {whole.p, n},
+                                 .query = question ? bytes_of(question + 1) : BYTES_NONE,
+                                 .content_type = BYTES("application/json"),
+                                 .body = bytes_of(body),
+                                 .user = user,
+                                 .url = BYTES("ws://here:1"),
+                                 .identify_rate = 16};
+}
+
+static struct rest_out stepped(struct rest_request *r)
+{
     struct rest_out out;
     for (int steps = 0; steps < 5; steps++) {
-        rest_step(&arena, &r, &out);
+        rest_step(&arena, r, &out);
         if (out.want == REST_ANSWER || out.want == REST_COMMANDS)
             return out;
-        load(&r, &out);
+        load(r, &out);
     }
     CHECK_STR("steps without end", "an end");
     return out;
+}
+
+static struct rest_out asked(uint64_t user, const char *method, const char *path, const char *body)
+{
+    struct rest_request r = request_of(user, method, path, body);
+    return stepped(&r);
 }
 
 // "200 {…}", "204", or "message 900 typing{user=11 channel=900} -> 204".
@@ -238,7 +248,6 @@ static void check(const struct row *rows, size_t n)
 #define E10013 "404 {\"message\":\"Unknown User\",\"code\":10013}"
 #define E20001 "403 {\"message\":\"Bots cannot use this endpoint\",\"code\":20001}"
 #define E20002 "403 {\"message\":\"Only bots can use this endpoint\",\"code\":20002}"
-#define E50001 "403 {\"message\":\"Missing Access\",\"code\":50001}"
 #define E50003 "403 {\"message\":\"Cannot execute action on a DM channel\",\"code\":50003}"
 #define E50024 "400 {\"message\":\"Cannot execute action on this channel type\",\"code\":50024}"
 #define E50109 "400 {\"message\":\"The request body contains invalid JSON.\",\"code\":50109}"
@@ -489,10 +498,10 @@ TEST(guilds_are_shown_to_their_members_alone)
         {CAT, "GET", "/users/@me/guilds", "", "200 []"},
         {ANN, "GET", "/channels/110", "", "200 " J_TEXT},
         {DJ, "GET", "/channels/120", "", "200 " J_VOICE},
-        {CAT, "GET", "/channels/110", "", E50001},
+        {CAT, "GET", "/channels/110", "", E10003},
         {BOB, "GET", "/channels/130", "", "200 " J_VAULT},
         {DJ, "GET", "/channels/130", "", E10003},
-        {CAT, "GET", "/channels/130", "", E50001},
+        {CAT, "GET", "/channels/130", "", E10003},
         {ANN, "GET", "/channels/140", "", E10003},
     };
     CHECK_ROWS(rows);
@@ -693,6 +702,8 @@ TEST(calls)
         {CAT, "GET", "/channels/900/call", "", E10003},
         {ANN, "GET", "/channels/777/call", "", E10003},
         {ANN, "GET", "/channels/120/call", "", E50024},
+        {CAT, "GET", "/channels/120/call", "", E10003},
+        {ANN, "GET", "/channels/140/call", "", E10003},
         {DJ, "GET", "/channels/900/call", "", E20001},
         {ANN, "POST", "/channels/900/call/ring", "{\"recipients\":null}", RING("true", "")},
         {ANN, "POST", "/channels/900/call/ring", "{}", RING("true", "")},
@@ -706,6 +717,7 @@ TEST(calls)
         {ANN, "POST", "/channels/900/call/ring", "x", E50109},
         {CAT, "POST", "/channels/900/call/ring", "x", E10003},
         {ANN, "POST", "/channels/120/call/ring", "{}", E50024},
+        {CAT, "POST", "/channels/120/call/ring", "{}", E10003},
         {DJ, "POST", "/channels/900/call/ring", "{}", E20001},
         {BOB, "POST", "/channels/900/call/stop-ringing", "{}", STOP("22", "")},
         {BOB, "POST", "/channels/900/call/stop-ringing", "", STOP("22", "")},
@@ -742,8 +754,9 @@ TEST(without_redis_whatever_needs_it_is_unavailable)
 
 static const char *after(const struct rest_out *out, const struct answer *const *answers)
 {
+    struct rest_request r = {.had = REST_COMMANDS};
     struct rest_out then;
-    rest_answered(&arena, out, answers, &then);
+    CHECK_TRUE(rest_answered(&arena, &r, out, answers, &then));
     CHECK_EQ(then.want, REST_ANSWER);
     return told(&then);
 }
@@ -771,6 +784,34 @@ TEST(an_answer_is_passed_on)
     CHECK_STR(after_one(&get, ERR_INVALID, ""), "500 {\"message\":\"500: Internal Server Error\",\"code\":0}");
     CHECK_STR(after_one(&get, ERR_IO, ""), E503);
     CHECK_STR(after_one(&get, ERR_CONFLICT, ""), E503);
+    arena_fini(&arena);
+}
+
+TEST(that_a_channel_is_a_guilds_is_told_who_may_view_it)
+{
+    static const struct row rows[] = {
+        {ANN, "GET", "/channels/120/messages", "", E50024},
+        {DJ, "POST", "/channels/110/messages", "{\"content\":\"x\"}", E50024},
+        {DJ, "GET", "/channels/130/messages", "", E10003},
+        {DJ, "POST", "/channels/130/typing", "", E10003},
+        {CAT, "DELETE", "/channels/120/messages/5", "", E10003},
+        {CAT, "PUT", "/channels/120/recipients/22", "", E10003},
+        {ANN, "PUT", "/channels/120/recipients/22", "", E50024},
+        {ANN, "PUT", "/channels/900/recipients/33", "", E50024}, // a private one, which groups alone let grow
+        {CAT, "PUT", "/channels/900/recipients/33", "", E10003},
+        {ANN, "PUT", "/channels/777/recipients/33", "", E10003}, // gone meanwhile
+    };
+    const struct answer wrong = {.err = API_WRONG_CHANNEL_TYPE}, *one = &wrong;
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct rest_request r = request_of(rows[i].user, rows[i].method, rows[i].path, rows[i].body);
+        struct rest_out sent = stepped(&r), out;
+        CHECK_EQ(sent.want, REST_COMMANDS);
+        CHECK_TRUE(!rest_answered(&arena, &r, &sent, &one, &out));
+        out = stepped(&r);
+        CHECK_STR(told(&out), rows[i].want);
+    }
+    struct rest_out of_member = asked(ANN, "PATCH", "/guilds/100/members/22", "{\"channel_id\":\"110\"}");
+    CHECK_STR(after_one(&of_member, API_WRONG_CHANNEL_TYPE, ""), E50024);
     arena_fini(&arena);
 }
 

@@ -1,6 +1,6 @@
 // rest: what changes guilds and who sits in their voice channels: each request with the command that comes of it, or
 // why there is none. ann (11) and bob (22), the bot dj (44); a 1:1 channel 900 of ann and bob, guild 100 with the voice
-// channel 120; who is in the guild and who may do what is not asked here.
+// channel 120, in which cat (33) is not; who may do what there is not asked here.
 #include "check.h"
 #include "errors.h"
 #include "rest.h"
@@ -22,11 +22,23 @@ static const struct loaded_channel places[] = {
     {.channel = {.id = 120, .type = CHANNEL_VOICE, .guild = 100}},
 };
 
+static const struct role everyone = {.id = 100, .name = {"@everyone", 9}, .permissions = 1024};
+static const struct guild_channel hall = {.id = 120, .type = CHANNEL_VOICE, .name = {"Hall", 4}};
+static const struct member members[] = {{.user = ANN}, {.user = BOB}, {.user = DJ}};
+static const struct loaded_guild club = {.guild = {.id = 100, .name = {"Club", 4}},
+                                         .roles = {1, &everyone},
+                                         .n_channels = 1,
+                                         .channels = &hall,
+                                         .n_members = countof(members),
+                                         .members = members};
+static const struct world world_of_members = {.n_guilds = 1, .guilds = &club}, world_of_others = {0};
+
 static void load(struct rest_request *r, const struct rest_out *out)
 {
     r->had = out->want;
     r->err = OK;
     r->channel = NULL;
+    r->world = r->user == CAT ? &world_of_others : &world_of_members;
     r->users = (struct user_set){countof(people), people};
     for (size_t i = 0; out->want == REST_LOAD_CHANNEL && i < countof(places); i++)
         if (places[i].channel.id == out->channel)
@@ -225,6 +237,13 @@ TEST(one_overwrite_is_put_or_taken_away_alone)
          "user_limit=0 rtc_region=\"\" overwrites=[] topic=\"\" nsfw=false rate_limit=0 video_quality=0} only=101} -> "
          "204"},
         {ANN, "DELETE", "/channels/777/permissions/101", "", E10003},
+        // Who may not view it learns nothing, whatever he says.
+        {CAT, "PUT", "/channels/120/permissions/22", "{\"type\":1}", E10003},
+        {CAT, "PUT", "/channels/120/permissions/22", "{\"type\":7}", E10003},
+        {CAT, "PUT", "/channels/120/permissions/22", "x", E10003},
+        {CAT, "DELETE", "/channels/120/permissions/22", "", E10003},
+        {CAT, "PATCH", "/channels/120", "{\"name\":7}", E10003},
+        {CAT, "DELETE", "/channels/120", "", E10003},
     };
     CHECK_ROWS(rows);
 }
@@ -251,6 +270,9 @@ TEST(channels_are_put_into_an_order_at_once)
          "400 {\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{\"_errors\":[{\"code\":"
          "\"LIST_TYPE_CONVERT\",\"message\":\"Only iterables may be used in a ListType\"}]}}"},
         {ANN, "PATCH", "/guilds/100/channels", "",
+         "400 {\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{\"_errors\":[{\"code\":"
+         "\"LIST_TYPE_CONVERT\",\"message\":\"Only iterables may be used in a ListType\"}]}}"},
+        {ANN, "PATCH", "/guilds/100/channels", "[],\"items\":[{\"id\":1}]",
          "400 {\"message\":\"The request body contains invalid JSON.\",\"code\":50109}"},
         {ANN, "PATCH", "/guilds/0/channels", "[]", E10004},
     };
@@ -309,6 +331,7 @@ TEST(voice_states_and_statuses)
         {ANN, "PUT", "/channels/120/voice-status", "{\"status\":\"\"}",
          "status_put{user=11 guild=100 channel=120 status=\"\"} -> 204"},
         {ANN, "PUT", "/channels/900/voice-status", "{}", E50024},
+        {CAT, "PUT", "/channels/120/voice-status", "{\"status\":7}", E10003},
     };
     CHECK_ROWS(rows);
 }
@@ -334,6 +357,9 @@ TEST(stages)
          "discoverable_disabled=false}} -> 200"},
         {DJ, "DELETE", "/stage-instances/120", "", "stage_delete{user=44 guild=100 channel=120} -> 204"},
         {DJ, "DELETE", "/stage-instances/777", "", E10003},
+        {CAT, "DELETE", "/stage-instances/120", "", E10003},
+        {CAT, "PATCH", "/stage-instances/120", "{\"topic\":7}", E10003},
+        {CAT, "POST", "/stage-instances", "{\"channel_id\":\"120\",\"topic\":\"t\"}", E10003},
     };
     CHECK_ROWS(rows);
 }
