@@ -299,6 +299,7 @@ def test_a_status_is_said_and_goes_with_the_last_one(house):
     guild = Guild(house)
     ada, = guild.members
     guild.join(ada, guild.voice)
+    guild.wait_server(ada)
     guild.done("status_put", by=ada, channel=guild.voice, status="chess")
     assert guild.room(guild.voice)["status"] == "chess"
     name, event, body = guild.log()[-1]
