@@ -1,4 +1,4 @@
-// guild_seat: one voice state of a guild, and what follows from each change of it: its row, the count of its room, the
+// guild_seat: one voice state of a guild, and what follows from each change of it: its row, the counts of its room, the
 // void token, VOICE_STATE_UPDATE for those who may see it, the room that begins or ends. Pure.
 // Of one member one of seat_put, seat_keep, seat_leave and seat_leave_as at most once in a step; `who` is he as the
 // scene has him (was), or, where the step changes his member row as well, a copy with the new row. Who is moved, muted
