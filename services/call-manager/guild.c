@@ -182,16 +182,19 @@ bool guild_minds(const struct guild_in *in, const struct voice_room *room, const
 // Of the seats that the scene shows, those in `room`.
 static bool room_valid(const struct guild_scene *s, const struct scene_room *room)
 {
-    uint64_t seats = 0, videos = 0;
+    uint64_t seats = 0, videos = 0, speakers = 0;
     for (uint32_t i = 0; i <= s->n_crowd; i++) {
         const struct scene_member *who = i < s->n_crowd ? &s->crowd[i] : &s->target;
         bool twice = i < s->n_crowd && who->id == s->target.id;
         if (who->seat && who->seat->channel == room->id && !twice) {
             seats++;
             videos += who->seat->self_video;
+            speakers += !who->seat->suppress;
         }
     }
-    return room->room ? seats <= room->room->seats && videos <= room->room->videos : seats == 0;
+    if (!room->room)
+        return seats == 0;
+    return seats <= room->room->seats && videos <= room->room->videos && speakers <= room->room->speakers;
 }
 
 bool guild_scene_valid(const struct guild_scene *s)
@@ -223,14 +226,16 @@ int guild_step(struct arena *a, const struct guild_scene *s, const struct guild_
 {
     const struct guild_work w = {a, s, in, rules, now, out};
     forget(out);
-    out->seat_at = out->room_at = out->seat_done = out->epoch = 0;
+    out->seat_at = out->room_at = out->seat_done = out->closed = out->epoch = 0;
     out->body = BYTES_NONE;
     if (!s->guild)
         return API_UNKNOWN_GUILD;
     int err = in->kind < GUILD_IN_MEMBER_EDIT ? guild_voice_step(&w) : guild_change_step(&w);
-    if (err == OK)
-        guild_put_rooms(&w);
-    else
+    if (err != OK) {
         forget(out);
-    return err;
+        return err;
+    }
+    guild_note_silence(&w);
+    guild_put_rooms(&w);
+    return OK;
 }

@@ -26,7 +26,7 @@ enum guild_in_kind {
     GUILD_IN_SERVER_LOST,  // `node`, on which the room of `channel` lived, is gone
     GUILD_IN_SERVER_FREE,  // some node has room again, for the room of `channel`
     GUILD_IN_SEAT,         // target's seat: is a server owed to it?
-    GUILD_IN_ROOM,         // the room of `channel`: are there seats of an older generation?
+    GUILD_IN_ROOM,         // `channel`: are there seats of an older generation? Is its stage silent for too long?
     // what people change (guild_change.c, guild_member.c); `msg` says it
     GUILD_IN_MEMBER_EDIT,
     GUILD_IN_MEMBER_REMOVE,
@@ -116,6 +116,7 @@ struct guild_held { // whose session has a seat here, or has none any more
 struct guild_room { // as the commit leaves it; room.seats 0: nobody sits there
     uint64_t id;    // of the channel
     struct voice_room room;
+    uint64_t look_at; // a timer row for GUILD_IN_ROOM of it is to be written before the commit; 0: none
 };
 struct guild_out { // everything in it lives in the arena or the scene
     uint32_t n_events, n_changes, n_asks, n_rooms;
@@ -130,6 +131,7 @@ struct guild_out { // everything in it lives in the arena or the scene
     uint64_t released[GUILD_ROOMS_MAX]; // channels that nobody sits in any more
     // Timer rows to be written before the commit, or, of the row that asked, when it is due again (ERR_STATE, too).
     uint64_t seat_at, room_at;        // for GUILD_IN_SEAT of the target, GUILD_IN_ROOM of `channel`; 0: none
+    uint64_t closed;                  // the channel whose stage has been closed; 0: none
     uint64_t epoch;                   // LEAVE: of the seat that went
     uint64_t seat_done;               // a seat row of the target for that time is not needed any more; 0: none
     bool more;                        // the crowd was too large: the same input once more, after this commit
@@ -142,6 +144,7 @@ struct guild_out { // everything in it lives in the arena or the scene
 struct guild_rules {
     uint64_t server_delay_ms;   // between VOICE_STATE_UPDATE and VOICE_SERVER_UPDATE
     uint64_t retry_ms, poll_ms; // an ask that nobody answered; one that found no free node
+    uint64_t stage_ms;          // how long a stage stays open on which nobody could speak
 };
 
 // OK, a Discord error code, ERR_STATE when the input changes nothing, or ERR_MISSING when what it is about is not there

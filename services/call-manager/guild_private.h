@@ -17,3 +17,7 @@ MUST_USE int guild_status_put(const struct guild_work *w); // guild_stage.c
 MUST_USE int guild_stage_put(const struct guild_work *w);
 MUST_USE int guild_stage_delete(const struct guild_work *w);
 void guild_close_stage(const struct guild_work *w); // the one that is open in `to`
+// Closes it when nobody could speak there for too long: true. Else says in out->room_at when that is so, if it may be.
+bool guild_close_silent_stage(const struct guild_work *w);
+// Open stages in the rooms that the step has touched: silence that begins or ends. Once, when the step is through.
+void guild_note_silence(const struct guild_work *w);

@@ -151,13 +151,14 @@ static void exit_room(const struct guild_work *w, const struct voice_seat *seat)
     guild_change(w, CHANGE_SREM, users_of(w, seat->channel), guild_id(w, seat->user), BYTES_NONE);
 }
 
-static void film(const struct guild_work *w, const struct voice_seat *seat, bool on)
+// What its room counts beside seats: with the seat, or without it.
+static void count(const struct guild_work *w, const struct voice_seat *seat, bool with)
 {
     struct voice_room *room = guild_room(w, seat->channel);
-    if (!seat->self_video)
-        return;
-    CHECK_ID(on || room->videos > 0, seat->channel);
-    room->videos += on ? 1 : UINT64_MAX;
+    uint64_t videos = seat->self_video, speakers = !seat->suppress;
+    CHECK_ID(with || (room->videos >= videos && room->speakers >= speakers), seat->channel);
+    room->videos += with ? videos : -videos;
+    room->speakers += with ? speakers : -speakers;
 }
 
 static struct event *write(const struct guild_work *w, const struct voice_seat *was, const struct voice_seat *next,
@@ -165,12 +166,12 @@ static struct event *write(const struct guild_work *w, const struct voice_seat *
 {
     bool moves = !was || was->channel != next->channel;
     if (was)
-        film(w, was, false);
+        count(w, was, false);
     if (was && moves)
         exit_room(w, was);
     if (moves)
         enter(w, next);
-    film(w, next, true);
+    count(w, next, true);
     if (was)
         void_token(w, was, next);
     note_gateways(w, was, next);
@@ -250,7 +251,7 @@ void seat_leave_as(const struct guild_work *w, const struct scene_member *who, c
     const struct voice_seat *was = who->seat;
     struct event *e = tell_state(w, who, told, was->channel, true);
     e->left = true;
-    film(w, was, false);
+    count(w, was, false);
     exit_room(w, was);
     void_token(w, was, NULL);
     note_gateways(w, was, NULL);

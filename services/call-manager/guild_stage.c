@@ -1,5 +1,6 @@
-// guild_stage: stages that are opened and closed, and what a voice channel says of itself.
-// https://docs.discord.com/developers/resources/stage-instance; https://docs.discord.food/resources/channel ("Modify
+// guild_stage: stages that are opened and closed, or close by themselves, and what a voice channel says of itself.
+// https://docs.discord.com/developers/resources/stage-instance ("Auto Closing": "when a Stage channel has no speakers
+// for a certain period of time", who are "not suppressed"); https://docs.discord.food/resources/channel ("Modify
 // Channel Status").
 #include "guild_private.h"
 #include "errors.h"
@@ -25,6 +26,13 @@ static struct bytes shown(const struct guild_work *w, const struct stage *stage)
     return schema_text(w->a, &schema_j_stage, &j);
 }
 
+// Nobody on `next`, which opens, may speak yet: that counts from now on.
+static void open_silent(const struct guild_work *w, struct stage *next)
+{
+    next->silent_at = w->now;
+    w->out->room_at = w->now + w->rules->stage_ms;
+}
+
 int guild_stage_put(const struct guild_work *w)
 {
     const struct stage_put *e = w->in->msg;
@@ -39,6 +47,8 @@ int guild_stage_put(const struct guild_work *w)
     struct stage next = {.id = w->in->new_id, .channel = w->s->to.id, .privacy = PRIVACY_GUILD};
     if (was)
         next = *was;
+    else if (!w->s->to.room || w->s->to.room->speakers == 0)
+        open_silent(w, &next);
     if (e->set & SET_STAGE_TOPIC)
         next.topic = e->to->topic;
     if (e->set & SET_STAGE_PRIVACY)
@@ -59,6 +69,7 @@ void guild_close_stage(const struct guild_work *w)
     const struct stage *was = w->s->to.stage;
     struct event *told = guild_event_in(w, was->channel, "STAGE_INSTANCE_DELETE", shown(w, was));
     guild_take(w, told, "st", was->channel, &schema_stage);
+    w->out->closed = was->channel;
 }
 
 int guild_stage_delete(const struct guild_work *w)
@@ -69,6 +80,41 @@ int guild_stage_delete(const struct guild_work *w)
     if (!err)
         guild_close_stage(w);
     return err;
+}
+
+// --- stages on which nobody speaks ---
+
+bool guild_close_silent_stage(const struct guild_work *w)
+{
+    const struct stage *stage = w->s->to.stage;
+    if (!stage || stage->silent_at == 0)
+        return false;
+    uint64_t end = stage->silent_at + w->rules->stage_ms;
+    if (end > w->now) {
+        w->out->room_at = end;
+        return false;
+    }
+    guild_close_stage(w);
+    return true;
+}
+
+// No client is told: they see who is suppressed.
+static void note_silence(const struct guild_work *w, struct guild_room *r)
+{
+    const struct stage *was = guild_scene_room(w, r->id)->stage;
+    bool silent = r->room.speakers == 0;
+    if (!was || r->id == w->out->closed || silent == (was->silent_at > 0))
+        return;
+    struct stage next = *was;
+    next.silent_at = silent ? w->now : 0;
+    r->look_at = silent ? w->now + w->rules->stage_ms : 0;
+    guild_put(w, NULL, "st", r->id, &schema_stage, &next);
+}
+
+void guild_note_silence(const struct guild_work *w)
+{
+    for (uint32_t i = 0; i < w->out->n_rooms; i++)
+        note_silence(w, &w->out->rooms[i]);
 }
 
 // --- the status of a voice channel ---

@@ -267,10 +267,15 @@ static int look_at_seat(const struct guild_work *w)
 
 static int look_at_room(const struct guild_work *w)
 {
-    if (!w->s->to.room)
+    if (!w->s->to.room && !w->s->to.stage)
         return ERR_MISSING;
+    bool closed = guild_close_silent_stage(w);
     if (w->s->n_crowd == 0)
-        return ERR_STATE;
+        return closed ? OK : ERR_STATE;
+    // Written before this commit, its row must not wait for the end of a silence: should nothing come of the commit
+    // those who sit there are still owed a server.
+    if (w->out->room_at)
+        w->out->room_at = w->now;
     seats_owe(w, w->in->channel);
     w->out->more = w->s->more;
     return OK;

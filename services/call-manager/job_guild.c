@@ -376,6 +376,9 @@ static void want_timers(struct job *j)
         timers_want_seat(j->m, guild, g->in.target, out->seat_at);
     if (out->room_at)
         timers_want_room(j->m, guild, g->in.channel, out->room_at);
+    for (uint32_t i = 0; i < out->n_rooms; i++)
+        if (out->rooms[i].look_at)
+            timers_want_room(j->m, guild, out->rooms[i].id, out->rooms[i].look_at);
     if (j->step.agree)
         timers_want_agreement(j->m, guild, j->step.agree, j->now + SETTLE_MS);
     for (uint32_t i = 0; i < out->n_came; i++)

@@ -60,6 +60,8 @@ int main(int argc, char **argv)
          "commands in progress; more wait with their senders"},
         {"SB_CHANNELS_PER_USER", CONFIG_UINT, &m.channels_max, "1000", 1, 100000,
          "private channels of one user; in more groups he cannot be put"},
+        {"SB_STAGE_MS", CONFIG_UINT, &m.guild_rules.stage_ms, "300000", 100, 86400000,
+         "how long a stage stays open while nobody in its channel may speak, in ms"},
     };
     m.service = (struct service){.kind = BUS_CALL_MANAGER,
                                  .ctx = &m,
@@ -71,8 +73,9 @@ int main(int argc, char **argv)
                                  .idle = idle,
                                  .on_fini = on_fini};
     service_start(&m.service, rows, countof(rows), argc, argv);
-    m.guild_rules = (struct guild_rules){
-        .server_delay_ms = m.rules.server_delay_ms, .retry_ms = CALL_RETRY_MS, .poll_ms = CALL_POLL_MS};
+    m.guild_rules.server_delay_ms = m.rules.server_delay_ms;
+    m.guild_rules.retry_ms = CALL_RETRY_MS;
+    m.guild_rules.poll_ms = CALL_POLL_MS;
     m.lease = lease_new(m.service.loop, m.service.store, m.service.instance);
     bus_watch(m.service.bus, BUS_GATEWAY);
     bus_watch(m.service.bus, BUS_REGION_ALLOCATOR);

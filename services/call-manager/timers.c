@@ -2,7 +2,7 @@
 //   <place id>            the place needs a tick           <user id with the top bit>  a move is unfinished
 //   a:<place>:<user>      he sat down there, or came to it, or went from it: is all of that done?
 //   s:<guild>:<user>      a voice server is owed to his seat
-//   r:<guild>:<channel>   some who sit there are owed another one
+//   r:<guild>:<channel>   some who sit there are owed another one, or nobody may speak on its stage
 //   g:<gateway instance>  its sessions are over unless it is back by then
 // A row is written before the commit that needs it; one too many does nothing. Any instance claims what is due (nobody
 // else gets it for a while), does it, and settles the row; who dies in between leaves it to the next. A claimed row's

@@ -3,13 +3,14 @@
 // - A refused input changed nothing and tells nothing.
 // - A crowd is through after a bounded number of commits.
 // - When all rows of timers have come due and every ask was answered, everybody sits at one and the same node with his
-//   channel, and nothing is owed.
+//   channel, nothing is owed, and no stage is open on which nobody may speak.
 #include "../unit/voice_world.h"
 #include "errors.h"
 #include "fill.h"
+#include "sets.h"
 
 // Small numbers, so that what a message names is often there.
-enum { USERS = 40, FIRST_CHANNEL = 61, CHANNELS = 8, FIRST_ROLE = 71, ROLES = 4, STEPS_MAX = 100 };
+enum { USERS = 40, FIRST_CHANNEL = 61, CHANNELS = 8, FIRST_STAGE = 64, FIRST_ROLE = 71, ROLES = 4, STEPS_MAX = 100 };
 
 static const char *const sessions[] = {"s1", "s2", ""};
 static const char *const gateways[] = {"g1", "g2"};
@@ -71,6 +72,13 @@ static void begin_members(struct run *r)
     }
 }
 
+static void begin_stage(struct run *r)
+{
+    const struct stage to = {.topic = BYTES("t")};
+    const struct stage_put e = {.opens = true, .set = SET_STAGE_TOPIC, .to = &to};
+    CHECK(world_do(&r->w, (struct guild_in){.kind = GUILD_IN_STAGE_PUT, .channel = FIRST_STAGE, .msg = &e}) == OK);
+}
+
 static void begin(struct run *r)
 {
     world_begin(&r->w);
@@ -79,6 +87,7 @@ static void begin(struct run *r)
     begin_roles(r);
     begin_channels(r);
     begin_members(r);
+    begin_stage(r);
 }
 
 // --- voice ---
@@ -254,6 +263,8 @@ static void settle(struct run *r)
     }
     for (uint32_t i = 0; i < r->w.t[WORLD_ROOMS].n; i++)
         CHECK(((const struct voice_room *)r->w.t[WORLD_ROOMS].row[i])->node.n > 0);
+    for (uint32_t i = 0; i < r->w.t[WORLD_STAGES].n; i++)
+        CHECK(((const struct stage *)r->w.t[WORLD_STAGES].row[i])->silent_at == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -221,9 +221,10 @@ class House:
         users, rows, room = at_once.execute()
         users = {int(user) for user in users}
         seats = [seat for seat in (unpack(raw, "voice_seat") for raw in rows) if seat["channel"] == channel]
-        room = unpack(room, "voice_room") if room else {"seats": 0, "videos": 0}
+        room = unpack(room, "voice_room") if room else {"seats": 0, "videos": 0, "speakers": 0}
         assert {seat["user"] for seat in seats} == users
         assert (room["seats"], room["videos"]) == (len(users), sum(seat["self_video"] for seat in seats))
+        assert room["speakers"] == sum(not seat["suppress"] for seat in seats)
         return users
 
     def call(self, channel):

@@ -295,10 +295,39 @@ def test_a_stage_from_its_opening_to_its_end(house):
                                                                           "STAGE_INSTANCE_DELETE"]
 
 
+def stages_of(guild):
+    return [name for name in guild.told() if name.startswith("STAGE")]
+
+
+def test_a_stage_on_which_nobody_may_speak_closes_by_itself_whoever_was_killed():
+    with closing(House("one", "two", SB_STAGE_MS="3000")) as own:
+        spoken, left, silent = Guild(own), Guild(own), Guild(own)
+        for guild in (spoken, left):
+            guild.join(guild.moderator, guild.stage)
+        silent.join(silent.members[0], silent.stage)
+        for guild in (spoken, left, silent):
+            guild.done("stage_put", at="one", channel=guild.stage, opens=True, set=1, to={"topic": "town hall"})
+        assert [guild.open_stage(guild.stage)["silent_at"] > 0 for guild in (spoken, left, silent)] == [False, False, True]
+        begun = now_ms()
+        left.done("member_edit", at="one", target=left.moderator, set=4, channel=0, to={})
+        own.kill("one")
+        assert left.room(left.stage) is None and left.open_stage(left.stage)["silent_at"] >= begun
+        for guild in (silent, left):
+            poll(lambda guild=guild: guild.open_stage(guild.stage) is None, "the stage to close")
+            name, event, body = guild.log()[-1]
+            assert (name, event["channel"], body["channel_id"]) == ("STAGE_INSTANCE_DELETE", guild.stage, str(guild.stage))
+            assert stages_of(guild) == ["STAGE_INSTANCE_CREATE", "STAGE_INSTANCE_DELETE"]
+            poll(lambda guild=guild: own.due(f"r:{guild.id}:{guild.stage}") is None, "its timer to be settled")
+        assert now_ms() >= begun + 3000
+        assert stages_of(spoken) == ["STAGE_INSTANCE_CREATE"]
+        assert silent.sitting(silent.stage) == set(silent.members)
+
+
 def test_a_status_is_said_and_goes_with_the_last_one(house):
     guild = Guild(house)
     ada, = guild.members
     guild.join(ada, guild.voice)
+    guild.wait_server(ada)
     guild.done("status_put", by=ada, channel=guild.voice, status="chess")
     assert guild.room(guild.voice)["status"] == "chess"
     name, event, body = guild.log()[-1]

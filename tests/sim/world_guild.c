@@ -161,7 +161,7 @@ static void read_guild(void)
 // Counts stand beside the seats that they count, members alone sit, and in channels that exist.
 static void check_seats(void)
 {
-    uint64_t seats[ROOMS_MAX] = {0}, videos[ROOMS_MAX] = {0};
+    uint64_t seats[ROOMS_MAX] = {0}, videos[ROOMS_MAX] = {0}, speakers[ROOMS_MAX] = {0};
     for (uint32_t u = 0; u < people.n_users; u++) {
         const struct voice_seat *s = &now.seats[u];
         if (!s->user)
@@ -172,17 +172,18 @@ static void check_seats(void)
         if (room == people.n_rooms || !now.rooms[room].id)
             world_fail("%" PRIu64 " sits in a channel that is not there", s->user);
         else
-            seats[room]++, videos[room] += s->self_video;
+            seats[room]++, videos[room] += s->self_video, speakers[room] += !s->suppress;
         if (!now.members[u].user)
             world_fail("%" PRIu64 " sits in a guild where he is no member", s->user);
         else if (s->mute != now.members[u].mute || s->deaf != now.members[u].deaf)
             world_fail("%" PRIu64 " is silenced otherwise in his voice state than as a member", s->user);
     }
     for (uint32_t i = 0; i < people.n_rooms; i++)
-        if (now.voice[i].seats != seats[i] || now.voice[i].videos != videos[i])
-            world_fail("room %u says that %" PRIu64 " sit in it, %" PRIu64 " with a camera: it is %" PRIu64
-                       " and %" PRIu64,
-                       i, now.voice[i].seats, now.voice[i].videos, seats[i], videos[i]);
+        if (now.voice[i].seats != seats[i] || now.voice[i].videos != videos[i] || now.voice[i].speakers != speakers[i])
+            world_fail("room %u says that %" PRIu64 " sit in it, %" PRIu64 " with a camera, and %" PRIu64
+                       " may speak: it is %" PRIu64 ", %" PRIu64 " and %" PRIu64,
+                       i, now.voice[i].seats, now.voice[i].videos, now.voice[i].speakers, seats[i], videos[i],
+                       speakers[i]);
 }
 
 void world_guild_touched(struct bytes key)

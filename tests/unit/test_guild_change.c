@@ -453,7 +453,7 @@ TEST(a_time_out_silences_and_spares_who_may_do_everything)
 TEST(a_time_out_ends_speaking_on_a_stage_and_roles_do_not)
 {
     begin();
-    seat(BEN, STAGE)->suppress = false;
+    seat(BEN, STAGE);
     CHECK_EQ(assign(MOD, BEN, 0, 0), OK);
     CHECK_TRUE(!seat_of(BEN)->suppress);
     seat_of(BEN)->request_at = 5;
@@ -512,7 +512,7 @@ TEST(members_are_removed_downwards_and_leave_as_they_like)
 TEST(a_hand_is_raised_and_somebody_invited_who_then_speaks)
 {
     begin();
-    seat(ADA, STAGE)->suppress = true;
+    listener(ADA, STAGE);
     CHECK_EQ(request(ADA, now), OK);
     CHECK_STR(told(), "VOICE_STATE_UPDATE");
     CHECK_EQ(seat_of(ADA)->request_at, now);
@@ -535,7 +535,7 @@ TEST(a_hand_is_raised_and_somebody_invited_who_then_speaks)
 TEST(an_invitation_is_declined_and_a_hand_lowered)
 {
     begin();
-    seat(ADA, STAGE)->suppress = true;
+    listener(ADA, STAGE);
     CHECK_EQ(suppress(MOD, ADA, false), OK);
     CHECK_EQ(suppress(ADA, ADA, true), OK);
     CHECK_TRUE(seat_of(ADA)->suppress);
@@ -553,7 +553,7 @@ TEST(an_invitation_is_declined_and_a_hand_lowered)
 TEST(bots_are_not_asked_whether_they_want_to_speak)
 {
     begin();
-    seat(BOT, STAGE)->suppress = true;
+    listener(BOT, STAGE);
     CHECK_EQ(suppress(MOD, BOT, false), OK);
     CHECK_EQ(seat_of(BOT)->request_at, 0);
     CHECK_EQ(out.events[0].epoch, 0);
@@ -573,9 +573,9 @@ TEST(who_speaks_raises_no_hand)
 TEST(stage_rights_are_those_of_the_channel)
 {
     begin();
-    seat(ADA, STAGE)->suppress = true;
-    seat(BEN, STAGE)->suppress = true;
-    seat(MOD, STAGE)->suppress = true;
+    listener(ADA, STAGE);
+    listener(BEN, STAGE);
+    listener(MOD, STAGE);
     CHECK_EQ(suppress(BEN, ADA, false), API_MISSING_PERMISSIONS);
     CHECK_EQ(suppress(BEN, ADA, true), API_MISSING_PERMISSIONS);
     CHECK_EQ(voice_edit(BEN, ADA, (struct voice_state_edit){.set = SET_VOICE_REQUEST}), API_MISSING_PERMISSIONS);
@@ -591,7 +591,7 @@ TEST(a_voice_state_is_edited_where_it_is_and_on_stages_only)
 {
     begin();
     seat(ADA, VOICE);
-    seat(BEN, STAGE)->suppress = true;
+    listener(BEN, STAGE);
     CHECK_EQ(suppress(MOD, ADA, true), API_WRONG_CHANNEL_TYPE);
     CHECK_EQ(suppress(MOD, HUGH, true), API_UNKNOWN_VOICE_STATE);
     CHECK_EQ(suppress(MOD, STRANGER, true), API_UNKNOWN_VOICE_STATE);
@@ -1068,6 +1068,33 @@ TEST(a_stage_is_opened_changed_and_closed_by_its_moderators)
     CHECK_TRUE(says(out.events[0].body, "\"topic\":\"other\""));
     CHECK_EQ(out.body.n, 0);
     CHECK_EQ(world.n_stages, 0);
+}
+
+TEST(a_stage_is_silent_from_its_opening_until_somebody_may_speak_there)
+{
+    begin();
+    const struct stage *stage = world.stages;
+    CHECK_EQ(put_stage(MOD, STAGE, true, "town hall"), OK);
+    CHECK_EQ(stage->silent_at, now);
+    CHECK_EQ(out.room_at, now + rules.stage_ms);
+    now += 10;
+    listener(ADA, STAGE);
+    CHECK_EQ(put_stage(MOD, STAGE, false, "other"), OK);
+    CHECK_EQ(stage->silent_at, now - 10);
+    CHECK_EQ(suppress(MOD, ADA, false), OK);
+    CHECK_STR(told(), "VOICE_STATE_UPDATE");
+    CHECK_EQ(stage->silent_at, 0);
+    CHECK_EQ(out.rooms[0].look_at, 0);
+    CHECK_EQ(suppress(ADA, ADA, true), OK);
+    CHECK_STR(told(), "VOICE_STATE_UPDATE");
+    CHECK_EQ(stage->silent_at, now);
+    CHECK_EQ(out.rooms[0].id, STAGE);
+    CHECK_EQ(out.rooms[0].look_at, now + rules.stage_ms);
+    CHECK_EQ(suppress(MOD, ADA, false), OK);
+    CHECK_EQ(delete_stage(MOD, STAGE), OK);
+    CHECK_EQ(put_stage(MOD, STAGE, true, "town hall"), OK);
+    CHECK_EQ(stage->silent_at, 0);
+    CHECK_EQ(out.room_at, 0);
 }
 
 TEST(a_moderator_of_a_stage_has_three_permissions_there)

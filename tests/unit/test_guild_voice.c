@@ -1,6 +1,7 @@
 // guild_voice: who may sit down in a guild, what is told of it, and which voice server each is owed.
 #include "check.h"
 #include "errors.h"
+#include "sets.h"
 #include "voice_world.h"
 
 enum { ADA = 1, BEN = 2, CLEO = 3, DORA = 4, HOME = 201, AWAY = 202, STAGE = 203, TEXT = 204, AFK = 205 };
@@ -479,7 +480,7 @@ static uint32_t follow_rooms(struct voice_world *w)
     uint32_t asks = w->out.n_asks;
     while (w->n_room_rows > 0) {
         struct guild_in in = {.kind = GUILD_IN_ROOM, .channel = w->room_rows[0]};
-        w->n_room_rows = 0;
+        world_drop_room_row(w, in.channel);
         do {
             CHECK_EQ(world_step(w, &in), OK);
             asks += w->out.n_asks;
@@ -561,6 +562,159 @@ TEST(a_room_remembers_the_last_nodes_that_it_lost_and_not_for_ever)
     world_end(&w);
 }
 
+// --- stages on which nobody may speak ---
+
+enum deed { NOTHING, OPENS, SITS, GOES, MOVES, INVITED, HUSHED, TIMED_OUT, REMOVED, LOST };
+
+static int edit_voice(struct voice_world *w, uint64_t user, bool suppress)
+{
+    const struct voice_state_edit e = {
+        .guild = WORLD_GUILD, .target = user, .set = SET_VOICE_SUPPRESS, .suppress = suppress};
+    return world_do(w, (struct guild_in){.kind = GUILD_IN_VOICE_EDIT, .target = user, .msg = &e});
+}
+
+static int open_stage(struct voice_world *w)
+{
+    const struct stage to = {.topic = BYTES("news")};
+    const struct stage_put e = {
+        .guild = WORLD_GUILD, .channel = STAGE, .opens = true, .set = SET_STAGE_TOPIC, .to = &to};
+    return world_do(w, (struct guild_in){.kind = GUILD_IN_STAGE_PUT, .channel = STAGE, .msg = &e});
+}
+
+static int time_out(struct voice_world *w, uint64_t user)
+{
+    const struct member to = {.disabled_until = w->now + 3600000};
+    const struct member_edit e = {.guild = WORLD_GUILD, .target = user, .set = SET_MEMBER_DISABLED, .to = &to};
+    return world_do(w, (struct guild_in){.kind = GUILD_IN_MEMBER_EDIT, .target = user, .msg = &e});
+}
+
+static int kick(struct voice_world *w, uint64_t user)
+{
+    const struct member_remove e = {.guild = WORLD_GUILD, .target = user};
+    return world_do(w, (struct guild_in){.kind = GUILD_IN_MEMBER_REMOVE, .target = user, .msg = &e});
+}
+
+static int act(struct voice_world *w, enum deed deed, uint64_t user)
+{
+    switch (deed) {
+    case OPENS:
+        return open_stage(w);
+    case SITS:
+        return join(w, user, STAGE);
+    case GOES:
+        return leave(w, user, "s", 0);
+    case MOVES:
+        return join(w, user, HOME);
+    case INVITED:
+    case HUSHED:
+        return edit_voice(w, user, deed == HUSHED);
+    case TIMED_OUT:
+        return time_out(w, user);
+    case REMOVED:
+        return kick(w, user);
+    case LOST:
+        return world_do(w, (struct guild_in){.kind = GUILD_IN_GATEWAY_LOST, .target = user, .gateway = "g"});
+    case NOTHING:
+        break;
+    }
+    return OK;
+}
+
+// Till then whatever comes due is done, at its time. The time at which the stage has closed; 0: it has not.
+static uint64_t pass(struct voice_world *w, uint64_t till)
+{
+    uint64_t closed = 0;
+    while (w->n_room_rows > 0 && w->room_row_at[0] <= till) {
+        w->now = w->room_row_at[0];
+        bool open = w->t[WORLD_STAGES].n > 0;
+        if (world_room_due(w) == OK && open && w->t[WORLD_STAGES].n == 0) {
+            CHECK_STR(told(w), "STAGE_INSTANCE_DELETE");
+            CHECK_TRUE(w->out.events[0].channel == STAGE && w->out.events[0].row.n == 0);
+            closed = w->now;
+        }
+    }
+    w->now = till;
+    return closed;
+}
+
+TEST(a_stage_closes_after_a_minute_in_which_nobody_could_speak)
+{
+    static const struct {
+        const char *why;
+        struct {
+            uint64_t at; // s
+            enum deed deed;
+            uint64_t user;
+        } v[6];
+        uint64_t closes; // likewise; 0: never
+    } rows[] = {
+        {"nobody comes", {{0, OPENS, 0}}, 60},
+        {"those who come may not speak", {{0, OPENS, 0}, {30, SITS, BEN}, {59, SITS, CLEO}}, 60},
+        {"they were there before", {{0, SITS, BEN}, {5, OPENS, 0}}, 65},
+        {"a moderator is there", {{0, SITS, ADA}, {5, OPENS, 0}, {6, SITS, BEN}}, 0},
+        {"one comes in time", {{0, OPENS, 0}, {59, SITS, ADA}}, 0},
+        {"one comes too late", {{0, OPENS, 0}, {60, SITS, ADA}}, 60},
+        {"the last one goes", {{0, SITS, ADA}, {0, OPENS, 0}, {100, GOES, ADA}}, 160},
+        {"he moves", {{0, SITS, ADA}, {0, SITS, BEN}, {0, OPENS, 0}, {100, MOVES, ADA}}, 160},
+        {"another stays", {{0, SITS, ADA}, {0, SITS, BEN}, {0, INVITED, BEN}, {0, OPENS, 0}, {9, GOES, BEN}}, 0},
+        {"his session is lost", {{0, SITS, ADA}, {0, OPENS, 0}, {100, LOST, ADA}}, 160},
+        {"somebody is invited", {{0, OPENS, 0}, {10, SITS, BEN}, {50, INVITED, BEN}}, 0},
+        {"and sent back", {{0, OPENS, 0}, {10, SITS, BEN}, {50, INVITED, BEN}, {100, HUSHED, BEN}}, 160},
+        {"and timed out", {{0, OPENS, 0}, {10, SITS, BEN}, {50, INVITED, BEN}, {100, TIMED_OUT, BEN}}, 160},
+        {"and removed", {{0, OPENS, 0}, {10, SITS, BEN}, {50, INVITED, BEN}, {100, REMOVED, BEN}}, 160},
+        {"it begins anew", {{0, SITS, ADA}, {0, OPENS, 0}, {10, GOES, ADA}, {50, SITS, ADA}, {60, MOVES, ADA}}, 120},
+        {"it was opened again", {{0, OPENS, 0}, {70, OPENS, 0}}, 130},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct voice_world w = guild();
+        uint64_t begin = w.now, closed = 0, then;
+        for (size_t k = 0; k < countof(rows[i].v) && rows[i].v[k].deed != NOTHING; k++) {
+            then = pass(&w, begin + rows[i].v[k].at * 1000);
+            closed = then ? then : closed;
+            CHECK_EQ(act(&w, rows[i].v[k].deed, rows[i].v[k].user), OK);
+            CHECK_TRUE(!strstr(told(&w), "STAGE_INSTANCE_UPDATE"));
+        }
+        then = pass(&w, begin + 1000000);
+        closed = then ? then : closed;
+        if ((closed ? closed - begin : 0) != rows[i].closes * 1000)
+            printf("%s: ", rows[i].why);
+        CHECK_EQ(closed ? closed - begin : 0, rows[i].closes * 1000);
+        CHECK_EQ(w.t[WORLD_STAGES].n, rows[i].closes ? 0 : 1);
+        CHECK_EQ(w.n_room_rows, 0);
+        world_end(&w);
+    }
+}
+
+TEST(a_silent_stage_keeps_nobody_waiting_for_a_server)
+{
+    struct voice_world w = guild();
+    for (uint64_t user = 2; user <= 50; user++) {
+        CHECK_EQ(join(&w, user, STAGE), OK);
+        CHECK_EQ(assign(&w, user, "n"), OK);
+    }
+    CHECK_EQ(open_stage(&w), OK);
+    uint64_t end = w.now + w.rules.stage_ms;
+    CHECK_EQ(world_room_row(&w, STAGE), end);
+    CHECK_EQ(world_do(&w, (struct guild_in){.kind = GUILD_IN_ROOM, .channel = STAGE}), ERR_STATE);
+    CHECK_EQ(w.out.room_at, end);
+    CHECK_EQ(lose(&w, STAGE, "n"), OK);
+    CHECK_EQ(world_room_row(&w, STAGE), w.now);
+    CHECK_EQ(world_room_due(&w), OK);
+    CHECK_EQ(world_room_row(&w, STAGE), w.now); // nothing of the row is put off by the commit that asks
+    CHECK_EQ(world_room_due(&w), ERR_STATE);
+    CHECK_EQ(world_room_row(&w, STAGE), end);
+    for (uint64_t user = 2; user <= 50; user++)
+        CHECK_EQ(assign(&w, user, "m"), OK);
+    w.now = end;
+    CHECK_EQ(lose(&w, STAGE, "m"), OK);
+    CHECK_EQ(world_room_due(&w), OK); // both at once
+    CHECK_EQ(w.t[WORLD_STAGES].n, 0);
+    CHECK_EQ(w.n_room_rows, 0);
+    for (uint64_t user = 2; user <= 50; user++)
+        CHECK_EQ(world_seat(&w, user)->server, 1);
+    world_end(&w);
+}
+
 // --- inputs ---
 
 TEST(each_command_is_an_input_about_somebody_and_some_channel)
@@ -610,11 +764,14 @@ TEST(a_scene_that_does_not_add_up_is_none)
     const struct guild_in in = {.kind = GUILD_IN_LEAVE, .target = BEN, .session = "s"};
     world_look(&w, &in);
     const struct guild_scene sound = w.scene;
-    struct voice_room empty = *sound.from.room;
+    struct voice_room empty = *sound.from.room, silent = empty;
     empty.seats = 0;
+    silent.speakers = 0;
     w.scene.from.room = NULL;
     CHECK_TRUE(!guild_scene_valid(&w.scene));
     w.scene.from.room = &empty;
+    CHECK_TRUE(!guild_scene_valid(&w.scene));
+    w.scene.from.room = &silent;
     CHECK_TRUE(!guild_scene_valid(&w.scene));
     w.scene = sound;
     w.scene.from.id = AWAY;

@@ -3,7 +3,8 @@
 // - who sits where by the seats' rows, by the rooms' counts and by the sets is the same;
 // - every change is one that the store would take, every event's body is JSON, its rows are the ones that now stand;
 // - who keeps a picture of the guild by the events' rows has the seats, channels, members, roles and stages that stand;
-// - a voice server that is owed has a timer row, and so has a room with seats of an older generation;
+// - a voice server that is owed has a timer row, and so have a room with seats of an older generation and a stage on
+//   which nobody may speak;
 // - a token goes with the seat, or its server, that it was for;
 // - what is about one channel is told to those who may view it alone.
 // For unit tests and fuzz targets.
@@ -36,7 +37,7 @@ struct voice_world {
     struct world_rows sets;             // vu: of a channel, as a bit per user in id[]; row unused
     uint64_t seat_row[WORLD_USERS + 1]; // timers; 0: none
     uint32_t n_room_rows;               // likewise, of rooms
-    uint64_t room_rows[WORLD_ROWS];
+    uint64_t room_rows[WORLD_ROWS], room_row_at[WORLD_ROWS];
     struct scene_member crowd[GUILD_CROWD_MAX];
     struct guild_scene scene; // of the last step
     struct guild_out out;     // likewise
@@ -113,7 +114,7 @@ static inline void world_begin(struct voice_world *w)
     } kinds[WORLD_KINDS] = {{&schema_role, "r"},        {&schema_guild_channel, "ch"}, {&schema_member, "mb"},
                             {&schema_voice_seat, "vs"}, {&schema_voice_room, "vc"},    {&schema_stage, "st"}};
     *w = (struct voice_world){.version = 1, .now = 1000000, .next_id = 5000};
-    w->rules = (struct guild_rules){.server_delay_ms = 100, .retry_ms = 2000, .poll_ms = 5000};
+    w->rules = (struct guild_rules){.server_delay_ms = 100, .retry_ms = 2000, .poll_ms = 5000, .stage_ms = 60000};
     w->guild = (struct guild){.id = WORLD_GUILD, .name = BYTES("g"), .owner = 1};
     for (uint32_t i = 0; i < WORLD_KINDS; i++)
         w->t[i] = w->picture[i] = (struct world_rows){.s = kinds[i].s, .suffix = kinds[i].suffix};
@@ -307,6 +308,14 @@ static inline bool world_seen(struct voice_world *w, const void *is, const void 
                     schema_packed(&w->scratch, &schema_voice_seat, &b));
 }
 
+// Or of a stage.
+static inline bool world_same_stage(struct voice_world *w, const void *is, const void *seen)
+{
+    struct stage a = *(const struct stage *)is, b = *(const struct stage *)seen;
+    a.silent_at = b.silent_at = 0;
+    return bytes_eq(schema_packed(&w->scratch, &schema_stage, &a), schema_packed(&w->scratch, &schema_stage, &b));
+}
+
 static inline void world_check_picture(struct voice_world *w)
 {
     for (uint32_t k = 0; k < WORLD_KINDS; k++) {
@@ -314,22 +323,59 @@ static inline void world_check_picture(struct voice_world *w)
         CHECK(k == WORLD_ROOMS || is->n == seen->n);
         for (uint32_t i = 0; i < is->n && k != WORLD_ROOMS; i++) {
             CHECK(is->id[i] == seen->id[i]);
-            CHECK(bytes_eq(is->raw[i], seen->raw[i]) || (k == WORLD_SEATS && world_seen(w, is->row[i], seen->row[i])));
+            CHECK(bytes_eq(is->raw[i], seen->raw[i]) || (k == WORLD_SEATS && world_seen(w, is->row[i], seen->row[i])) ||
+                  (k == WORLD_STAGES && world_same_stage(w, is->row[i], seen->row[i])));
         }
     }
 }
 
-static inline bool world_room_waits(const struct voice_world *w, uint64_t channel)
+// When the room's row is due; 0: there is none.
+static inline uint64_t world_room_row(const struct voice_world *w, uint64_t channel)
 {
     for (uint32_t i = 0; i < w->n_room_rows; i++)
         if (w->room_rows[i] == channel)
-            return true;
-    return false;
+            return w->room_row_at[i];
+    return 0;
+}
+
+static inline void world_drop_room_row(struct voice_world *w, uint64_t channel)
+{
+    for (uint32_t i = 0; i < w->n_room_rows; i++) {
+        if (w->room_rows[i] != channel)
+            continue;
+        w->n_room_rows--;
+        memmove(&w->room_rows[i], &w->room_rows[i + 1], (w->n_room_rows - i) * sizeof w->room_rows[0]);
+        memmove(&w->room_row_at[i], &w->room_row_at[i + 1], (w->n_room_rows - i) * sizeof w->room_row_at[0]);
+    }
+}
+
+static inline void world_want_room(struct voice_world *w, uint64_t channel, uint64_t at)
+{
+    uint64_t stands = world_room_row(w, channel);
+    if (!at || (stands && stands <= at))
+        return;
+    world_drop_room_row(w, channel);
+    CHECK(w->n_room_rows < WORLD_ROWS);
+    w->room_rows[w->n_room_rows] = channel;
+    w->room_row_at[w->n_room_rows++] = at;
+}
+
+// Silence counts from when it began, and is looked after.
+static inline void world_check_stages(const struct voice_world *w)
+{
+    for (uint32_t i = 0; i < w->t[WORLD_STAGES].n; i++) {
+        const struct stage *s = w->t[WORLD_STAGES].row[i];
+        const struct voice_room *room = world_room(w, s->channel);
+        CHECK(WORLD_GET(w, WORLD_CHANNELS, guild_channel, s->channel));
+        CHECK((s->silent_at == 0) == (room && room->speakers > 0) && s->silent_at <= w->now);
+        uint64_t row = world_room_row(w, s->channel);
+        CHECK(!s->silent_at || (row && row <= s->silent_at + w->rules.stage_ms));
+    }
 }
 
 static inline void world_check(struct voice_world *w)
 {
-    uint64_t seats[WORLD_ROWS] = {0}, videos[WORLD_ROWS] = {0}, bits[WORLD_ROWS] = {0};
+    uint64_t seats[WORLD_ROWS] = {0}, videos[WORLD_ROWS] = {0}, speakers[WORLD_ROWS] = {0}, bits[WORLD_ROWS] = {0};
     const struct world_rows *rooms = &w->t[WORLD_ROOMS];
     for (uint32_t i = 0; i < w->t[WORLD_SEATS].n; i++) {
         const struct voice_seat *s = w->t[WORLD_SEATS].row[i];
@@ -340,16 +386,18 @@ static inline void world_check(struct voice_world *w)
         CHECK(WORLD_GET(w, WORLD_CHANNELS, guild_channel, s->channel) && WORLD_GET(w, WORLD_MEMBERS, member, s->user));
         seats[r]++;
         videos[r] += s->self_video;
+        speakers[r] += !s->suppress;
         bits[r] |= 1ull << s->user;
         const struct voice_room *room = rooms->row[r];
         CHECK(s->generation <= room->generation);
-        CHECK(s->generation == room->generation || world_room_waits(w, s->channel));
+        CHECK(s->generation == room->generation || world_room_row(w, s->channel));
         CHECK((s->server == 2) == (s->server_at == 0));
         CHECK(s->server == 2 || (w->seat_row[s->user] && w->seat_row[s->user] <= s->server_at));
     }
     for (uint32_t r = 0; r < rooms->n; r++) {
         const struct voice_room *room = rooms->row[r];
-        CHECK(room->seats > 0 && room->seats == seats[r] && room->videos == videos[r] && room->channel == rooms->id[r]);
+        CHECK(room->seats > 0 && room->seats == seats[r] && room->channel == rooms->id[r]);
+        CHECK(room->videos == videos[r] && room->speakers == speakers[r]);
         CHECK((room->node.n > 0) == (room->endpoint.n > 0) && room->started_at > 0);
     }
     for (uint32_t i = 0; i < w->sets.n; i++) {
@@ -358,6 +406,7 @@ static inline void world_check(struct voice_world *w)
             is |= rooms->id[r] == w->sets.id[i] ? bits[r] : 0;
         CHECK(*(const uint64_t *)w->sets.row[i] == is);
     }
+    world_check_stages(w);
     world_check_picture(w);
 }
 
@@ -377,10 +426,9 @@ static inline void world_write(struct voice_world *w, const struct guild_in *in)
     }
     if (out->seat_at)
         world_want(&w->seat_row[in->target], out->seat_at);
-    if (out->room_at && !world_room_waits(w, in->channel)) {
-        CHECK(w->n_room_rows < WORLD_ROWS);
-        w->room_rows[w->n_room_rows++] = in->channel;
-    }
+    world_want_room(w, in->channel, out->room_at);
+    for (uint32_t i = 0; i < out->n_rooms; i++)
+        world_want_room(w, out->rooms[i].id, out->rooms[i].look_at);
     for (uint32_t i = 0; i < out->n_changes; i++)
         world_apply(w, &out->changes[i]);
     for (uint32_t i = 0; i < out->n_events; i++)
@@ -421,13 +469,14 @@ static inline int world_do(struct voice_world *w, struct guild_in in)
     return err;
 }
 
-// The first of the rooms' rows comes due.
+// The first of the rooms' rows comes due, and is settled.
 static inline int world_room_due(struct voice_world *w)
 {
     CHECK(w->n_room_rows > 0);
-    int err = world_do(w, (struct guild_in){.kind = GUILD_IN_ROOM, .channel = w->room_rows[0]});
-    w->n_room_rows--;
-    memmove(&w->room_rows[0], &w->room_rows[1], w->n_room_rows * sizeof w->room_rows[0]);
+    uint64_t channel = w->room_rows[0];
+    world_drop_room_row(w, channel);
+    int err = world_do(w, (struct guild_in){.kind = GUILD_IN_ROOM, .channel = channel});
+    world_want_room(w, channel, w->out.room_at);
     world_check(w);
     return err;
 }
