@@ -342,7 +342,7 @@ TEST(stages)
         {DJ, "POST", "/stage-instances",
          "{\"channel_id\":\"120\",\"topic\":\"t\",\"privacy_level\":2,\"send_start_notification\":false}",
          "stage_put{user=44 guild=100 channel=120 opens=true set=3 to=stage{id=0 channel=120 topic=\"t\" privacy=2 "
-         "discoverable_disabled=false}} -> 200"},
+         "discoverable_disabled=false silent_at=0}} -> 200"},
         {DJ, "POST", "/stage-instances", "{\"channel_id\":\"120\"}",
          "400 {\"message\":\"Invalid Form "
          "Body\",\"code\":50035,\"errors\":{\"topic\":{\"_errors\":[{\"code\":\"BASE_TYPE_REQUIRED\",\"message\":"
@@ -354,7 +354,7 @@ TEST(stages)
         {DJ, "POST", "/stage-instances", "{\"channel_id\":\"900\",\"topic\":\"t\"}", E10003},
         {DJ, "PATCH", "/stage-instances/120", "{\"topic\":\"u\"}",
          "stage_put{user=44 guild=100 channel=120 opens=false set=1 to=stage{id=0 channel=120 topic=\"u\" privacy=0 "
-         "discoverable_disabled=false}} -> 200"},
+         "discoverable_disabled=false silent_at=0}} -> 200"},
         {DJ, "DELETE", "/stage-instances/120", "", "stage_delete{user=44 guild=100 channel=120} -> 204"},
         {DJ, "DELETE", "/stage-instances/777", "", E10003},
         {CAT, "DELETE", "/stage-instances/120", "", E10003},
