@@ -5,7 +5,8 @@
 // - who keeps a picture of the guild by the events' rows has the seats, channels, members, roles and stages that stand;
 // - a voice server that is owed has a timer row, and so has a room with seats of an older generation;
 // - a token goes with the seat, or its server, that it was for;
-// - what is about one channel is told to those who may view it alone.
+// - what is about one channel is told to those who may view it alone;
+// - of a guild that is gone there is nothing left, and all who keep a picture of it are told to drop it.
 // For unit tests and fuzz targets.
 #pragma once
 #include "guild.h"
@@ -173,7 +174,7 @@ static inline void world_look(struct voice_world *w, const struct guild_in *in)
     struct guild_scene *s = &w->scene;
     *s = (struct guild_scene){.id = WORLD_GUILD,
                               .version = w->version,
-                              .guild = &w->guild,
+                              .guild = w->guild.id ? &w->guild : NULL,
                               .roles = {wants.roles ? w->t[WORLD_ROLES].n : 0, roles},
                               .actor = world_member(w, in->actor),
                               .target = world_member(w, in->target),
@@ -230,7 +231,11 @@ static inline void world_apply(struct voice_world *w, const struct change *c)
         return;
     }
     if (strcmp(c->suffix, "mi") == 0) {
-        CHECK(c->op == CHANGE_ZADD || c->op == CHANGE_ZREM);
+        CHECK(c->op == CHANGE_ZADD || c->op == CHANGE_ZREM || c->op == CHANGE_DEL);
+        return;
+    }
+    if (strcmp(c->suffix, "s") == 0 && c->op == CHANGE_HDEL) {
+        w->guild.id = bytes_is(c->a, "guild") ? 0 : w->guild.id;
         return;
     }
     if (strcmp(c->suffix, "s") == 0) {
@@ -241,7 +246,12 @@ static inline void world_apply(struct voice_world *w, const struct change *c)
     uint32_t kind = 0;
     while (kind < WORLD_KINDS && strcmp(w->t[kind].suffix, c->suffix) != 0)
         kind++;
-    CHECK(kind < WORLD_KINDS && (c->op == CHANGE_HSET || c->op == CHANGE_HDEL));
+    CHECK(kind < WORLD_KINDS && (c->op == CHANGE_HSET || c->op == CHANGE_HDEL || c->op == CHANGE_DEL));
+    if (c->op == CHANGE_DEL) {
+        CHECK(!w->guild.id);
+        w->t[kind].n = 0;
+        return;
+    }
     CHECK(c->op == CHANGE_HSET || world_get(&w->t[kind], world_id(c->a)));
     if (c->op == CHANGE_HSET)
         world_keep(w, &w->t[kind], world_id(c->a), c->b);
@@ -281,7 +291,12 @@ static inline void world_check_event(struct voice_world *w, const struct event *
     CHECK(!e->unless || (state && e->to == 3 && e->user == e->sitter && e->unless != e->channel));
     CHECK(!state || e->unless || e->row_tag == TAG_voice_seat);
     CHECK(!bytes_is(e->name, "VOICE_SERVER_UPDATE") || (e->to == 2 && e->session.n > 0 && e->sitter == e->user));
+    if (bytes_is(e->name, "GUILD_DELETE"))
+        CHECK(e->to == 0 && !e->row_tag && e->place_op == 2 && e->place == WORLD_GUILD &&
+              e->place_version == w->version + 1);
     for (uint32_t i = 0; i < WORLD_KINDS; i++) {
+        if (bytes_is(e->name, "GUILD_DELETE"))
+            w->picture[i].n = 0;
         if (e->row_tag != w->picture[i].s->tag)
             continue;
         if (e->row.n > 0)
@@ -358,6 +373,8 @@ static inline void world_check(struct voice_world *w)
             is |= rooms->id[r] == w->sets.id[i] ? bits[r] : 0;
         CHECK(*(const uint64_t *)w->sets.row[i] == is);
     }
+    for (uint32_t k = 0; k < WORLD_KINDS && !w->guild.id; k++)
+        CHECK(w->t[k].n == 0);
     world_check_picture(w);
 }
 
@@ -394,9 +411,12 @@ static inline void world_write(struct voice_world *w, const struct guild_in *in)
 }
 
 // One attempt and its commit.
-static inline int world_step(struct voice_world *w, const struct guild_in *in)
+static inline int world_step(struct voice_world *w, const struct guild_in *asked)
 {
+    struct guild_in as_read = *asked, *in = &as_read;
     arena_reset(&w->scratch);
+    if (guild_wants(in).room)
+        in->channel = w->t[WORLD_ROOMS].n ? w->t[WORLD_ROOMS].id[0] : 0;
     world_look(w, in);
     int err = guild_step(&w->scratch, &w->scene, in, &w->rules, w->now, &w->out);
     if (err != OK) {
