@@ -9,8 +9,10 @@
 
 #define RETRY_MS 250u
 #define TEXT_KEPT (64u * 1024u) // between one GUILD_CREATE and the next
-// A member's row and the version that it stands at, in one atomic step.
-#define READ_MEMBER "return {redis.call('HGET', KEYS[1], 'v'), redis.call('HGET', KEYS[2], ARGV[1])}"
+// A member's row, the version that it stands at, and whether there is such a guild, in one atomic step.
+#define READ_MEMBER                                                                                                    \
+    "return {redis.call('HGET', KEYS[1], 'v'), redis.call('HGET', KEYS[2], ARGV[1]), "                                 \
+    "redis.call('HEXISTS', KEYS[1], 'guild')}"
 
 struct picture {
     uint64_t guild;
@@ -202,10 +204,29 @@ static void retry_later(struct guilds *s)
         loop_arm(s->g->svc.loop, &s->retry, RETRY_MS);
 }
 
-// He is no member (any more): his own record says so too, and that is what he is told.
-static void turn_away(struct gateway *g, const struct ask *a)
+static void tell_gone(struct live *l, uint64_t guild)
 {
-    fanout_leave(g, a->session, ref_place(a->picture->guild));
+    struct buf *text = &l->g->conns->text;
+    const struct j_guild_gone gone = {.id = guild};
+    if (!session_wants(&l->s, intents_of(BYTES("GUILD_DELETE"), true)))
+        return;
+    buf_reset(text);
+    JSON(text, j_guild_gone, &gone);
+    struct dispatch *d = dispatch_new(BYTES("GUILD_DELETE"), buf_bytes(text));
+    live_dispatch(l, d);
+    dispatch_drop(d);
+}
+
+// He is no member (any more): his own record says so too, and that is what he is told. That the guild was deleted
+// stands in its own log alone, which nobody has a picture to read by any more: who knew of it is told so here.
+static void turn_away(struct gateway *g, struct ask *a, bool gone)
+{
+    uint64_t session = a->session, guild = a->picture->guild;
+    struct live *l = gone && a->from ? live_get(g, session) : NULL;
+    ask_end(g->guilds, a);
+    if (l)
+        tell_gone(l, guild);
+    fanout_leave(g, session, ref_place(guild));
 }
 
 // The picture is there, and he in it.
@@ -241,7 +262,7 @@ static void on_guild(void *ctx, int err, const struct world *w)
     if ((err && err != ERR_MISSING) || (lg && lg->version < a->need)) {
         retry_later(f.g->guilds);
     } else if (!lg || !member_of(lg, a->user)) {
-        turn_away(f.g, a);
+        turn_away(f.g, a, !err && w->gone);
     } else if (a->from) {
         a->read = !p->audience;
         fill(f.g, p, lg);
@@ -270,7 +291,7 @@ static void on_member(void *ctx, const struct reply *r)
         retry_later(f.g->guilds);
     } else if (reply_kind(row) != REPLY_TEXT || bytes_u64(reply_text(reply_at(r, 0)), &version) != OK ||
                UNPACK(arena, member, reply_text(row), &m) != OK) {
-        turn_away(f.g, a);
+        turn_away(f.g, a, reply_int(reply_at(r, 2)) == 0);
     } else {
         if (a->picture->audience)
             audience_enter(a->picture->audience, a->user, &m, version);

@@ -38,6 +38,7 @@ struct relation {
 // member of, is left out.
 struct world {
     uint64_t version; // of the user's record; 0 where only a guild was asked for
+    bool gone;        // it was, and there is none (any more)
     struct user user;
     uint32_t n_channels, n_guilds, n_relations, n_read_states;
     const struct loaded_channel *channels;

@@ -169,8 +169,10 @@ static void on_guild(void *ctx, const struct reply *r)
 {
     const struct part *p = ctx;
     struct load *l = p->l;
-    if (load_took(l, r) && load_guild_take(l, r, p->id, l->guilds))
-        l->world.n_guilds = 1;
+    if (load_took(l, r)) {
+        l->world.n_guilds = load_guild_take(l, r, p->id, l->guilds);
+        l->world.gone = l->guilds->guild.id == 0;
+    }
     if (l->err == OK)
         load_named_users(l);
     else

@@ -311,7 +311,7 @@ void rest_answered(struct arena *a, const struct rest_out *asked, const struct a
         *out = (struct rest_out){.status = api_status(err), .body = answers[which]->body};
         return;
     }
-    *out = (struct rest_out){.status = asked->status, .body = asked->body};
+    *out = (struct rest_out){.status = asked->status, .body = asked->body, .then = asked->then};
     if (!err && asked->status != 204 && !asked->body.n) {
         out->body = asked->n ? answers[0]->body : BYTES_NONE;
         err = out->body.n ? OK : ERR_INVALID; // an answer that says nothing where something has to be said

@@ -51,7 +51,8 @@ struct rest_out {
     uint64_t key;
     uint32_t n;
     const struct msg *commands;
-    bool each_for_itself; // a refused one is passed over: it stands for none of the others
+    bool each_for_itself;   // a refused one is passed over: it stands for none of the others
+    const struct msg *then; // to the message service, when all went well; whatever becomes of it. NULL: nothing
 };
 
 // Everything in *out lives in the arena or the request.

@@ -22,8 +22,13 @@ static const struct loaded_channel places[] = {
     {.channel = {.id = 120, .type = CHANNEL_VOICE, .guild = 100}},
 };
 
+// What a member sees of guild 100: ann is one.
+static const struct loaded_guild guild = {.guild = {.id = 100, .name = {"Demo", 4}, .owner = ANN}};
+static const struct world in_guild = {.n_guilds = 1, .guilds = &guild}, nowhere;
+
 static void load(struct rest_request *r, const struct rest_out *out)
 {
+    r->world = out->guild == 100 && r->user == ANN ? &in_guild : &nowhere;
     r->had = out->want;
     r->err = OK;
     r->channel = NULL;
@@ -50,6 +55,10 @@ static const char *told(const struct rest_out *out)
     }
     if (out->want == REST_COMMANDS)
         buf_printf(&text, " -> %d", out->status);
+    if (out->then) {
+        buf_str(&text, ", then ");
+        schema_print(&text, out->then->schema, out->then->v);
+    }
     const char *kept = arena_text(&arena, buf_bytes(&text));
     buf_fini(&text);
     return kept;
@@ -197,6 +206,29 @@ TEST(channels_of_guilds)
         {ANN, "DELETE", "/channels/120", "", "channel_delete{user=11 guild=100 channel=120} -> 200"},
     };
     CHECK_ROWS(rows);
+}
+
+TEST(a_guild_is_deleted_and_then_forgotten)
+{
+    static const struct row rows[] = {
+        {ANN, "DELETE", "/guilds/100", "",
+         "guild_delete{user=11 guild=100} -> 204, then guild_forget{guild=100 owner=11 name=\"Demo\"}"},
+        {BOB, "DELETE", "/guilds/100", "", E10004},
+        {ANN, "DELETE", "/guilds/0", "", E10004},
+    };
+    CHECK_ROWS(rows);
+    static const struct {
+        int64_t err;
+        int status;
+    } ends[] = {{OK, 204}, {10004, 404}, {50013, 403}, {ERR_TIMEOUT, 503}};
+    for (size_t i = 0; i < countof(ends); i++) {
+        struct rest_out out = asked(ANN, "DELETE", "/guilds/100", ""), end;
+        const struct answer answer = {.err = ends[i].err}, *answers[] = {&answer};
+        rest_answered(&arena, &out, answers, &end);
+        CHECK_EQ(end.status, ends[i].status);
+        CHECK_EQ(end.then != NULL, ends[i].err == OK); // of one that stands nothing is to be forgotten
+    }
+    arena_fini(&arena);
 }
 
 TEST(one_overwrite_is_put_or_taken_away_alone)
