@@ -30,6 +30,8 @@ const struct schema *guild_schema(enum guild_in_kind kind)
         return &schema_stage_put;
     case GUILD_IN_STAGE_DELETE:
         return &schema_stage_delete;
+    case GUILD_IN_GUILD_DELETE:
+        return &schema_guild_delete;
     case GUILD_IN_JOIN:
     case GUILD_IN_LEAVE:
     case GUILD_IN_MOVED:
@@ -117,22 +119,32 @@ int guild_command(const struct msg *m, struct guild_in *out, uint64_t *guild)
         *guild = v->guild;
         return say(out, GUILD_IN_STAGE_DELETE, v->user, 0, v->channel);
     }
+    case TAG_guild_delete: {
+        const struct guild_delete *v = m->v;
+        *guild = v->guild;
+        return say(out, GUILD_IN_GUILD_DELETE, v->user, 0, 0);
+    }
     default:
         return ERR_MISSING;
     }
 }
 
-void guild_farewell(struct arena *a, uint64_t guild, uint64_t user, uint64_t version, struct event *e, struct change *c)
+struct event guild_gone(struct arena *a, uint64_t guild, uint64_t version)
 {
     const struct j_guild_gone gone = {.id = guild};
+    return (struct event){.name = BYTES("GUILD_DELETE"),
+                          .place_op = 2,
+                          .place = guild,
+                          .place_version = version,
+                          .body = schema_text(a, &schema_j_guild_gone, &gone)};
+}
+
+void guild_farewell(struct arena *a, uint64_t guild, uint64_t user, uint64_t version, struct event *e, struct change *c)
+{
     *c = (struct change){CHANGE_HDEL, "g", arena_printf(a, "%llu", (unsigned long long)guild), BYTES_NONE};
-    *e = (struct event){.name = BYTES("GUILD_DELETE"),
-                        .to = 1,
-                        .user = user,
-                        .place_op = 2,
-                        .place = guild,
-                        .place_version = version,
-                        .body = schema_text(a, &schema_j_guild_gone, &gone)};
+    *e = guild_gone(a, guild, version);
+    e->to = 1;
+    e->user = user;
 }
 
 struct guild_wants guild_wants(const struct guild_in *in)
@@ -153,6 +165,8 @@ struct guild_wants guild_wants(const struct guild_in *in)
         return (struct guild_wants){.roles = true, .channels = true, .crowd = true};
     case GUILD_IN_GUILD_EDIT:
         return (struct guild_wants){.roles = true, .channels = true};
+    case GUILD_IN_GUILD_DELETE:
+        return (struct guild_wants){.roles = true, .channels = true, .crowd = true, .room = true};
     case GUILD_IN_JOIN:
     case GUILD_IN_LEAVE:
     case GUILD_IN_GATEWAY_LOST:
@@ -219,6 +233,7 @@ static void forget(struct guild_out *out)
     out->more = false;
     out->made = NULL;
     out->unmade = 0;
+    out->all_unmade = false;
 }
 
 int guild_step(struct arena *a, const struct guild_scene *s, const struct guild_in *in, const struct guild_rules *rules,

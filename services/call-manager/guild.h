@@ -39,15 +39,16 @@ enum guild_in_kind {
     GUILD_IN_STATUS_PUT,
     GUILD_IN_STAGE_PUT,
     GUILD_IN_STAGE_DELETE,
+    GUILD_IN_GUILD_DELETE,
     GUILD_IN_KINDS
 };
 
 struct guild_in {
     enum guild_in_kind kind;
-    uint64_t actor;  // who asks; 0: the operator, or nobody
-    uint64_t target; // whom it is about; 0: nobody
-    uint64_t channel;
-    const void *msg; // the command, of the row that the kind names; NULL for voice
+    uint64_t actor;   // who asks; 0: the operator, or nobody
+    uint64_t target;  // whom it is about; 0: nobody
+    uint64_t channel; // GUILD_DELETE: any in which somebody sits, chosen by the reader; 0: there is none
+    const void *msg;  // the command, of the row that the kind names; NULL for voice
     // JOIN, MOVED: both; LEAVE, ASSIGNED: session; GATEWAY_LOST: gateway. Never NULL where they are read
     const char *session, *gateway;
     uint64_t epoch; // JOIN: of the new seat; LEAVE with session "": seats older than this
@@ -91,6 +92,7 @@ struct guild_scene { // as it stands at `version`
 // and nothing is asked of his rights it does without.
 struct guild_wants {
     bool roles, channels, crowd;
+    bool room; // some channel in which somebody sits, as in.channel
 };
 struct guild_wants guild_wants(const struct guild_in *in);
 const struct schema *guild_schema(enum guild_in_kind kind); // of `msg`; NULL: there is none
@@ -137,6 +139,7 @@ struct guild_out { // everything in it lives in the arena or the scene
     bool more;                        // the crowd was too large: the same input once more, after this commit
     const struct guild_channel *made; // a new channel: {<its id>}:s chan says whose it is before the commit
     uint64_t unmade;                  // one that is gone: that is taken away after it. 0: none
+    bool all_unmade;                  // the guild is gone, and with it every channel of the scene
     struct bytes body;                // the answer: what REST returns
     struct fault fault;               // 50035
 };

@@ -160,6 +160,29 @@ static int edit_guild(const struct guild_work *w)
     return OK;
 }
 
+// Room by room all who sit anywhere leave, some at a time, and the guild itself goes last: whoever dies in between
+// leaves a guild that stands. Its members' own records list it for as long as they are; what no row stands for is
+// passed over.
+static int delete_guild(const struct guild_work *w)
+{
+    static const char *const parts[] = {"r", "ch", "mb", "mi", "vs", "vc", "st"};
+    if (!right_owner(w))
+        return API_MISSING_PERMISSIONS;
+    for (uint32_t i = 0; i < w->s->n_crowd; i++)
+        seat_leave(w, &w->s->crowd[i]);
+    if (w->s->n_crowd > 0) {
+        w->out->more = true;
+        return OK;
+    }
+    *guild_event(w, "GUILD_DELETE", BYTES_NONE) = guild_gone(w->a, w->s->id, w->s->version + 1);
+    guild_change(w, CHANGE_HDEL, "s", BYTES("guild"), BYTES_NONE);
+    guild_change(w, CHANGE_HDEL, "s", BYTES("loading"), BYTES_NONE);
+    for (uint32_t i = 0; i < countof(parts); i++)
+        guild_change(w, CHANGE_DEL, parts[i], BYTES_NONE, BYTES_NONE);
+    w->out->all_unmade = true;
+    return OK;
+}
+
 int guild_change_step(const struct guild_work *w)
 {
     if (w->in->actor && !w->s->actor.member)
@@ -187,6 +210,8 @@ int guild_change_step(const struct guild_work *w)
         return guild_stage_put(w);
     case GUILD_IN_STAGE_DELETE:
         return guild_stage_delete(w);
+    case GUILD_IN_GUILD_DELETE:
+        return delete_guild(w);
     case GUILD_IN_JOIN:
     case GUILD_IN_LEAVE:
     case GUILD_IN_MOVED:

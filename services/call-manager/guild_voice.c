@@ -313,6 +313,7 @@ int guild_voice_step(const struct guild_work *w)
     case GUILD_IN_STATUS_PUT:
     case GUILD_IN_STAGE_PUT:
     case GUILD_IN_STAGE_DELETE:
+    case GUILD_IN_GUILD_DELETE:
     case GUILD_IN_KINDS:
         break;
     }

@@ -164,8 +164,8 @@ int job_read_call(struct job *j, const struct reply *r)
 void job_call_step(struct job *j)
 {
     struct call_in *in = &j->step.in;
-    if (j->step.change) { // what can only be done to a guild
-        job_next(j, API_UNKNOWN_GUILD);
+    if (j->step.change) { // what can only be done to a guild; it may have been its end
+        job_denied(j, API_UNKNOWN_GUILD);
         return;
     }
     if (j->m->closed || (in->kind == CALL_IN_JOIN && lease_mint(j->m->lease, j->last_message, &in->new_id) != OK)) {

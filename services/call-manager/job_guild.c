@@ -129,6 +129,17 @@ static void on_channels(void *ctx, const struct reply *r)
     job_arrived(j, reply_ok(r) ? OK : ERR_IO);
 }
 
+// The guild's rooms, by channel: one of them.
+static void on_rooms(void *ctx, const struct reply *r)
+{
+    struct job *j = ctx;
+    int err = OK;
+    if (reply_n(r) > 0)
+        err = bytes_u64(reply_text(reply_at(r, 0)), &j->guild->in.channel);
+    j->guild->broken = j->guild->broken || err != OK;
+    job_arrived(j, reply_ok(r) ? OK : ERR_IO);
+}
+
 // --- the crowd ---
 
 static void with_crowd_members(struct job *j);
@@ -255,13 +266,17 @@ static void ask_scene(struct job *j)
         j->replies++;
         store_cmd(job_store(j), on_channels, j, "HGETALL %s", record_key(key, place, "ch"));
     }
+    if (g->wants.room) {
+        j->replies++;
+        store_cmd(job_store(j), on_rooms, j, "HKEYS %s", record_key(key, place, "vc"));
+    }
     if (g->in.actor != g->in.target)
         want_member(j, &g->scene.actor, g->in.actor);
     want_member(j, &g->scene.target, g->in.target);
     want_room(j, &g->scene.to, g->in.channel);
 }
 
-// Where he sits is known now.
+// Where he sits is known now, and where anybody does.
 static void read_from_room(struct job *j)
 {
     struct guild_scene *s = &j->guild->scene;
@@ -269,6 +284,8 @@ static void read_from_room(struct job *j)
     if (j->guild->in.actor == j->guild->in.target)
         s->actor = s->target;
     job_await(j, 1, with_scene);
+    if (j->guild->wants.room)
+        want_room(j, &s->to, j->guild->in.channel);
     if (seat && seat->channel == s->to.id)
         s->from = s->to;
     else if (seat)
@@ -337,6 +354,8 @@ static void carry_out_asks(struct job *j)
         call_release_server(j->m, guild, out->released[i]);
     if (out->unmade)
         forget_channel(j, out->unmade);
+    for (uint32_t i = 0; i < g->scene.n_channels && out->all_unmade; i++)
+        forget_channel(j, g->scene.channels[i].id);
 }
 
 static void on_committed(void *ctx, const struct commit_result *r)

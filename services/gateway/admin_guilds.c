@@ -220,6 +220,32 @@ void admin_guild_edit(struct step *s)
     }
 }
 
+// Once it is deleted its name is free for another one, whether that was heard or not: the message service takes a name
+// from a guild that is not there.
+void admin_guild_remove(struct step *s)
+{
+    if (s->r->stage == 0) {
+        find_guild(s, false, BYTES_NONE);
+    } else if (s->r->stage == 1) {
+        json_t *guild = found_guild(s, 1);
+        if (!guild)
+            return;
+        const json_t *name = json_object_get(guild, "name");
+        struct guild_forget *forget = arena_take(s->a, sizeof *forget);
+        *forget = (struct guild_forget){
+            .guild = s->r->guild,
+            .owner = admin_u64(json_object_get(guild, "owner_id")),
+            .name = arena_copy(s->a, (struct bytes){json_string_value(name), json_string_length(name)})};
+        s->r->form = forget;
+        MANAGE(s, guild_delete, &(const struct guild_delete){.guild = forget->guild});
+        json_decref(guild);
+    } else if (s->r->stage == 2 && admin_went_well(s, 1)) {
+        ADMIN_COMMAND(s, BUS_MESSAGE, 0, guild_forget, s->r->form);
+    } else if (s->r->stage == 3) {
+        admin_reply(s, 204, BYTES_NONE);
+    }
+}
+
 // --- members ---
 
 void admin_member_list(struct step *s)

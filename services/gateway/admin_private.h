@@ -37,6 +37,7 @@ uint64_t admin_u64(const json_t *j);                    // decimal text; 0: it i
     R("POST", "/admin/guilds", admin_guild_add)                                                                        \
     R("GET", ADMIN_GUILD, admin_guild_show)                                                                            \
     R("PATCH", ADMIN_GUILD, admin_guild_edit)                                                                          \
+    R("DELETE", ADMIN_GUILD, admin_guild_remove)                                                                       \
     R("GET", ADMIN_GUILD "/members", admin_member_list)                                                                \
     R("PUT", ADMIN_GUILD "/members/:user", admin_member_add)                                                           \
     R("PATCH", ADMIN_GUILD "/members/:user", admin_member_edit)                                                        \

@@ -362,7 +362,7 @@ bool rest_answered(struct arena *a, struct rest_request *r, const struct rest_ou
         *out = (struct rest_out){.status = api_status(err), .body = answers[which]->body};
         return true;
     }
-    *out = (struct rest_out){.status = asked->status, .body = asked->body};
+    *out = (struct rest_out){.status = asked->status, .body = asked->body, .then = asked->then};
     if (!err && asked->status != 204 && !asked->body.n) {
         out->body = asked->n ? answers[0]->body : BYTES_NONE;
         err = out->body.n ? OK : ERR_INVALID; // an answer that says nothing where something has to be said

@@ -52,8 +52,9 @@ struct rest_out {
     uint64_t key;
     uint32_t n;
     const struct msg *commands;
-    bool each_for_itself; // a refused one is passed over: it stands for none of the others
-    bool of_channel;      // the path begins with a channel
+    bool each_for_itself;   // a refused one is passed over: it stands for none of the others
+    bool of_channel;        // the path begins with a channel
+    const struct msg *then; // to the message service, when all went well; whatever becomes of it. NULL: nothing
 };
 
 // Everything in *out lives in the arena or the request.

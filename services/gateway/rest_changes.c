@@ -85,6 +85,21 @@ void handle_guild_leave(struct step *s)
 
 // --- the guild ---
 
+// Who the owner is and what it is called is read first: the name is his, and free for another guild afterwards.
+void handle_guild_delete(struct step *s)
+{
+    const struct loaded_guild *g = rest_guild_named(s) ? rest_loaded_guild(s) : NULL;
+    if (!g)
+        return;
+    const struct guild_delete gone = {.user = s->r->user, .guild = g->guild.id};
+    const struct guild_forget forget = {
+        .guild = g->guild.id, .owner = g->guild.owner, .name = arena_copy(s->a, g->guild.name)};
+    struct msg *then = arena_take(s->a, sizeof *then);
+    *then = (struct msg){&schema_guild_forget, KEEP(s, guild_forget, &forget)};
+    COMMAND(s, BUS_CALL_MANAGER, gone.guild, guild_delete, &gone);
+    s->out->then = then;
+}
+
 void handle_guild_edit(struct step *s)
 {
     struct r_guild_edit body;

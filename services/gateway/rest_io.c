@@ -12,8 +12,9 @@ struct request {
     uint64_t id; // of the web's
     struct arena arena;
     struct rest_request r;
-    struct rest_out out; // what the last step wanted
-    uint64_t by;         // it is answered by then, with an error if need be
+    struct rest_out out;    // what the last step wanted
+    struct rest_out answer; // to be given when what follows the commands is done
+    uint64_t by;            // it is answered by then, with an error if need be
 };
 
 struct rest {
@@ -81,14 +82,11 @@ static void on_members(void *ctx, int err, uint32_t n, const struct member *memb
     loaded(q, err);
 }
 
-static void on_answers(void *ctx, const struct answer *const *answers)
+static void on_rest_done(void *ctx, const struct answer *const *answers)
 {
     struct request *q = ctx;
-    struct rest_out out;
-    if (rest_answered(&q->arena, &q->r, &q->out, answers, &out))
-        answer(q, &out);
-    else
-        go(q);
+    (void)answers;
+    answer(q, &q->answer);
 }
 
 // What was read first, from a Redis that was slow to fail, is part of the time that a client waits.
@@ -96,6 +94,17 @@ static uint64_t time_left(const struct request *q)
 {
     uint64_t now = loop_now(q->g->svc.loop);
     return q->by > now ? q->by - now : 1;
+}
+
+static void on_answers(void *ctx, const struct answer *const *answers)
+{
+    struct request *q = ctx;
+    if (!rest_answered(&q->arena, &q->r, &q->out, answers, &q->answer))
+        go(q);
+    else if (q->answer.then)
+        asks_send(q->g, &q->arena, BUS_MESSAGE, 0, 1, q->answer.then, time_left(q), on_rest_done, q);
+    else
+        answer(q, &q->answer);
 }
 
 static void go(struct request *q)

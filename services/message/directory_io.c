@@ -109,6 +109,13 @@ void name_free(struct job *j, struct bytes key)
     job_read(j, 3, (struct bytes[]){BYTES("HDEL"), BYTES("dir:names"), key});
 }
 
+void name_free_of(struct job *j, struct bytes key, uint64_t id)
+{
+    static const char script[] =
+        "return redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] and redis.call('HDEL', KEYS[1], ARGV[1]) or 0";
+    job_read(j, 6, (struct bytes[]){BYTES("EVAL"), BYTES(script), BYTES("1"), BYTES("dir:names"), key, id_text(j, id)});
+}
+
 struct bytes user_key(struct job *j, struct bytes username)
 {
     struct bytes lower = username_lower(&j->arena, username);
@@ -128,6 +135,11 @@ const struct value *set_read(struct job *j, const char *set)
 void set_add(struct job *j, const char *set, uint64_t id)
 {
     job_read(j, 3, (struct bytes[]){BYTES("SADD"), bytes_of(set), id_text(j, id)});
+}
+
+void set_remove(struct job *j, const char *set, uint64_t id)
+{
+    job_read(j, 3, (struct bytes[]){BYTES("SREM"), bytes_of(set), id_text(j, id)});
 }
 
 static int ascending(const void *x, const void *y)

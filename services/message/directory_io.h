@@ -54,10 +54,12 @@ struct change row_change(struct job *j, const char *suffix, struct bytes field, 
 const struct value *name_read(struct job *j, struct bytes key); // dir:names; value_u64 is the id
 void name_claim(struct job *j, struct bytes key, uint64_t id);  // unless somebody has it
 void name_free(struct job *j, struct bytes key);
+void name_free_of(struct job *j, struct bytes key, uint64_t id); // as long as it is this one's
 struct bytes user_key(struct job *j, struct bytes username);
 struct bytes owned_key(struct job *j, char kind, uint64_t owner, struct bytes name);
 const struct value *set_read(struct job *j, const char *set);
 void set_add(struct job *j, const char *set, uint64_t id);
+void set_remove(struct job *j, const char *set, uint64_t id);
 struct ids ids_state(struct job *j, const struct value *list); // decimal members, ascending
 
 // --- a guild's record ---

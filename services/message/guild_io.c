@@ -50,11 +50,24 @@ static void guild_write(struct job *j)
     job_wait(j, guild_written);
 }
 
+// The name was that of a guild that was deleted, which nobody has been told (guild_forget): it is free.
+static bool take_over_name(struct job *j)
+{
+    struct loading *l = j->state;
+    if (doc_of(l)->id || l->guild_state.guild || !l->version)
+        return false;
+    name_free_of(j, l->key, l->guild_read.id);
+    job_wait(j, load_guilds);
+    return true;
+}
+
 static void guild_step(struct job *j)
 {
     struct loading *l = j->state;
     const struct world_guild *g = doc_of(l);
     l->version = guild_state(j, l->guild_read, &l->guild_state);
+    if (take_over_name(j))
+        return;
     if (!l->guild_state.guild && (l->version || !g->name.p)) {
         refuse(j, "There is no guild of that id.");
         return;
@@ -216,4 +229,38 @@ void load_guilds(struct job *j)
     l->claim = name_read(j, l->key);
     l->owned = job_read_key(j, "HKEYS", ref_user(l->owner), "g", BYTES_NONE);
     job_wait(j, guild_named);
+}
+
+// --- a guild that was deleted ---
+
+struct forgetting {
+    const struct value *version, *row;
+};
+
+static void forgotten(struct job *j)
+{
+    job_done(j, BYTES_NONE);
+}
+
+static void forget_looked(struct job *j)
+{
+    const struct guild_forget *forget = j->msg;
+    const struct forgetting *w = j->state;
+    if (guild_row(j, w->row) || !value_some(w->version)) { // there it is, or never was
+        forgotten(j);
+        return;
+    }
+    set_remove(j, "dir:guilds", forget->guild);
+    name_free_of(j, owned_key(j, 'g', forget->owner, forget->name), forget->guild);
+    job_wait(j, forgotten);
+}
+
+void start_guild_forget(struct job *j)
+{
+    const struct guild_forget *forget = j->msg;
+    struct forgetting *w = arena_take(&j->arena, sizeof *w);
+    j->state = w;
+    w->version = job_read_key(j, "HGET", ref_place(forget->guild), "s", BYTES("v"));
+    w->row = guild_row_read(j, forget->guild);
+    job_wait(j, forget_looked);
 }

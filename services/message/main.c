@@ -62,6 +62,7 @@ const struct handler *handler_of(const struct schema *schema)
         {&schema_directory_list, start_directory_list, NULL},
         {&schema_guild_find, start_guild_find, NULL},
         {&schema_guild_members, start_guild_members, NULL},
+        {&schema_guild_forget, start_guild_forget, NULL},
         {&schema_world_load, start_world_load, NULL}, // its children have their turns
     };
     for (size_t i = 0; i < countof(handlers); i++)

@@ -35,3 +35,5 @@ void start_guild_find(struct job *j);
 void start_guild_members(struct job *j);
 // world_io.c
 void start_world_load(struct job *j);
+// guild_io.c
+void start_guild_forget(struct job *j);

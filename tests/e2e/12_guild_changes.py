@@ -1,8 +1,10 @@
 """Guilds that change while their members are there: by REST, as moderators do it, and by the operator."""
 import asyncio
+import sys
 
 import pytest
 
+from harness import ROOT
 from world import unique
 
 VIEW, CONNECT, SPEAK = 1 << 10, 1 << 20, 1 << 21
@@ -132,6 +134,43 @@ async def test_what_a_document_adds_is_told_like_anything_else(club, world, syst
     assert (channel["name"], channel["permission_overwrites"][0]["deny"]) == ("Loft", str(CONNECT))
     assert (await bob.expect("GUILD_MEMBER_ADD", guild_id=club.id))["user"]["id"] == club.cat.id
     assert len((await bob.expect("GUILD_MEMBER_UPDATE", guild_id=club.id))["roles"]) == 1
+
+
+@pytest.mark.parametrize("by", ["owner", "operator"])
+async def test_a_guild_is_deleted_for_everybody_and_its_name_is_free(club, world, system, by):
+    ann, bob = [await world.login(account) for account in (club.ann, club.bob)]
+    robot = await world.login(club.bob)
+    for client in (ann, bob):
+        await client.join(club.hall, guild=club.id)
+        await client.expect("VOICE_SERVER_UPDATE", guild_id=club.id)
+    (await bob.rest.delete(f"/guilds/{club.id}")).refused(403, 50013)
+    (await world.rest(club.cat).delete(f"/guilds/{club.id}")).refused(404, 10004)
+    if by == "owner":
+        (await ann.rest.delete(f"/guilds/{club.id}")).ok(204)
+    else:
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, ROOT / "deploy" / "admin", "--url", system.admin_url, "--token", system.admin_token,
+            "guild", "remove", club.name)
+        assert await command.wait() == 0
+    for client in (ann, bob, robot):
+        for account in (club.ann, club.bob):
+            await client.expect("VOICE_STATE_UPDATE", guild_id=club.id, channel_id=None, user_id=account.id)
+        await client.expect("GUILD_DELETE", id=club.id)
+    for path in (f"/guilds/{club.id}", f"/guilds/{club.id}/channels", f"/channels/{club.hall}"):
+        assert (await world.rest(club.ann).get(path)).status == 404
+    (await world.rest(club.ann).delete(f"/guilds/{club.id}")).refused(404, 10004)
+    assert club.admin("GET").status == club.admin("DELETE").status == 404
+    assert club.id not in {guild["id"] for guild in system.admin_ok("GET", "/admin/guilds")}
+    again = await world.login(club.bob)
+    assert club.id not in {guild["id"] for guild in again.ready["guilds"]}
+    made = system.admin_ok("POST", "/admin/guilds", {
+        "name": club.name, "owner": club.ann.username, "members": [club.bob.username],
+        "channels": [{"name": "Hall", "type": "voice"}]})
+    assert made["id"] != club.id
+    await again.expect("GUILD_CREATE", id=made["id"])
+    await again.join(club.hall, guild=club.id)   # silence
+    await again.join(made["channels"][0]["id"], guild=made["id"])
+    await again.expect("VOICE_SERVER_UPDATE", guild_id=made["id"])
 
 
 async def test_the_operator_does_what_nobody_else_may(club, system):

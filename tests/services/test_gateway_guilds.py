@@ -119,6 +119,13 @@ class Guild:
         told = event("GUILD_CREATE", place_op=LISTEN, place=self.id, place_version=self.record.version)
         self.house.user_record(person.id).commit(told, changes=[("g", self.id, "")])
 
+    def ends(self, *more, publish=True):
+        """It is deleted, as the call manager does it; its members' own records still list it."""
+        self.house.redis.hdel(f"{self.record.key}:s", "guild")
+        self.house.redis.delete(*(f"{self.record.key}:{suffix}" for suffix in ("r", "ch", "mb", "mi", "vs", "vc", "st")))
+        self.commit(event("GUILD_DELETE", {"id": str(self.id)}, place_op=UNLISTEN, place=self.id,
+                           place_version=self.record.version + 1), *more, publish=publish)
+
     def removes(self, person, publish=True):
         self.house.redis.hdel(f"{self.record.key}:mb", person.id)
         self.commit(event("GUILD_MEMBER_REMOVE", {"user": {"id": person.id}}, to=NOT_USER, user=int(person.id),
@@ -380,6 +387,68 @@ async def test_word_of_a_guild_that_he_has_left_again_is_no_guild(house, clients
     await until(lambda: not guild.record.listeners(), "nobody to listen")
     house.user_record(new.id).commit(mark(2))
     await hears(client, n=2)
+
+
+# -- the guild's end -------------------------------------------------------------------------------
+
+
+async def test_a_guild_that_is_deleted_is_gone_for_everybody_at_once(house, clients, cast):
+    guild, owner, mod, ann = cast
+    second, bot = await clients.login(ann.account), house.user("bot", bot=True)
+    guild.joins(bot)
+    robot = await clients.login(bot, intents=GUILDS)
+    guild.sits(mod.account, guild.hidden)
+    guild.gets_up(mod.account, guild.hidden)
+    guild.ends(mark(1))                         # nobody listens any more
+    for person in (owner, mod, ann, bot):
+        house.user_record(person.id).commit(mark(2))
+    for client in (owner, mod, ann, second, robot):
+        await client.expect("GUILD_DELETE", id=str(guild.id))
+        await hears(client, n=2)
+        assert [e.t for e in client.events].count("GUILD_DELETE") == 1
+    await until(lambda: not guild.record.listeners(), "nobody to listen")
+    for client in (owner, second, robot):
+        assert position(house, client, guild.record) is None
+
+
+@pytest.mark.parametrize("published", [True, False], ids=["bus", "log"])
+async def test_who_comes_after_the_end_of_a_guild_comes_without_it(house, clients, published):
+    owner, ann = house.users("owner", "ann")
+    guild, home = Guild(house, owner, ann), Guild(house, owner, ann)
+    there = await clients.login(owner)
+    guild.ends(publish=published)
+    client = await clients.login(ann)
+    assert [g["id"] for g in client.ready["guilds"]] == [str(home.id)]
+    await client.send(8, {"guild_id": str(guild.id), "query": "", "limit": 0})
+    await client.send(14, {"guild_id": str(guild.id), "channels": {str(guild.open): [[0, 99]]}})
+    home.mark(1)
+    await hears(client, n=1)
+    if not published:                           # it is read at the next thing that is heard
+        guild.mark(2)
+    await there.expect("GUILD_DELETE", id=str(guild.id))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "not-known"])
+@pytest.mark.parametrize("published", [True, False], ids=["bus", "log"])
+async def test_who_is_resumed_after_the_end_of_a_guild_is_told_of_it_once(house, clients, known, published):
+    owner, ann = house.users("owner", "ann")
+    guild, home = Guild(house, owner, ann), Guild(house, owner, ann)
+    other = await clients.login(owner) if known else None
+    client = await clients.login(ann)
+    await lost(house, home, client, 1)
+    guild.sits(owner, guild.open)
+    guild.gets_up(owner, guild.open)
+    guild.ends(publish=published)
+    if known and published:
+        await other.expect("GUILD_DELETE", id=str(guild.id))
+    await resumed(client)
+    await client.expect("GUILD_DELETE", id=str(guild.id))
+    await until(lambda: position(house, client, guild.record) is None, "its position to be forgotten")
+    await lost(house, home, client, 2)          # and the next gateway says no more of it
+    await resumed(client)
+    home.mark(3)
+    await client.expect("TEST", n=3)
+    assert [e.t for e in client.events].count("GUILD_DELETE") == 1
 
 
 # -- from another gateway --------------------------------------------------------------------------

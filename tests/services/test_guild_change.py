@@ -217,6 +217,79 @@ def test_a_deletion_that_was_begun_is_finished_by_whoever_gets_the_command_next(
         assert own.redis.hlen(guild.key("vs")) == 0
 
 
+# -- the guild's end ---------------------------------------------------------------------------
+
+def gone(house, guild):
+    """Nothing is left but its version and log, and its last word is to everybody."""
+    entry = unpack(house.raw_log(guild.id)[-1], "place_event")
+    event, = entry["events"]
+    assert (event["name"], event["to"], event["row_tag"]) == ("GUILD_DELETE", 0, 0)
+    assert (event["place_op"], event["place"], event["place_version"]) == (2, guild.id, entry["version"])
+    assert guild.log()[-1][2] == {"id": str(guild.id)} and guild.told().count("GUILD_DELETE") == 1
+    left = {key.decode().partition(":")[2] for key in house.redis.keys(guild.key("*"))}
+    assert {suffix for suffix in left if not suffix.startswith("c:")} <= {"s", "log", "gw"}
+    assert house.redis.hkeys(guild.key("s")) == [b"v"]
+
+
+def test_a_guild_goes_after_all_who_sat_anywhere_in_it(house):
+    guild, channel = crowded(house, lambda guild: guild.stage)
+    ben = house.users(1)[0]
+    house.member(guild.id, ben)
+    guild.join(ben, guild.voice)
+    guild.wait_server(ben)
+    for user in (ben, *guild.members):           # what the allocator would have written
+        house.redis.set(guild.key(f"t:{guild.seat(user)['session']}"), "token")
+    guild.done("stage_put", channel=channel, opens=True, set=1, to={"topic": "town hall"})
+    made = int(guild.done("channel_put", set=1, to={"name": "Den"})["id"])
+    before = len(guild.told())
+    assert guild.refused("guild_delete") == MISSING_PERMISSIONS
+    assert guild.refused("guild_delete", by=new_id()) == UNKNOWN_GUILD
+    id = new_id()
+    for at in ("one", "two", "one"):  # the same command, again
+        assert guild.done("guild_delete", by=guild.owner, id=id, at=at) is None
+    told = guild.told()[before:]
+    assert told.count("VOICE_STATE_UPDATE") == CROWD + 1 and told[-1] == "GUILD_DELETE"
+    left = [int(body["user_id"]) for name, _, body in guild.log()[before:] if name == "VOICE_STATE_UPDATE"]
+    assert sorted(left) == sorted([*guild.members, ben])
+    assert all(body["channel_id"] is None for name, _, body in guild.log()[before:] if name == "VOICE_STATE_UPDATE")
+    gone(house, guild)
+    poll(lambda: {channel, guild.voice} <= set(house.allocator.released_channels), "the servers to be released")
+    poll(lambda: house.redis.keys(f"{{{made}}}:*") == [], "nothing to be left of its channels")
+    assert guild.refused("guild_delete", by=guild.owner) == UNKNOWN_GUILD
+    assert guild.refused("channel_put", by=0, set=1, to={"name": "x"}) == UNKNOWN_GUILD
+
+
+def test_who_sat_in_a_guild_that_is_gone_sits_down_elsewhere(house):
+    guild, other = Guild(house), Guild(house)
+    ada, = guild.members
+    house.member(other.id, ada)
+    guild.join(ada, guild.voice)
+    guild.wait_server(ada)
+    guild.done("guild_delete", by=0)
+    gone(house, guild)
+    for channel in (0, guild.voice):             # he hangs up, too late, and comes again
+        assert house.sit(guild.id, ada, channel) == UNKNOWN_CHANNEL
+    other.join(ada, other.voice)
+    other.wait_server(ada)
+    assert other.sitting(other.voice) == {ada}
+    gone(house, guild)
+
+
+def test_the_end_of_a_guild_that_was_begun_is_finished_by_whoever_gets_the_command_next():
+    """The manager is killed when some have left; the same command goes to the other one."""
+    with closing(House("one", "two")) as own:
+        guild, channel = crowded(own, lambda guild: guild.voice)
+        commits, is_commit = itertools.count(1), about(guild.id)
+        trap = own.proxies["one"].trap("hold", lambda args: is_commit(args) and next(commits) == 2)
+        id = own.send_to("one", "guild_delete", guild=guild.id, user=guild.owner)
+        trap.wait()
+        own.kill("one")
+        own.proxies["one"].disarm(trap)
+        assert 0 < len(guild.sitting(channel)) < CROWD and guild.itself()
+        assert guild.done("guild_delete", at="two", id=id, by=guild.owner) is None
+        gone(own, guild)
+
+
 # -- roles, the guild, stages ------------------------------------------------------------------
 
 def test_a_role_is_made_once_however_often_it_is_asked_for(house):

@@ -665,6 +665,44 @@ def test_a_guild_is_found_by_its_id_and_by_a_name_that_it_got_otherwise(asker):
         assert (err, body["errors"]["guilds"]["0"]["_errors"][0]["code"]) == (FORM, "WORLD_INVALID")
 
 
+def delete_guild(asker, guild):
+    """As the call manager leaves one that was deleted."""
+    asker.redis.hdel(f"{{{guild}}}:s", "guild")
+    asker.redis.delete(*(f"{{{guild}}}:{suffix}" for suffix in ("r", "ch", "mb", "mi")))
+
+
+def listed(asker):
+    return {guild["id"] for guild in asker.ok("directory_list", guilds_only=True)}
+
+
+@pytest.mark.parametrize("forgotten", [True, False], ids=["forgotten", "not yet"])
+def test_a_guild_of_the_name_of_one_that_is_gone_is_a_new_one(asker, forgotten):
+    document, names = guild_document(asker, 2)
+    loaded = load(asker, document)
+    guild, owner = int(loaded["guilds"][0]["id"]), int(loaded["users"][0]["id"])
+    name = document["guilds"][0]["name"]
+    field = f"g:{owner}:{name}"
+    said = {"guild": guild, "owner": owner, "name": name}
+    assert asker.ok("guild_forget", **said) is None     # it stands
+    assert str(guild) in listed(asker) and int(asker.redis.hget("dir:names", field)) == guild
+    delete_guild(asker, guild)
+    for _ in range(2 if forgotten else 0):
+        assert asker.ok("guild_forget", **said) is None
+    if forgotten:
+        assert not asker.redis.sismember("dir:guilds", guild) and not asker.redis.hexists("dir:names", field)
+    assert str(guild) not in listed(asker)
+    for asked in (str(guild), name):
+        assert asker.refused("guild_find", name=asked) == 10004
+    assert asker.refused("guild_members", guild=guild) == 10004
+
+    again = load(asker, document)
+    new = int(again["guilds"][0]["id"])
+    assert new != guild and load(asker, document) == again and int(asker.redis.hget("dir:names", field)) == new
+    assert asker.ok("guild_forget", **said) is None     # late: the name is another's
+    assert int(asker.redis.hget("dir:names", field)) == new and str(new) in listed(asker)
+    assert asker.redis.hlen(f"{{{new}}}:mb") == 2 and str(guild) not in listed(asker)
+
+
 def test_a_guild_may_come_in_parts_and_is_told_when_the_last_one_is_there(asker):
     document, names = guild_document(asker, 5)
     members = document["guilds"][0].pop("members")

@@ -786,6 +786,7 @@ void redis_call(size_t argc, const struct bytes *argv, struct redis_reply *out)
         void (*fn)(size_t argc, const struct bytes *argv, struct redis_reply *out);
     } commands[] = {
         {"FCALL", do_fcall},
+        {"EVAL", do_eval},
         {"EVAL_RO", do_eval},
         {"HGET", do_hget},
         {"HGETALL", do_hgetall},

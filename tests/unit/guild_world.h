@@ -278,7 +278,9 @@ static inline void apply_change(const struct change *c)
         if (strcmp(c->suffix, t->suffix) != 0)
             continue;
         void *row = arena_take(&world_arena, t->schema->size);
-        if (c->op == CHANGE_HDEL) {
+        if (c->op == CHANGE_DEL) {
+            *t->n = 0;
+        } else if (c->op == CHANGE_HDEL) {
             drop_row(t, key);
         } else {
             CHECK_EQ(schema_unpack(&world_arena, t->schema, arena_copy(&world_arena, c->b), row), OK);
@@ -287,8 +289,12 @@ static inline void apply_change(const struct change *c)
         }
         return;
     }
-    if (strcmp(c->suffix, "s") == 0)
+    if (strcmp(c->suffix, "s") == 0 && c->op == CHANGE_HDEL)
+        world.guild.id = bytes_is(c->a, "guild") ? 0 : world.guild.id;
+    else if (strcmp(c->suffix, "s") == 0)
         CHECK_EQ(UNPACK(&world_arena, guild, arena_copy(&world_arena, c->b), &world.guild), OK);
+    if (strcmp(c->suffix, "mi") == 0 && c->op == CHANGE_DEL)
+        world.n_listed = 0;
     for (uint32_t i = 0; strcmp(c->suffix, "mi") == 0 && i < world.n_listed; i++)
         if (world.listed[i] == key && c->a.n == 20)
             world.listed[i] = world.listed[--world.n_listed];
@@ -354,6 +360,19 @@ static inline bool only_silence(uint64_t channel)
     return false;
 }
 
+// A guild that is gone leaves nothing, and everybody is told so at once.
+static inline void check_gone(void)
+{
+    for (size_t i = 0; i < countof(tables); i++)
+        CHECK_EQ(*tables[i].n, 0);
+    const struct event *e = &out.events[0];
+    CHECK_EQ(out.n_events, 1);
+    CHECK_TRUE(bytes_is(e->name, "GUILD_DELETE") && bytes_is(e->body, "{\"id\":\"100\"}"));
+    CHECK_TRUE(e->to == 0 && e->channel == 0 && e->row_tag == 0);
+    CHECK_TRUE(e->place_op == 2 && e->place == GUILD && e->place_version == 6);
+    CHECK_TRUE(out.all_unmade);
+}
+
 // Whatever is written of a row that gateways keep, an event of the same commit says.
 static inline void check_told(const struct change *c)
 {
@@ -373,6 +392,8 @@ static inline void check_told(const struct change *c)
 
 static inline int step(struct guild_in in)
 {
+    if (guild_wants(&in).room)
+        in.channel = world.n_rooms ? world.rooms[0].channel : 0;
     struct guild_scene s = scene_of(&in);
     CHECK_TRUE(guild_scene_valid(&s));
     int err = guild_step(&world_arena, &s, &in, &rules, now, &out);
@@ -390,8 +411,10 @@ static inline int step(struct guild_in in)
         apply_change(&out.changes[i]);
     for (uint32_t i = 0; i < out.n_events; i++)
         check_event_row(&out.events[i]);
-    for (uint32_t i = 0; i < out.n_changes; i++)
+    for (uint32_t i = 0; i < out.n_changes && world.guild.id; i++)
         check_told(&out.changes[i]);
+    if (!world.guild.id)
+        check_gone();
     check_world();
     return OK;
 }

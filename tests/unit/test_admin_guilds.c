@@ -8,7 +8,8 @@
 
 #define NOW 1700000000000ull
 #define GUILD                                                                                                          \
-    "{\"id\":\"100\",\"name\":\"Demo\",\"roles\":[{\"id\":\"100\",\"name\":\"@everyone\"},{\"id\":\"101\",\"name\":"   \
+    "{\"id\":\"100\",\"name\":\"Demo\",\"owner_id\":\"11\",\"roles\":[{\"id\":\"100\",\"name\":\"@everyone\"},{"       \
+    "\"id\":\"101\",\"name\":"                                                                                         \
     "\"Mods\"},{\"id\":\"102\",\"name\":\"Guests\"}],\"channels\":[{\"id\":\"110\",\"name\":\"general\",\"type\":0},"  \
     "{\"id\":\"111\",\"name\":\"Lounge\",\"type\":2},{\"id\":\"112\",\"name\":\"Twin\",\"type\":2},{\"id\":\"113\","   \
     "\"name\":\"Twin\",\"type\":0}],\"member_count\":3}"
@@ -256,7 +257,7 @@ TEST(what_cannot_be_is_unknown)
         {"GET", "/admin/guilds/\xff", "", "404 {\"message\":\"Unknown Guild\",\"code\":10004}"},
         {"DELETE", "/admin/guilds/Demo/members/\xff", "", "404 {\"message\":\"Unknown User\",\"code\":10013}"},
         {"POST", "/admin/guilds/Demo", "", "405 {\"message\":\"405: Method Not Allowed\",\"code\":0}"},
-        {"DELETE", "/admin/guilds/Demo", "", "405 {\"message\":\"405: Method Not Allowed\",\"code\":0}"},
+        {"PUT", "/admin/guilds/Demo", "", "405 {\"message\":\"405: Method Not Allowed\",\"code\":0}"},
     };
     CHECK_ROWS(rows);
 }
@@ -281,6 +282,25 @@ TEST(what_the_call_manager_says_is_passed_on)
         next(&r, &out, OK, "");
         CHECK_STR(next(&r, &out, rows[i].err, rows[i].said), rows[i].want);
     }
+    arena_fini(&arena);
+}
+
+TEST(a_guild_is_removed_and_then_forgotten_whatever_comes_of_that)
+{
+    static const int64_t ends[] = {OK, ERR_TIMEOUT};
+    for (size_t i = 0; i < countof(ends); i++) {
+        struct admin_request r = request("DELETE", "/admin/guilds/Demo", "");
+        struct admin_out out;
+        admin_step(&arena, &r, NULL, &out);
+        CHECK_STR(next(&r, &out, OK, ""), "call-manager 100 guild_delete{user=0 guild=100}");
+        CHECK_STR(next(&r, &out, OK, ""), "0 guild_forget{guild=100 owner=11 name=\"Demo\"}");
+        CHECK_STR(next(&r, &out, ends[i], ""), "204");
+    }
+    struct admin_request r = request("DELETE", "/admin/guilds/Demo", "");
+    struct admin_out out;
+    admin_step(&arena, &r, NULL, &out);
+    next(&r, &out, OK, "");
+    CHECK_STR(next(&r, &out, 10004, ""), "404 {\"message\":\"Unknown Guild\",\"code\":10004}");
     arena_fini(&arena);
 }
 

@@ -104,6 +104,12 @@ static int edit_guild(uint64_t actor, uint64_t set, struct guild to)
         .kind = GUILD_IN_GUILD_EDIT, .actor = actor, .target = set & SET_GUILD_OWNER ? to.owner : 0, .msg = &e});
 }
 
+static int delete_guild(uint64_t actor)
+{
+    const struct guild_delete e = {.user = actor, .guild = GUILD};
+    return step((struct guild_in){.kind = GUILD_IN_GUILD_DELETE, .actor = actor, .msg = &e});
+}
+
 static int put_stage(uint64_t actor, uint64_t channel, bool opens, const char *topic)
 {
     const struct stage to = {.topic = bytes_of(topic)};
@@ -906,6 +912,56 @@ TEST(the_channel_of_the_absent_goes_and_the_guild_has_none)
     CHECK_STR(told(), "GUILD_UPDATE CHANNEL_DELETE");
     CHECK_EQ(world.guild.afk_channel, 0);
     CHECK_TRUE(says(out.events[0].body, "\"afk_channel_id\":null"));
+}
+
+// --- the guild's end ---
+
+TEST(the_owner_and_the_operator_delete_a_guild_and_nobody_else)
+{
+    static const struct {
+        uint64_t actor;
+        int err;
+    } rows[] = {{OWEN, OK},
+                {0, OK},
+                {ALMA, API_MISSING_PERMISSIONS}, // an administrator
+                {MOD, API_MISSING_PERMISSIONS},
+                {STRANGER, API_UNKNOWN_GUILD}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        begin();
+        CHECK_EQ(delete_guild(rows[i].actor), rows[i].err);
+        if (rows[i].err)
+            continue;
+        CHECK_STR(told(), "GUILD_DELETE");
+        CHECK_EQ(out.body.n, 0);
+        CHECK_EQ(delete_guild(rows[i].actor), API_UNKNOWN_GUILD);
+        CHECK_EQ(name(OWEN, OWEN, "x"), API_UNKNOWN_GUILD);
+    }
+}
+
+TEST(a_guild_goes_after_all_who_sat_anywhere_in_it)
+{
+    begin();
+    for (uint64_t id = 1000; id < 1030; id++) {
+        add_member(id, 0);
+        seat(id, STAGE);
+    }
+    seat(ADA, VOICE);
+    CHECK_EQ(put_stage(MOD, STAGE, true, "town hall"), OK);
+    static const struct {
+        uint32_t seats, events;
+        uint64_t released;
+    } rows[] = {{30, 2, VOICE}, {10, GUILD_CROWD_MAX, 0}, {0, 10 + 1, STAGE}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        CHECK_EQ(delete_guild(OWEN), OK);
+        CHECK_TRUE(out.more && world.guild.id);
+        CHECK_EQ(world.n_seats, rows[i].seats);
+        CHECK_EQ(out.n_events, rows[i].events);
+        CHECK_EQ(out.n_released, rows[i].released ? 1 : 0);
+        CHECK_TRUE(!rows[i].released || out.released[0] == rows[i].released);
+    }
+    CHECK_EQ(delete_guild(OWEN), OK);
+    CHECK_TRUE(!out.more);
+    CHECK_STR(told(), "GUILD_DELETE");
 }
 
 // --- roles ---

@@ -787,6 +787,19 @@ TEST(a_scene_that_does_not_add_up_is_none)
     world_end(&w);
 }
 
+TEST(a_guild_that_is_deleted_leaves_nobody_sitting_and_no_token_good)
+{
+    struct voice_world w = guild();
+    const struct guild_delete e = {.guild = WORLD_GUILD};
+    CHECK_EQ(join(&w, BEN, HOME), OK);
+    CHECK_EQ(join(&w, CLEO, AWAY), OK);
+    CHECK_EQ(world_do(&w, (struct guild_in){.kind = GUILD_IN_GUILD_DELETE, .msg = &e}), OK);
+    CHECK_TRUE(!w.guild.id && w.out.all_unmade);
+    CHECK_EQ(world_seat_due(&w, BEN), API_UNKNOWN_GUILD); // the row that was to look after his server
+    CHECK_EQ(join(&w, BEN, HOME), API_UNKNOWN_GUILD);
+    world_end(&w);
+}
+
 TEST(a_farewell_is_one_row_less_and_nothing_to_listen_to_any_more)
 {
     struct arena a = {0};

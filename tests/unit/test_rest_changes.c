@@ -25,7 +25,7 @@ static const struct loaded_channel places[] = {
 static const struct role everyone = {.id = 100, .name = {"@everyone", 9}, .permissions = 1024};
 static const struct guild_channel hall = {.id = 120, .type = CHANNEL_VOICE, .name = {"Hall", 4}};
 static const struct member members[] = {{.user = ANN}, {.user = BOB}, {.user = DJ}};
-static const struct loaded_guild club = {.guild = {.id = 100, .name = {"Club", 4}},
+static const struct loaded_guild club = {.guild = {.id = 100, .name = {"Club", 4}, .owner = ANN},
                                          .roles = {1, &everyone},
                                          .n_channels = 1,
                                          .channels = &hall,
@@ -35,10 +35,11 @@ static const struct world world_of_members = {.n_guilds = 1, .guilds = &club}, w
 
 static void load(struct rest_request *r, const struct rest_out *out)
 {
+    bool another = out->want == REST_LOAD_GUILD && out->guild != 100;
     r->had = out->want;
     r->err = OK;
     r->channel = NULL;
-    r->world = r->user == CAT ? &world_of_others : &world_of_members;
+    r->world = r->user == CAT || another ? &world_of_others : &world_of_members;
     r->users = (struct user_set){countof(people), people};
     for (size_t i = 0; out->want == REST_LOAD_CHANNEL && i < countof(places); i++)
         if (places[i].channel.id == out->channel)
@@ -62,6 +63,10 @@ static const char *told(const struct rest_out *out)
     }
     if (out->want == REST_COMMANDS)
         buf_printf(&text, " -> %d", out->status);
+    if (out->then) {
+        buf_str(&text, ", then ");
+        schema_print(&text, out->then->schema, out->then->v);
+    }
     const char *kept = arena_text(&arena, buf_bytes(&text));
     buf_fini(&text);
     return kept;
@@ -209,6 +214,30 @@ TEST(channels_of_guilds)
         {ANN, "DELETE", "/channels/120", "", "channel_delete{user=11 guild=100 channel=120} -> 200"},
     };
     CHECK_ROWS(rows);
+}
+
+TEST(a_guild_is_deleted_and_then_forgotten)
+{
+    static const struct row rows[] = {
+        {ANN, "DELETE", "/guilds/100", "",
+         "guild_delete{user=11 guild=100} -> 204, then guild_forget{guild=100 owner=11 name=\"Club\"}"},
+        {CAT, "DELETE", "/guilds/100", "", E10004},
+        {ANN, "DELETE", "/guilds/0", "", E10004},
+    };
+    CHECK_ROWS(rows);
+    static const struct {
+        int64_t err;
+        int status;
+    } ends[] = {{OK, 204}, {10004, 404}, {50013, 403}, {ERR_TIMEOUT, 503}};
+    for (size_t i = 0; i < countof(ends); i++) {
+        struct rest_out out = asked(ANN, "DELETE", "/guilds/100", ""), end;
+        const struct answer answer = {.err = ends[i].err}, *answers[] = {&answer};
+        struct rest_request r = {.user = ANN};
+        CHECK_TRUE(rest_answered(&arena, &r, &out, answers, &end));
+        CHECK_EQ(end.status, ends[i].status);
+        CHECK_EQ(end.then != NULL, ends[i].err == OK); // of one that stands nothing is to be forgotten
+    }
+    arena_fini(&arena);
 }
 
 TEST(one_overwrite_is_put_or_taken_away_alone)

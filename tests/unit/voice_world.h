@@ -6,7 +6,8 @@
 // - a voice server that is owed has a timer row, and so have a room with seats of an older generation and a stage on
 //   which nobody may speak;
 // - a token goes with the seat, or its server, that it was for;
-// - what is about one channel is told to those who may view it alone.
+// - what is about one channel is told to those who may view it alone;
+// - of a guild that is gone there is nothing left, and all who keep a picture of it are told to drop it.
 // For unit tests and fuzz targets.
 #pragma once
 #include "guild.h"
@@ -174,7 +175,7 @@ static inline void world_look(struct voice_world *w, const struct guild_in *in)
     struct guild_scene *s = &w->scene;
     *s = (struct guild_scene){.id = WORLD_GUILD,
                               .version = w->version,
-                              .guild = &w->guild,
+                              .guild = w->guild.id ? &w->guild : NULL,
                               .roles = {wants.roles ? w->t[WORLD_ROLES].n : 0, roles},
                               .actor = world_member(w, in->actor),
                               .target = world_member(w, in->target),
@@ -231,7 +232,11 @@ static inline void world_apply(struct voice_world *w, const struct change *c)
         return;
     }
     if (strcmp(c->suffix, "mi") == 0) {
-        CHECK(c->op == CHANGE_ZADD || c->op == CHANGE_ZREM);
+        CHECK(c->op == CHANGE_ZADD || c->op == CHANGE_ZREM || c->op == CHANGE_DEL);
+        return;
+    }
+    if (strcmp(c->suffix, "s") == 0 && c->op == CHANGE_HDEL) {
+        w->guild.id = bytes_is(c->a, "guild") ? 0 : w->guild.id;
         return;
     }
     if (strcmp(c->suffix, "s") == 0) {
@@ -242,7 +247,12 @@ static inline void world_apply(struct voice_world *w, const struct change *c)
     uint32_t kind = 0;
     while (kind < WORLD_KINDS && strcmp(w->t[kind].suffix, c->suffix) != 0)
         kind++;
-    CHECK(kind < WORLD_KINDS && (c->op == CHANGE_HSET || c->op == CHANGE_HDEL));
+    CHECK(kind < WORLD_KINDS && (c->op == CHANGE_HSET || c->op == CHANGE_HDEL || c->op == CHANGE_DEL));
+    if (c->op == CHANGE_DEL) {
+        CHECK(!w->guild.id);
+        w->t[kind].n = 0;
+        return;
+    }
     CHECK(c->op == CHANGE_HSET || world_get(&w->t[kind], world_id(c->a)));
     if (c->op == CHANGE_HSET)
         world_keep(w, &w->t[kind], world_id(c->a), c->b);
@@ -282,7 +292,12 @@ static inline void world_check_event(struct voice_world *w, const struct event *
     CHECK(!e->unless || (state && e->to == 3 && e->user == e->sitter && e->unless != e->channel));
     CHECK(!state || e->unless || e->row_tag == TAG_voice_seat);
     CHECK(!bytes_is(e->name, "VOICE_SERVER_UPDATE") || (e->to == 2 && e->session.n > 0 && e->sitter == e->user));
+    if (bytes_is(e->name, "GUILD_DELETE"))
+        CHECK(e->to == 0 && !e->row_tag && e->place_op == 2 && e->place == WORLD_GUILD &&
+              e->place_version == w->version + 1);
     for (uint32_t i = 0; i < WORLD_KINDS; i++) {
+        if (bytes_is(e->name, "GUILD_DELETE"))
+            w->picture[i].n = 0;
         if (e->row_tag != w->picture[i].s->tag)
             continue;
         if (e->row.n > 0)
@@ -407,6 +422,8 @@ static inline void world_check(struct voice_world *w)
         CHECK(*(const uint64_t *)w->sets.row[i] == is);
     }
     world_check_stages(w);
+    for (uint32_t k = 0; k < WORLD_KINDS && !w->guild.id; k++)
+        CHECK(w->t[k].n == 0);
     world_check_picture(w);
 }
 
@@ -442,9 +459,12 @@ static inline void world_write(struct voice_world *w, const struct guild_in *in)
 }
 
 // One attempt and its commit.
-static inline int world_step(struct voice_world *w, const struct guild_in *in)
+static inline int world_step(struct voice_world *w, const struct guild_in *asked)
 {
+    struct guild_in as_read = *asked, *in = &as_read;
     arena_reset(&w->scratch);
+    if (guild_wants(in).room)
+        in->channel = w->t[WORLD_ROOMS].n ? w->t[WORLD_ROOMS].id[0] : 0;
     world_look(w, in);
     int err = guild_step(&w->scratch, &w->scene, in, &w->rules, w->now, &w->out);
     if (err != OK) {
