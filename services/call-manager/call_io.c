@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define ASK_MS 1500u      // then the place's own timer asks again
+#define ASK_AGAIN_MS 100u // an answer found no room among the jobs
 #define RELEASE_MS 10000u // repeated until the allocator has heard it
 
 // --- commands in ---
@@ -215,11 +216,21 @@ static void on_step_done(void *ctx, const struct job_end *end)
     (void)end;
 }
 
+// There is no room for what was answered: it is asked once more before long, until the place's row does so.
+static bool ask_again(struct ask *k)
+{
+    if (k->m->closed || loop_unix_ms(k->m->service.loop) + ASK_AGAIN_MS >= k->at + CALL_RETRY_MS)
+        return false;
+    loop_arm(k->m->service.loop, &k->timer, ASK_AGAIN_MS);
+    return true;
+}
+
 static void on_assigned(void *ctx, const struct answer *answer)
 {
     struct ask *k = ctx;
     struct arena a = {0};
     struct assigned to;
+    bool again = false;
     if (answer && answer->err == OK && UNPACK(&a, assigned, answer->body, &to) == OK) {
         const struct flow flow = {.kind = FLOW_STEP,
                                   .place = k->place,
@@ -232,10 +243,11 @@ static void on_assigned(void *ctx, const struct answer *answer)
                                          .region = arena_text(&a, to.region),
                                          .endpoint = arena_text(&a, to.endpoint),
                                          .token = arena_text(&a, to.token)}};
-        if (job_start(k->m, &flow, on_step_done, NULL) != OK)
-            LOG(WARN, EV("job.refused"), KU("place", k->place));
+        again = job_start(k->m, &flow, on_step_done, NULL) != OK && ask_again(k);
     }
     arena_fini(&a);
+    if (again)
+        return;
     table_remove(&k->m->asks, k->number);
     mem_free(k);
 }

@@ -11,12 +11,38 @@
 
 static void carry_out(struct job *j);
 
+// --- how much there is to do ---
+
+static bool take_room(struct manager *m, uint64_t place)
+{
+    uint64_t *n = place ? table_get(&m->busy, place) : NULL;
+    if (m->jobs.n >= m->jobs_max || m->closed || (n && *n >= (m->jobs_max + 1) / 2))
+        return false;
+    if (place && !n) {
+        n = mem_alloc(sizeof *n);
+        table_put(&m->busy, place, n);
+    }
+    if (n)
+        ++*n;
+    return true;
+}
+
+static void give_room(struct manager *m, uint64_t place)
+{
+    uint64_t *n = place ? table_get(&m->busy, place) : NULL;
+    if (!n || --*n > 0)
+        return;
+    table_remove(&m->busy, place);
+    mem_free(n);
+}
+
 static void finish(struct job *j, int result)
 {
     j->end.result = result;
     if (j->flow.kind == FLOW_STEP && !j->is_guild)
         j->end.deadline = call_deadline(&j->after);
     table_remove(&j->m->jobs, j->number);
+    give_room(j->m, j->place);
     j->done(j->ctx, &j->end);
     arena_fini(&j->kept);
     arena_fini(&j->scratch);
@@ -304,11 +330,12 @@ static const struct guild_in *keep_change(struct job *j, const struct guild_in *
 
 int job_start(struct manager *m, const struct flow *flow, job_fn done, void *ctx)
 {
-    if (m->jobs.n >= m->jobs_max || m->closed)
+    if (!take_room(m, flow->place))
         return ERR_FULL;
     struct job *j = mem_alloc(sizeof *j);
     j->m = m;
     j->number = ++m->last_number;
+    j->place = flow->place;
     j->flow = *flow;
     j->done = done;
     j->ctx = ctx;

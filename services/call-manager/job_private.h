@@ -11,7 +11,7 @@ struct guild_load; // job_guild.c: a scene being read, in the scratch arena
 
 struct job {
     struct manager *m;
-    uint64_t number;
+    uint64_t number, place; // place: of the flow, where it began; 0: none
     struct flow flow;
     struct flow_step step;
     struct flow_result result;

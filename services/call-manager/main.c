@@ -37,6 +37,7 @@ static void on_fini(void *ctx)
     lease_free(m->lease);
     table_fini(&m->jobs);
     table_fini(&m->turns);
+    table_fini(&m->busy);
     table_fini(&m->asks);
 }
 

@@ -13,6 +13,7 @@ struct manager {
     struct regions regions; // as the allocator last told it
     struct guild_rules guild_rules;
     struct table jobs;    // running ones by number
+    struct table busy;    // how many of them are about a place, by place; owns
     struct table turns;   // of those that write a place, by place: the one whose turn it is
     struct table asks;    // for a voice server, waiting for their time or their answer, by number
     uint64_t last_number; // of a job or an ask
@@ -29,7 +30,8 @@ struct job_end {
     const struct fault *fault; // API_INVALID_FORM: what was wrong; NULL: the region
 };
 typedef void (*job_fn)(void *ctx, const struct job_end *end); // borrowed
-// ERR_FULL: too many run already; done does not run.
+// ERR_FULL: too many run already, or of half as many all are about this place, where they stand in line: there has to
+// be room for others. done does not run.
 MUST_USE int job_start(struct manager *m, const struct flow *flow, job_fn done, void *ctx);
 void job_drop_waiting(struct manager *m); // when it is closed: those whose turn at a place never comes
 

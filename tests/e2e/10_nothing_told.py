@@ -1,4 +1,5 @@
-"""What is secret stands in no log, no dump and no metric: tokens, secrets, passwords, what people write, voice tokens.
+"""What is secret stands in no log, no dump and no metric: tokens, secrets, passwords, voice tokens, and what people write:
+messages, nicknames, topics and statuses, descriptions, names of guilds, channels and roles, what they play.
 A world is driven through with everything logged, well and badly, and then all that any process has said is searched."""
 import base64
 import contextlib
@@ -105,6 +106,96 @@ async def test_a_day_of_calls_and_messages(system, world, hidden):
     hidden.add("a client token", again["token"])
     system.admin_ok("DELETE", f"/admin/users/{ben.id}/tokens")
     await nothing_told(system, hidden, ada, ben)
+
+
+async def test_a_day_in_a_guild(system, world, hidden):
+    ada, ben, cat = world.users("ada", "ben", "cat")
+    for account in (ada, ben, cat):
+        hidden.add("a client token", account.token)
+    names = {what: hidden.fresh(f"the name of a {what}") for what in ("guild", "text", "voice", "stage", "role")}
+    made = world.guild(ada, ben, name=names["guild"], description=hidden.fresh("a description"),
+                       roles=[{"name": names["role"], "permissions": ["MUTE_MEMBERS"], "members": [ben.username]}],
+                       channels=[{"name": names[kind], "type": kind} for kind in ("text", "voice", "stage")])
+    guild, at = f"/guilds/{made['id']}", {c["name"]: c["id"] for c in made["channels"]}
+    voice, stage = at[names["voice"]], at[names["stage"]]
+    one, two = await world.login(ada), await world.login(ben, encoding="etf")
+    for client, channel in ((one, voice), (two, stage)):
+        await client.join(channel, guild=made["id"])
+        hidden.add("a voice token", (await client.expect("VOICE_SERVER_UPDATE", guild_id=made["id"]))["token"])
+    edits = [("PATCH", f"{guild}/members/{ben.id}", {"nick": hidden.fresh("a nick")}),
+             ("PATCH", f"{guild}/members/@me", {"nick": hidden.fresh("a nick")}),
+             ("PATCH", f"{guild}/members/{ben.id}", {"channel_id": voice, "mute": True}),
+             ("PUT", f"/channels/{voice}/voice-status", {"status": hidden.fresh("a status")}),
+             ("POST", "/stage-instances", {"channel_id": stage, "topic": hidden.fresh("a topic of a stage")}),
+             ("PATCH", f"/stage-instances/{stage}", {"topic": hidden.fresh("a topic of a stage")}),
+             ("PATCH", f"/channels/{at[names['text']]}", {"topic": hidden.fresh("a topic"), "name": hidden.fresh("a name")}),
+             ("POST", f"{guild}/channels", {"name": hidden.fresh("a name"), "type": 2, "topic": hidden.fresh("a topic")}),
+             ("POST", f"{guild}/roles", {"name": hidden.fresh("a name")}),
+             ("PATCH", guild, {"name": hidden.fresh("a name"), "description": hidden.fresh("a description")}),
+             ("PATCH", f"/channels/{voice}", {"rtc_region": "rotterdam"}), ("DELETE", f"/channels/{stage}", None)]
+    for method, path, body in edits:
+        assert (await one.rest.send(method, path, body)).status < 300, (path, body)
+    for client in (one, two):
+        await client.send(3, {"status": "online", "since": 0, "afk": False,
+                              "activities": [{"name": hidden.fresh("a game"), "type": 0, "state": hidden.fresh("a status")}]})
+        await client.send(8, {"guild_id": made["id"], "query": hidden.fresh("a query"), "limit": 5, "nonce": hidden.fresh("a nonce")[:25]})
+        await client.send(14, {"guild_id": made["id"], "channels": {at[names["text"]]: [[0, 99]]}})
+        await client.heartbeat()
+    await one.abort()
+    await one.reconnect_and_resume()
+    system.admin_ok("PUT", f"/admin/guilds/{made['id']}/members/{cat.username}", {"nick": hidden.fresh("a nick")})
+    (await one.rest.delete(f"{guild}/members/{cat.id}")).ok(204)
+    for account, client in ((ada, one), (ben, two)):
+        await client.leave()
+        for event in client.events:
+            if event.t == "VOICE_SERVER_UPDATE" and event.d["token"] not in hidden.known:
+                hidden.add("a voice token", event.d["token"])
+    texts = {"a nick": "nick", "a topic": "topic", "a name": "name", "a status": "status"}
+    for what, field in texts.items():           # and badly
+        text = hidden.fresh(what)
+        for body in ({field: [text]}, {field: text * 200}, {field: text, "type": "x", "roles": text, "mute": text}, text):
+            for method, path in (("PATCH", f"{guild}/members/{ben.id}"), ("PATCH", f"/channels/{voice}"), ("POST", f"{guild}/roles"),
+                                 ("PUT", f"/channels/{voice}/voice-status"), ("POST", "/stage-instances"), ("POST", f"{guild}/channels")):
+                await one.rest.send(method, path, body)
+            for op in (4, 8, 14, 36, 37, 43):
+                stray = await world.login(ben)
+                await stray.send(op, {"guild_id": text, "channel_id": text, "query": text * 20, "subscriptions": {text: text}, "fields": text})
+                with contextlib.suppress(aiohttp.ClientConnectionError):
+                    await stray.send(1)
+                await stray.rejected()
+                if stray.close_code is None:
+                    await stray.close()
+    await nothing_told(system, hidden, ada, ben)
+
+
+async def test_guilds_that_do_not_decode_or_are_refused(system, world, hidden):
+    """What the admin port is given, and what stands in Redis, is quoted nowhere."""
+    ada = world.user("ada")
+    hidden.add("a client token", ada.token)
+    text = hidden.fresh("a name")
+    for body in ({"name": [text]}, {"name": text * 9, "owner": ada.username}, {"name": text, "owner": text},
+                 {"name": text, "owner": ada.username, "channels": [{"name": text, "type": text}]},
+                 {"name": text, "owner": ada.username, "roles": [{"name": text, "permissions": [text]}]}):
+        assert system.admin("POST", "/admin/guilds", body).status >= 400
+    made = world.guild(ada, name=text)
+    voice = next(c["id"] for c in made["channels"] if c["name"] == "one")
+    client = await world.login(ada)
+    await client.join(voice, guild=made["id"])
+    hidden.add("a voice token", (await client.expect("VOICE_SERVER_UPDATE", guild_id=made["id"]))["token"])
+    await client.close()
+    password = system.services["message"].env["REDIS_URL"].split(":")[2].split("@")[0]
+    with redis_of(system) as redis:
+        redis.connection_pool.connection_kwargs["password"] = password
+        for key, field in ((":mb", ada.id), (":vs", ada.id), (":vc", voice), (":r", made["id"]), (":ch", voice), (":s", "guild")):
+            redis.hset(f"{{{made['id']}}}{key}", field, text)
+            late = await world.connect(ada)
+            await late.send(2, late.identification())
+            with contextlib.suppress(AssertionError):
+                await late.heartbeat()
+            await late.join(voice, guild=made["id"])
+            await world.rest(ada).patch(f"/guilds/{made['id']}/members/@me", {"nick": text})
+            await late.close()
+    await nothing_told(system, hidden, ada)
 
 
 async def test_requests_that_fail(system, world, hidden):
