@@ -58,7 +58,7 @@ int main(int argc, char **argv)
         {"SB_RESUME_WINDOW_MS", CONFIG_UINT, &m.resume_window_ms, "120000", 100, 3600000,
          "how long the sessions of a gateway that died keep their voice states, in ms"},
         {"SB_JOBS_MAX", CONFIG_UINT, &m.jobs_max, "2000", 1, 100000,
-         "commands in progress; more wait with their senders"},
+         "commands in progress, at one place half of them; more wait with their senders"},
         {"SB_CHANNELS_PER_USER", CONFIG_UINT, &m.channels_max, "1000", 1, 100000,
          "private channels of one user; in more groups he cannot be put"},
         {"SB_STAGE_MS", CONFIG_UINT, &m.guild_rules.stage_ms, "300000", 100, 86400000,
