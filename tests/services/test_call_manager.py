@@ -527,6 +527,7 @@ def test_a_recipient_is_removed_from_call_place_and_own_record(house):
     channel = house.channel(ada, ben, cleo, group=True)
     for user in (ada, ben):
         assert house.join(user, channel) == 0
+        house.wait_server(channel, user)
     assert house.ask("recipient_remove", user=ben, channel=channel, target=ada) == MISSING_PERMISSIONS
     remove = new_id()
     assert [house.ask("recipient_remove", at=at, id=remove, user=ada, channel=channel, target=ben)
