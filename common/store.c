@@ -5,6 +5,7 @@
 #include "metrics.h"
 #include "record.h"
 #include "store_address.h"
+#include "store_reader.h"
 #include <hiredis/async.h>
 #include <netdb.h>
 #include <stdarg.h>
@@ -449,6 +450,7 @@ static void connect_to(struct store *s, const char *number)
         redisAsyncFree(ac);
         return;
     }
+    store_bound(ac->c.reader);
     s->state = STORE_CONNECTING;
     s->link = link_new(s->loop, ac);
     ac->data = s;

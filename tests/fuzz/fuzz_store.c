@@ -10,6 +10,7 @@
 #include "fuzz.h"
 #include "record.h"
 #include "schema.h"
+#include "store_reader.h"
 
 #include <hiredis/hiredis.h>
 
@@ -64,6 +65,7 @@ static void read_replies(struct bytes in, uint8_t cut)
 {
     redisReader *reader = redisReaderCreate();
     CHECK(reader != NULL);
+    store_bound(reader);
     for (size_t at = 0; at < in.n;) {
         size_t n = cut && cut < in.n - at ? cut : in.n - at;
         void *reply = NULL;

@@ -204,7 +204,8 @@ static void see_own(struct client *c, const json_t *d)
         c->acked = true;
         c->n_acked = c->n_said;
     }
-    if (c->acked && !c->late && !another_speaks(c)) {
+    if (c->acked && c->wants == channel && !c->late &&
+        !another_speaks(c)) { // an older one, of another log, may come late
         seat_session_of[user_index(user)] = nth(c) + 1;
         seat_place_of[user_index(user)] = channel;
     }
