@@ -1,5 +1,5 @@
 // admin: who may, what each request asks of the message service, and what becomes of its answers.
-#include "admin.h"
+#include "admin_told.h"
 #include "check.h"
 #include "token.h"
 
@@ -10,7 +10,6 @@
 #define NOW 1700000000000ull
 #define E401 "401 {\"message\":\"401: Unauthorized\",\"code\":0}"
 
-static struct arena arena;
 static struct admin_clock watch;
 
 static struct admin_request request(const char *method, const char *path, const char *body)
@@ -24,26 +23,6 @@ static struct admin_request request(const char *method, const char *path, const 
                                   .token_secret = BYTES(TOKEN_SECRET),
                                   .clock = &watch,
                                   .now = NOW};
-}
-
-// "200 {…}", "204", or the commands.
-static const char *told(const struct admin_out *out)
-{
-    struct buf text = {0};
-    if (out->status)
-        buf_printf(&text, "%d%s%.*s", out->status, out->body.n ? " " : "", BYTES_FMT(out->body));
-    else
-        buf_printf(&text, "%s%" PRIu64, out->to == BUS_MESSAGE ? "" : "call-manager ", out->key);
-    for (uint32_t i = 0; !out->status && i < out->n; i++) {
-        struct buf packed = {0};
-        schema_pack(&packed, out->commands[i].schema, out->commands[i].v); // what cannot be packed aborts
-        buf_fini(&packed);
-        buf_char(&text, ' ');
-        schema_print(&text, out->commands[i].schema, out->commands[i].v);
-    }
-    const char *kept = arena_text(&arena, buf_bytes(&text));
-    buf_fini(&text);
-    return kept;
 }
 
 static const char *first(struct admin_request *r)

@@ -1,6 +1,6 @@
 // admin: guilds. What each request asks for first, and the command that comes of what it is told: of guild 100 with the
 // roles 100, 101 and 102, the channels 110 to 113, two of one name; and of ben, who is 22.
-#include "admin.h"
+#include "admin_told.h"
 #include "check.h"
 #include "errors.h"
 
@@ -15,27 +15,7 @@
     "\"name\":\"Twin\",\"type\":0}],\"member_count\":3}"
 #define BEN "{\"id\":\"22\",\"username\":\"ben\"}"
 
-static struct arena arena;
 static struct admin_clock watch;
-
-static const char *told(const struct admin_out *out)
-{
-    struct buf text = {0};
-    if (out->status)
-        buf_printf(&text, "%d%s%.*s", out->status, out->body.n ? " " : "", BYTES_FMT(out->body));
-    else
-        buf_printf(&text, "%s%" PRIu64, out->to == BUS_MESSAGE ? "" : "call-manager ", out->key);
-    for (uint32_t i = 0; !out->status && i < out->n; i++) {
-        struct buf packed = {0};
-        schema_pack(&packed, out->commands[i].schema, out->commands[i].v); // what cannot be packed aborts
-        buf_fini(&packed);
-        buf_char(&text, ' ');
-        schema_print(&text, out->commands[i].schema, out->commands[i].v);
-    }
-    const char *kept = arena_text(&arena, buf_bytes(&text));
-    buf_fini(&text);
-    return kept;
-}
 
 static struct admin_request request(const char *method, const char *path, const char *body)
 {
