@@ -4,12 +4,6 @@
 #include <sodium.h>
 #include <string.h>
 
-enum {
-#define VOICE_CLOSE(code, name, resumable, text) VCLOSE_##name = (code),
-#include "voice_closes.def"
-#undef VOICE_CLOSE
-};
-
 static const struct close_row {
     uint16_t code;
     bool resumable;
