@@ -643,7 +643,6 @@ async def test_who_is_moved_is_heard_there_and_no_more_here(node, voices):
     moved.say(b"here")
     assert (await stays.hear()).payload == b"here"
     grant = here.move(int(user), there)
-    here.write(int(user))
     await stays.expect(GONE, user_id=user)
     moved.say(b"neither")
     assert await stays.heard() == [] and await waits.heard() == []
