@@ -191,6 +191,8 @@ static void take_opened(struct relay *r, struct peer *p, struct taken *t, uint32
 }
 
 // Of modes without a counter the sequence numbers tell; the timestamps, that it is not an old packet of another round.
+// In xsalsa20_poly1305_suffix that is for accidents only: nothing binds the header to what is sealed there, so whoever
+// can read a packet on its way can send it again under another number. It is why that mode is old.
 static bool fresh_number(struct relay_stream *s, uint32_t number, uint32_t timestamp, bool *newest)
 {
     if (seen_before(&s->seen, number) || !relay_stream_goes_on(s, number, timestamp))
