@@ -164,7 +164,7 @@ static void match_said(struct world *w, uint32_t peer, const struct world_said *
         struct world_out *o = &w->out[i];
         if (o->matched || !is_at(o->to, w->peers[peer].place) || o->n < RTP_HEADER + 16)
             continue;
-        size_t n = client_open(&w->peers[peer].client, o->p, o->n, opened);
+        size_t n = voice_open(&w->peers[peer].client, o->p, o->n, opened);
         if (!n)
             continue;
         CHECK(n == said->n && memcmp(opened, said->plain, n) == 0);
@@ -172,7 +172,7 @@ static void match_said(struct world *w, uint32_t peer, const struct world_said *
         w->heard++;
         return;
     }
-    CHECK_ID(!"somebody must hear this and does not", peer);
+    check_failed(__FILE__, __LINE__, "somebody must hear this and does not", peer);
 }
 
 static void match_answer(struct world *w, uint32_t place, uint32_t n, const char *begins, bool may_lack)
@@ -282,7 +282,7 @@ void world_key(struct world *w, uint32_t peer, enum seal_mode mode)
     static uint8_t next[SEAL_KEY];
     struct world_peer *p = &w->peers[peer];
     world_take(w);
-    if (!p->here || (mode == SEAL_AES256_GCM_RTPSIZE && !crypto_aead_aes256gcm_is_available()))
+    if (!p->here)
         return;
     sodium_increment(next, sizeof next);
     memcpy(p->client.key, next, sizeof next);
@@ -351,7 +351,7 @@ void world_tick(struct world *w)
         const struct world_peer *p = &w->peers[k];
         for (uint32_t i = 0; p->here && p->keyed && i < w->n_out; i++) {
             struct world_out *o = &w->out[i];
-            if (o->matched || !is_at(o->to, p->place) || !client_open(&p->client, o->p, o->n, opened))
+            if (o->matched || !is_at(o->to, p->place) || !voice_open(&p->client, o->p, o->n, opened))
                 continue;
             CHECK(opened[1] == 201);
             o->matched = true;
@@ -406,7 +406,7 @@ void world_speak(struct world *w, uint32_t peer, uint32_t stream, uint32_t place
         .stream = stream, .number = s->next, .counter = p->client.counter, .key = p->key, .accepted = false};
     k->plain_n = (uint32_t)client_rtp(k->plain, stream ? 103 : RTP_PT_OPUS, p->client.ssrc + stream, (uint16_t)s->next,
                                       p->timestamp, body, bytes);
-    k->sealed_n = (uint32_t)client_seal(&p->client, k->plain, k->plain_n, k->sealed);
+    k->sealed_n = (uint32_t)voice_seal(&p->client, k->plain, k->plain_n, k->sealed);
     add_packet(w, peer, k, place);
 }
 
@@ -468,7 +468,7 @@ static void match_wild(const struct world *w, uint32_t from, const struct world_
         const struct world_peer *p = &w->peers[i];
         if (!p->here || !p->keyed || i == from || p->room != w->peers[from].room)
             continue;
-        size_t n = client_open(&p->client, o->p, o->n, opened);
+        size_t n = voice_open(&p->client, o->p, o->n, opened);
         if (!n)
             continue;
         bool feedback = opened[1] == 205 || opened[1] == 206;
@@ -476,7 +476,7 @@ static void match_wild(const struct world *w, uint32_t from, const struct world_
         CHECK(feedback || opened[1] == 200 || w->peers[from].rights.speaks || w->peers[from].rights.video);
         return;
     }
-    CHECK_ID(!"nobody may be sent this", from);
+    check_failed(__FILE__, __LINE__, "nobody may be sent this", from);
 }
 
 void world_wild(struct world *w, uint32_t peer, uint32_t place, const uint8_t *plain, uint32_t n)
@@ -493,9 +493,9 @@ void world_wild(struct world *w, uint32_t peer, uint32_t place, const uint8_t *p
     own[0] &= 0xbf;
     bool rtcp = own[1] >= 192 && own[1] < 224;
     client_put32(own + (rtcp ? 4 : 8), p->client.ssrc + own[0] % (RELAY_SSRCS + 1));
-    if (n < client_clear(p->client.mode, own))
+    if (n < voice_clear(p->client.mode, own, n))
         return;
-    struct datagram d = {address(place), sealed, (uint32_t)client_seal(&p->client, own, n, sealed)};
+    struct datagram d = {address(place), sealed, (uint32_t)voice_seal(&p->client, own, n, sealed)};
     relay_take(w->relay, &d, 1, w->now_us);
     for (uint32_t i = 0; i < w->n_out; i++)
         match_wild(w, peer, &w->out[i]);
