@@ -75,7 +75,7 @@ static void take_discovery(struct relay *r, const struct datagram *d)
         drop_unknown();
         return;
     }
-    if (p->address == ADDRESS_NONE || (p->address == ADDRESS_FOUND && !p->keyed))
+    if (p->address == ADDRESS_NONE || !p->keyed)
         relay_bind(r, p, d->from, ADDRESS_FOUND);
     char text[16];
     snprintf(text, sizeof text, "%u.%u.%u.%u", d->from.ip >> 24, d->from.ip >> 16 & 255, d->from.ip >> 8 & 255,
