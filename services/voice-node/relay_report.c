@@ -97,12 +97,10 @@ static bool fresh(struct peer *p, const struct datagram *d, bool *newest)
 
 void relay_take_rtcp(struct relay *r, struct peer *p, const struct datagram *d)
 {
-    struct peer *owner = relay_by_ssrc(r, packet_ssrc(d->p, PACKET_IS_RTCP));
-    owner = owner ? owner : p;
-    if (!owner || !owner->keyed) {
-        M.media_dropped_unknown++;
+    uint32_t ssrc = packet_ssrc(d->p, PACKET_IS_RTCP);
+    struct peer *owner = relay_owner(r, p, p && !relay_by_ssrc(r, ssrc) ? p->ssrc : ssrc);
+    if (!owner)
         return;
-    }
     uint8_t *opened = opened_room(r, TAKE_MAX);
     size_t n;
     int err = seal_open_rtcp(peer_seal(r, owner), d->p, d->n, opened, &n);

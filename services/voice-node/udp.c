@@ -44,6 +44,7 @@ struct udp {
     struct iovec out_iov[SENDS];
     struct sockaddr_in out_to[SENDS];
     const struct relay_send *out_of[SENDS]; // its first packet
+    uint32_t out_packets[SENDS];
     _Alignas(struct cmsghdr) char out_control[SENDS][CMSG_SPACE(sizeof(uint16_t))];
 };
 
@@ -129,6 +130,7 @@ static void fill(struct udp *u, uint32_t i, const struct relay_send *v, uint32_t
 {
     struct msghdr *h = &u->out[i].msg_hdr;
     u->out_of[i] = v;
+    u->out_packets[i] = k;
     u->out_to[i].sin_addr.s_addr = htonl(v->to.ip);
     u->out_to[i].sin_port = htons(v->to.port);
     u->out_iov[i] = (struct iovec){(void *)(uintptr_t)v->p, (size_t)(k - 1) * v->n + v[k - 1].n};
@@ -176,7 +178,8 @@ static void transmit(struct udp *u, uint32_t n)
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
-            M.media_send_full += n - i;
+            while (i < n)
+                M.media_send_full += u->out_packets[i++];
             return;
         }
         refused(u, i++, sent < 0 ? errno : EIO);
