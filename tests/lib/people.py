@@ -112,7 +112,9 @@ class Person(Client):
         if now == self.asked:
             self.state, self.asked = now, None
         elif now != self.state:
-            self.violations.append(f"{self}: {now} came, {self.state} was acknowledged and {self.asked} asked for")
+            away = time.monotonic() - self.beaten_at
+            self.violations.append(f"{self}: {now} came, {self.state} was acknowledged and {self.asked} asked for; "
+                                   f"the last heartbeat that was acknowledged was {away:.1f} s ago")
             self.state = now
 
     # -- staying there
