@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("region-allocator", "message", "call-manager", "gateway", "voice-node")
 NONE_UNLESS_ASKED = {"voice-node"}  # calls go to nodes that deploy/regions.json names and nobody runs
 READY_S = 30
-STOP_S = 5
+STOP_S = 30         # a service takes four seconds at most (common/service.c); a sanitizer, or a busy machine, as it likes
 LOG_TAIL_LINES = 40
 SANITIZER = re.compile(
     r"(ERROR|WARNING): (Address|Leak|Memory|Thread|UndefinedBehavior)Sanitizer|runtime error: |SUMMARY: \w+Sanitizer")
@@ -345,7 +345,7 @@ class System(Reachable):
         self.services[name].proc = None
 
     def terminate(self, name):
-        """TERM, with the promise of a clean end within five seconds checked."""
+        """TERM, with the promise of a clean end checked."""
         self._end_cleanly([self.services[name]])
 
     def restart(self, name):
@@ -404,7 +404,7 @@ class System(Reachable):
         if self.redis is None:
             return
         self.redis.send_signal(signal.SIGTERM)
-        self.redis.wait(STOP_S * 2)
+        self.redis.wait(STOP_S)
         self.redis = None
 
     def _kill_everything(self):
