@@ -1,5 +1,5 @@
-// voice: one process that speaks the voice websocket and relays media. It owns voice sessions and the rooms in which they
-// are, and nothing that outlives it. This is the struct that its shells share: voice_io.c (sessions), voice_conn.c
+// voice: one process that speaks the voice websocket and relays media. It owns voice sessions and the rooms in which
+// they are, and nothing that outlives it. This is the struct that its shells share: voice_io.c (sessions), voice_conn.c
 // (websockets), main.c (settings, order), life and udp by their own headers.
 #pragma once
 #include "certificate.h"
@@ -57,7 +57,7 @@ void voice_open(struct voice *v, uint64_t conn, uint32_t version);
 void voice_step(struct talker *t, const struct vsession_in *in); // it may be gone afterwards
 void voice_on_seat(void *ctx, uint64_t server, uint64_t user, const char *session, const struct seat *seat);
 void voice_on_worn(void *ctx, relay_peer p);
-void voice_finish(struct voice *v); // closes all
+void voice_finish(struct voice *v);          // closes all
 uint32_t voice_known(const struct voice *v); // sessions that were let in
 void voice_free(struct voice *v);
 void voice_dump(const struct voice *v, struct buf *out);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BACKEND_VERSION "0.9.1"   // clients show it to the curious
+#define BACKEND_VERSION "0.9.1" // clients show it to the curious
 #define WORKER_VERSION "0.3.35"
 
 struct ask {
@@ -167,7 +167,8 @@ static void replace_others(struct voice *v, const struct admitted *who)
     for (uint32_t i = 0; (t = next_of_user(v, &i, who->server, who->user)) != NULL;) {
         bool same = strcmp(t->s.who.session, who->session) == 0;
         M.voice_replaced++;
-        voice_step(t, &(struct vsession_in){.kind = VSESSION_IN_REPLACED, .code = same ? VCLOSE_SESSION_INVALID : VCLOSE_DISCONNECTED});
+        voice_step(t, &(struct vsession_in){.kind = VSESSION_IN_REPLACED,
+                                            .code = same ? VCLOSE_SESSION_INVALID : VCLOSE_DISCONNECTED});
     }
 }
 

@@ -6,10 +6,10 @@
 
 #define VOP_VERSION_MIN 4u
 #define VOP_VERSION_MAX 9u
-#define VOP_VERSION_SEQ 8u // from here on messages are numbered
-#define VOP_STREAMS 4u     // of one client's video
-#define VOP_NONCE_MAX 40u  // bytes of JSON
-#define VOP_WANTS 32u      // streams of others that one client says something about; more are passed over
+#define VOP_VERSION_SEQ 8u  // from here on messages are numbered
+#define VOP_STREAMS 4u      // of one client's video
+#define VOP_NONCE_MAX 40u   // bytes of JSON
+#define VOP_WANTS 32u       // streams of others that one client says something about; more are passed over
 #define VOP_UNKNOWN_MAX 40u // an opcode up to here may be one that is not known yet, and is passed over
 #define VOP_SPEAKING 7u     // bits: 1 voice, 2 sound of a screen, 4 priority
 #define VOP_PRIORITY 4u

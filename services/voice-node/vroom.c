@@ -238,8 +238,7 @@ static void choose_codecs(struct vroom *r, const struct vmember *quietly, struct
     }
 }
 
-enum vcodec vroom_codecs(struct vroom *r, uint64_t session, const struct vcodecs *codecs, bool told,
-                         struct vtells *out)
+enum vcodec vroom_codecs(struct vroom *r, uint64_t session, const struct vcodecs *codecs, bool told, struct vtells *out)
 {
     struct vmember *m = member_of(r, session);
     m->codecs = *codecs;

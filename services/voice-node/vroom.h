@@ -22,7 +22,7 @@ struct vmember {
     uint32_t ssrc; // of its audio; those of video stream i: ssrc + 1 + 2i, and one more for its RTX
     bool here;     // its seat has been seen: from then on others know of it, and it of them
     struct seat seat;
-    bool announced;   // has said op 5; `speaking` is what it said last, priority and silencing aside
+    bool announced; // has said op 5; `speaking` is what it said last, priority and silencing aside
     uint8_t speaking;
     bool filmed; // has said op 12
     struct vvideo video;

@@ -612,5 +612,6 @@ bool vsession_valid(const struct vsession *s)
         return false;
     if (s->n_streams > VOP_STREAMS || (s->n_kept && !vsession_in_room(s)))
         return false;
-    return s->n_kept <= VSESSION_KEPT_MAX && s->kept_bytes <= VSESSION_KEPT_BYTES && (s->n_kept > 0) == (s->kept_bytes > 0);
+    return s->n_kept <= VSESSION_KEPT_MAX && s->kept_bytes <= VSESSION_KEPT_BYTES &&
+           (s->n_kept > 0) == (s->kept_bytes > 0);
 }

@@ -25,9 +25,9 @@ struct vsession_rules {
 };
 #define VSESSION_FRAMES 600u // that a client may send …
 #define VSESSION_FRAMES_MS 60000u
-#define VSESSION_BEATS 3u        // heartbeats that a client may leave out
-#define VSESSION_LEAVE_MS 3000u  // LEAVING
-#define VSESSION_KEPT_MAX 1024u  // messages that are kept for a resume …
+#define VSESSION_BEATS 3u       // heartbeats that a client may leave out
+#define VSESSION_LEAVE_MS 3000u // LEAVING
+#define VSESSION_KEPT_MAX 1024u // messages that are kept for a resume …
 #define VSESSION_KEPT_BYTES (128u * 1024u)
 
 struct vline {     // what belongs to a socket; moves with it to the session that it resumes
@@ -54,13 +54,13 @@ struct vsession {
     uint32_t n_streams;  // that it offered; told in Ready
     char rids[VOP_STREAMS][17];
     uint32_t qualities[VOP_STREAMS];
-    bool described;     // DETACHED: it was LIVE
-    enum seal_mode mode; // LIVE, or described
+    bool described;              // DETACHED: it was LIVE
+    enum seal_mode mode;         // LIVE, or described
     uint64_t resume_by, gone_by; // DETACHED both, ABSENT the second
     uint64_t leave_by;           // LEAVING: then it is closed …
     uint16_t leave_code;         // … with this
-    uint16_t seq; // of the last numbered message; the first is 1, wraps
-    bool cut;     // messages that its client may not have are not kept any more
+    uint16_t seq;                // of the last numbered message; the first is 1, wraps
+    bool cut;                    // messages that its client may not have are not kept any more
     uint32_t n_kept;
     size_t kept_bytes;
     struct vkept *kept, **kept_tail;
