@@ -21,6 +21,8 @@ enum packet_kind {
     PACKET_KINDS
 };
 enum packet_kind packet_kind(const uint8_t *p, size_t n);
+// The SSRC in the clear of what packet_kind calls RTP or RTCP, whatever the mode that sealed it.
+uint32_t packet_ssrc(const uint8_t *p, enum packet_kind kind);
 
 struct rtp {
     uint8_t pt;
@@ -31,7 +33,8 @@ struct rtp {
     uint32_t clear_n; // bytes in front of what the rtpsize modes seal: header, CSRCs, extension preamble
     uint32_t ext_n;   // bytes of the extension's body, which comes next; 0 without one
 };
-// ERR_INVALID: no RTP, or it says that it is longer than n. Of a sealed packet only what is in the clear is looked at.
+// ERR_INVALID: no RTP, or it says that it is longer than n. For opened packets and those that an rtpsize mode sealed;
+// the older modes seal all behind the fixed header, the CSRCs and the extension too.
 MUST_USE int rtp_parse(const uint8_t *p, size_t n, struct rtp *out);
 void rtp_write(uint8_t out[RTP_HEADER], const struct rtp *r); // no CSRCs, no padding; X as r->extension says
 
@@ -42,11 +45,12 @@ struct rtcp {
 };
 #define RTCP_CLEAR 8u // bytes that stay in the clear
 MUST_USE int rtcp_parse(const uint8_t *p, size_t n, struct rtcp *out);
-// Media SSRC of an opened feedback packet (205, 206); 0: none.
+// Media SSRC of the first feedback packet (205, 206) in an opened one, which may be several in a row; 0: none.
 uint32_t rtcp_target(const uint8_t *opened, size_t n);
 
 // The SSRC that a discovery request names, in either form.
 uint32_t discovery_ssrc(const uint8_t *p, size_t n);
 // The answer, exactly n bytes (of the request) long: address as dotted text, port in host order.
 void discovery_answer(uint8_t *out, size_t n, uint32_t ssrc, const char *address, uint16_t port);
+// n bytes, of which the number, and what may follow it, are the request's.
 void ping_answer(uint8_t *out, const uint8_t *request, size_t n);
