@@ -80,10 +80,10 @@ class Place:
     def reach(self, trust):
         """A connection to it, with TLS where it should have some; Wrong says at which step it ends."""
         plain = self._connect()
-        if not self.secure:
-            return plain
         try:
-            return trust.wrap_socket(plain, server_hostname=self.host)
+            link = trust.wrap_socket(plain, server_hostname=self.host) if self.secure else plain
+            link.settimeout(WAIT_S)
+            return link
         except ssl.SSLCertVerificationError as error:
             plain.close()
             cause, advice = CERTIFICATE_FAULTS.get(error.verify_code, (
@@ -109,7 +109,6 @@ class Place:
             link.settimeout(CONNECT_S)
             try:
                 link.connect(address)
-                link.settimeout(WAIT_S)
                 return link
             except OSError as error:
                 link.close()
