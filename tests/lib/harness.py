@@ -22,8 +22,9 @@ from pathlib import Path
 from certificates import Authority, Certificate
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("region-allocator", "message", "call-manager", "gateway")
+KINDS = ("region-allocator", "message", "call-manager", "gateway", "voice-node")
 NODE = "voice-node"
+NONE_UNLESS_ASKED = {NODE}  # calls go to nodes that deploy/regions.json names and nobody runs
 VOICE_PORT = 443
 READY_S = 30
 STOP_S = 5
@@ -184,7 +185,8 @@ class Reachable:
 class System(Reachable):
     """System(build_dir) starts everything and returns when all is ready. Options:
     env        extra environment, by service kind or name, "*" for all: {"call-manager": {"SB_RING_MS": "1500"}}
-    instances  how many of a kind, one of each by default: {"gateway": 2} gives "gateway" and "gateway-2"
+    instances  how many of a kind, one of each but voice nodes by default: {"gateway": 2} gives "gateway" and
+               "gateway-2"
     world      the document for /admin/load, by default deploy/demo.json; None loads nothing
     tls        True: the gateways' public ports speak TLS, with .certificate
     nodes      voice nodes, {name: region}; the first region is the default. Without any the regions of deploy/regions.json
@@ -212,7 +214,7 @@ class System(Reachable):
         try:
             self._start_redis()
             for kind in KINDS:
-                for number in range(1, (instances or {}).get(kind, 1) + 1):
+                for number in range(1, (instances or {}).get(kind, kind not in NONE_UNLESS_ASKED) + 1):
                     self._add(kind, kind if number == 1 else f"{kind}-{number}")
             for name in self.nodes:
                 self._add(NODE, name)
@@ -305,7 +307,7 @@ class System(Reachable):
                     "SB_REST_RATE": "0", "SB_IDENTIFY_RATE": "0"} | (self.certificate.env if self.certificate else {})
         if kind == "region-allocator":
             env |= {"SB_REGIONS_FILE": str(self._regions_file())}
-        if kind == NODE:
+        if name in self.nodes:
             env |= self._node_env(name)
         for key in ("*", kind, name):
             env |= self.extra_env.get(key, {})
@@ -323,7 +325,9 @@ class System(Reachable):
     def _node_env(self, name):
         address, port = free_address()
         return {"SB_INSTANCE": name, "SB_REGION": self.nodes[name], "SB_ENDPOINT": f"{address}:{port}",
-                "SB_BIND": address, "SB_PORT": str(port)} | self.authority.issue(name, address)
+                "SB_BIND": address, "SB_PORT": str(port),
+                # when everything is stopped at once, nobody is there to move its calls
+                "SB_DRAIN_MS": "1000"} | self.authority.issue(name, address)
 
     def _environment(self, service):
         return clean_environment() | {"REDIS_URL": self.redis_url} | {key: str(value) for key, value in service.env.items()}
