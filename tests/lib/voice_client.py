@@ -86,7 +86,7 @@ class Media(asyncio.DatagramProtocol):
 
 
 class VoiceClient:
-    def __init__(self, url, *, v=8, ssl=None):
+    def __init__(self, url, *, v=8, ssl=True):
         self.url, self.v, self.ssl = f"{url}/?v={v}", v, ssl
         self.http = self.ws = self.media = self.reader = self.key = None
         self.messages, self.came = [], asyncio.Event()  # all that came and was not expected yet, in order

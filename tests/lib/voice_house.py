@@ -1,10 +1,13 @@
 """voice_house: a voice node alone: its redis-server, the rows that others would have written, and the bus's events of them.
 Calls and guilds are written by hand, as proto/README.md and records.def describe."""
+import asyncio
 import itertools
 import secrets
 
-from bus import BusPeer, now_ms, pack, redis_of
+from bus import BusPeer, metrics_of, now_ms, pack, redis_of
+from client import DEADLINE_S
 from harness import System
+from voice_client import VoiceClient
 
 KIND = "voice-node"
 NODE = "node-1"
@@ -95,7 +98,7 @@ class GuildChannel(Place):
 
     def write(self, user):
         redis = self.house.redis
-        redis.hset(self.key("vc"), self.channel, pack("voice_room", id=self.channel, seats=len(self.seats),
+        redis.hset(self.key("vc"), self.channel, pack("voice_room", channel=self.channel, seats=len(self.seats),
                                                       node=self.node, region="test", endpoint=""))
         redis.hset(self.key("mb"), user, pack("member", user=user, joined_at=1))
         row = pack("voice_seat", **self.seats[user], channel=self.channel) if user in self.seats else b""
@@ -113,8 +116,7 @@ class GuildChannel(Place):
 
     def move(self, user, to):
         """A moderator takes him into another channel: his grant there."""
-        seat = self.seats.pop(user)
-        return to.sit(user, seat["session"])
+        return to.sit(user, self.seats.pop(user)["session"])
 
 
 class VoiceHouse:
@@ -167,3 +169,46 @@ class VoiceHouse:
         for peer in self.peers:
             peer.close()
         self.system.stop()
+    def metrics(self):
+        return metrics_of(self.system, KIND)
+
+
+class Voices:
+    """Voice clients that are closed at a test's end."""
+
+    def __init__(self, house):
+        self.house, self.all = house, []
+
+    async def open(self, v=8, **more):
+        """A socket that has been told Hello, and nothing more."""
+        self.all.append(VoiceClient(self.house.url, v=v, **more))
+        return await self.all[-1].open()
+
+    async def join(self, grant, mode=None, v=8, **more):
+        """One who is heard and hears."""
+        return await (await self.open(v)).join(grant, mode, **more)
+
+    async def settle(self, *clients):
+        """All that clients have said so far has been told to all of them."""
+        for client in clients or self.all:
+            await client.settle()
+        for client in clients or self.all:
+            await client.settle()
+
+    async def refused(self, op, d, v=8):
+        """The code with which a fresh socket is closed for having said that."""
+        client = await self.open(v)
+        await client.send(op, d)
+        return await client.closed()
+
+    async def close(self):
+        for client in self.all:
+            await client.close()
+
+
+async def until(true, what):
+    """Waits for something that is asked again and again."""
+    end = asyncio.get_running_loop().time() + DEADLINE_S
+    while not true():
+        assert asyncio.get_running_loop().time() < end, f"waited in vain for {what}"
+        await asyncio.sleep(0.02)
