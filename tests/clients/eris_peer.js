@@ -47,7 +47,7 @@ serve({
   },
 
   speak() {
-    mouth = new Mouth();
+    mouth = new Mouth({ paced: true });
     connection.play(mouth, { format: 'opusPackets', voiceDataTimeout: -1 });
   },
   say: ({ frames }) => mouth.say(frames),

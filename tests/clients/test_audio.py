@@ -73,6 +73,12 @@ def test_a_private_call_of_two_users_has_sound_both_ways_and_ends_when_they_hang
     lines = {peer: frames(peer.account["id"], FRAMES) for peer in (caller, callee)}
     say_all(lines, [caller, callee])
     all_heard(lines, caller, callee)
+    # Each time that the library begins to play it counts its packets from the first number again, with the same key.
+    caller.tell("hush")
+    speaking(caller, to=[callee])
+    again = {caller: frames("again", 100)}
+    say_all(again, [callee])
+    all_heard({caller: lines[caller] + again[caller]}, callee)
     callee.tell("leave")
     caller.event("voiceStateUpdate", user=callee.account["id"], to=None)
     caller.tell("leave")

@@ -23,8 +23,8 @@ from certificates import Authority, Certificate
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("region-allocator", "message", "call-manager", "gateway", "voice-node")
-NONE_UNLESS_ASKED = {"voice-node"}  # calls go to nodes that tests/lib/regions.json names and nobody runs
 NODE = "voice-node"
+NONE_UNLESS_ASKED = {NODE}  # calls go to nodes that tests/lib/regions.json names and nobody runs
 VOICE_PORT = 443
 READY_S = 30
 STOP_S = 5
@@ -307,7 +307,7 @@ class System(Reachable):
                     "SB_REST_RATE": "0", "SB_IDENTIFY_RATE": "0"} | (self.certificate.env if self.certificate else {})
         if kind == "region-allocator":
             env |= {"SB_REGIONS_FILE": str(self._regions_file())}
-        if kind == NODE:
+        if name in self.nodes:
             env |= self._node_env(name)
         for key in ("*", kind, name):
             env |= self.extra_env.get(key, {})
@@ -325,7 +325,9 @@ class System(Reachable):
     def _node_env(self, name):
         address, port = free_address()
         return {"SB_INSTANCE": name, "SB_REGION": self.nodes[name], "SB_ENDPOINT": f"{address}:{port}",
-                "SB_BIND": address, "SB_PORT": str(port)} | self.authority.issue(name, address)
+                "SB_BIND": address, "SB_PORT": str(port),
+                # when everything is stopped at once, nobody is there to move its calls
+                "SB_DRAIN_MS": "1000"} | self.authority.issue(name, address)
 
     def _environment(self, service):
         return clean_environment() | {"REDIS_URL": self.redis_url} | {key: str(value) for key, value in service.env.items()}
