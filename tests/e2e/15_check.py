@@ -124,6 +124,13 @@ def test_a_certificate_for_another_name(system, certificate, tmp_path):
     says(system, "is for another address than " + system.services[NODE].env["SB_BIND"], "SB_TLS_CERTIFICATE")
 
 
+def test_a_certificate_without_the_name_of_the_endpoint(system, node):
+    port = free_port()
+    node.env.update(SB_BIND="127.0.0.1", SB_PORT=str(port), SB_ENDPOINT=f"localhost:{port}")
+    system.restart(NODE)
+    says(system, f"(localhost:{port}) is for another name than localhost", "deploy/certificates DIR NAME localhost")
+
+
 def test_an_expired_certificate(system, certificate, tmp_path):
     certificate(issued(tmp_path, f"IP:{system.services[NODE].env['SB_BIND']}", system.authority, days=-1))
     says(system, "has expired", "SIGHUP")
@@ -138,7 +145,8 @@ def test_a_node_that_speaks_no_tls(system, node):
 def test_a_closed_udp_port(system, node):
     node.env.update(SB_MEDIA_IP=node.env["SB_BIND"], SB_UDP_BIND="127.9.9.9")
     system.restart(NODE)
-    says(system, f"UDP port {node.ports['media']} of {node.env['SB_BIND']}, where audio should go, is closed.", "in the firewall")
+    says(system, f"UDP port {node.ports['media']} of {node.env['SB_BIND']}, where audio should go, is closed.",
+         "in the firewall")
 
 
 def test_a_silent_udp_port_of_another_machine(system, node):
@@ -204,6 +212,19 @@ def test_an_address_of_the_api_that_is_none(system):
 def test_a_wrong_token(system):
     code, said = run("--api", system.api_base, "--user-token", "nobody's")
     assert code == 1 and "the token is not accepted (HTTP 401)" in said and "deploy/admin token NAME" in said, said
+
+
+@pytest.mark.parametrize("kind, sentence, advice", [
+    ("call-manager", "the wish to join (op 4) is not answered", "Ask /readyz of the call-manager"),
+    ("region-allocator", "nothing is said about a voice server", "Ask /readyz of the region-allocator")])
+def test_a_service_that_is_not_there(system, kind, sentence, advice):
+    system.terminate(kind)
+    try:
+        code, said = run("--api", system.api_base, "--ca", system.authority.chain,
+                         "--user-token", system.demo["users"][1]["token"])
+        assert code == 1 and sentence in said and advice in said, said
+    finally:
+        system.start(kind)
 
 
 def test_a_port_that_does_not_answer_at_all(system):
