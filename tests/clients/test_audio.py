@@ -73,12 +73,14 @@ def test_a_private_call_of_two_users_has_sound_both_ways_and_ends_when_they_hang
     lines = {peer: frames(peer.account["id"], FRAMES) for peer in (caller, callee)}
     say_all(lines, [caller, callee])
     all_heard(lines, caller, callee)
-    # Each time that the library begins to play it counts its packets from the first number again, with the same key.
+    # Whenever the library plays something it counts its packets from the first number again, with the same key: after a
+    # pause, and when it leaves off for something else.
     caller.tell("hush")
-    speaking(caller, to=[callee])
-    again = {caller: frames("again", 100)}
-    say_all(again, [callee])
-    all_heard({caller: lines[caller] + again[caller]}, callee)
+    for more in (frames("another", 100), frames("something else", 100)):
+        speaking(caller, to=[callee])
+        say_all({caller: more}, [callee])
+        lines[caller] += more
+    all_heard({caller: lines[caller]}, callee)
     callee.tell("leave")
     caller.event("voiceStateUpdate", user=callee.account["id"], to=None)
     caller.tell("leave")
