@@ -60,6 +60,8 @@ def test_every_mode_is_heard_by_every_other_in_one_channel(cast, system):
 
 
 def test_a_private_call_of_two_users_has_sound_both_ways_and_ends_when_they_hang_up(cast, system):
+    if not system.on_443:
+        pytest.skip("the library dials port 443 of a voice node, which may not be bound here")
     channel = system.demo["dm_channel_id"]
     caller, callee = cast.enter(*(("discord.js-selfbot-v13", user) for user in system.demo["users"][:2]))
     joined(channel, caller)
