@@ -90,7 +90,7 @@ static void take_discovery(struct relay *r, const struct datagram *d)
         drop_unknown();
         return;
     }
-    if (p->address == ADDRESS_NONE || (p->address == ADDRESS_FOUND && !p->keyed))
+    if (p->address == ADDRESS_NONE || !p->keyed)
         relay_bind(r, p, d->from, ADDRESS_FOUND);
     char text[16];
     snprintf(text, sizeof text, "%u.%u.%u.%u", d->from.ip >> 24, d->from.ip >> 16 & 255, d->from.ip >> 8 & 255,
@@ -206,6 +206,8 @@ static void take_opened(struct relay *r, struct peer *p, struct taken *t, uint32
 }
 
 // Of modes without a counter the sequence numbers tell; the timestamps, that it is not an old packet of another round.
+// In xsalsa20_poly1305_suffix that is for accidents only: nothing binds the header to what is sealed there, so whoever
+// can read a packet on its way can send it again under another number. It is why that mode is old.
 static bool fresh_number(struct relay_stream *s, uint32_t number, uint32_t timestamp, bool *newest)
 {
     if (seen_before(&s->seen, number) || !relay_stream_goes_on(s, number, timestamp))
