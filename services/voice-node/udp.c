@@ -99,7 +99,7 @@ static uint32_t run_length(const struct udp *u, const struct relay_send *v, uint
     uint32_t k = 1;
     if (!u->segments || v[0].n > SEGMENT_MAX)
         return 1;
-    while (k < n && k < SEGMENTS && v[k - 1].n == v[0].n && v[k].n <= v[0].n && v[k].to.ip == v[0].to.ip &&
+    while (k < n && k < SEGMENTS && v[k - 1].n == v[0].n && v[k].n && v[k].n <= v[0].n && v[k].to.ip == v[0].to.ip &&
            v[k].to.port == v[0].to.port && v[k].p == v[k - 1].p + v[k - 1].n)
         k++;
     return k;
@@ -120,27 +120,29 @@ static void fill(struct udp *u, uint32_t i, const struct relay_send *v, uint32_t
     }
 }
 
-// One by one, without UDP_SEGMENT: what the kernel would not take together.
-static void send_apart(struct udp *u, const struct relay_send *v, size_t bytes)
+// One by one, without UDP_SEGMENT: what the kernel would not take together. false: nor does it take any of them so.
+static bool send_apart(struct udp *u, const struct relay_send *v, size_t bytes)
 {
+    bool any = false;
     for (; bytes; bytes -= v->n, v++) {
         struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(v->to.port)};
         to.sin_addr.s_addr = htonl(v->to.ip);
-        if (sendto(u->fd, v->p, v->n, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) < 0)
-            M.media_send_errors++;
+        bool sent = sendto(u->fd, v->p, v->n, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) >= 0;
+        M.media_send_errors += !sent;
+        any |= sent;
     }
+    return any;
 }
 
-// Message i was refused. Who it is for is not told apart: it is lost, and the next one has its turn.
+// Message i was refused: it is lost, or goes in pieces, and the next one has its turn.
 static void refused(struct udp *u, uint32_t i, int why)
 {
-    const struct msghdr *h = &u->out[i].msg_hdr;
-    if (h->msg_control && (why == EINVAL || why == EIO || why == EMSGSIZE || why == EOPNOTSUPP)) {
-        u->segments = why == EMSGSIZE; // too long for one path is not too much for this kernel
-        send_apart(u, u->out_of[i], u->out_iov[i].iov_len);
+    if (!u->out[i].msg_hdr.msg_control) {
+        M.media_send_errors++;
         return;
     }
-    M.media_send_errors++;
+    if (send_apart(u, u->out_of[i], u->out_iov[i].iov_len) && why != EMSGSIZE)
+        u->segments = false; // not for want of a path: this kernel or its device cannot
 }
 
 static void transmit(struct udp *u, uint32_t n)

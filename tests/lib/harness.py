@@ -163,6 +163,12 @@ class Reachable:
     def health_url_of(self, name):
         return f"http://127.0.0.1:{self.services[name].ports['health']}"
 
+    def metrics(self, name):
+        """{metric without its prefix: value} of one process."""
+        status, _, body = fetch("GET", self.health_url_of(name) + "/metrics")
+        assert status == 200, body
+        return {m[1]: float(m[2]) for m in re.finditer(r"^switchboard_(\w+)\{[^}]*\} (\S+)$", body.decode(), re.M)}
+
     # -- the admin port ------------------------------------------------------------------------
 
     def admin(self, method, path, body=None, token=None):
@@ -244,6 +250,11 @@ class System(Reachable):
     def redis_url(self):
         return f"redis://127.0.0.1:{self.redis_port}/0"
 
+    @property
+    def on_443(self):
+        """Whether every voice node can be reached by who dials 443 whatever he is told."""
+        return bool(self.nodes) and all(self.services[name].env["SB_PORT"] == str(VOICE_PORT) for name in self.nodes)
+
     def _demo_of(self, loaded):
         """The same shape as build/run/demo.json, from the answer of /admin/load."""
         guild = loaded["guilds"][0]
@@ -282,12 +293,21 @@ class System(Reachable):
             self._spawn(service)
         for service in waiting:
             self._wait_ready(service)
+        self._wait_nodes()
         self._renew_demo_urls()
 
     def start(self, name):
         self._spawn(self.services[name])
         self._wait_ready(self.services[name])
+        self._wait_nodes()
         self._renew_demo_urls()
+
+    def _wait_nodes(self):
+        """Until each allocator knows of every voice node that runs."""
+        running = sum(self.services[name].proc is not None for name in self.nodes)
+        for service in self.services.values():
+            if running and service.kind == "region-allocator" and service.proc:
+                poll(lambda name=service.name: self.metrics(name)["nodes"] >= running, f"{service.name} to know the nodes")
 
     def _renew_demo_urls(self):
         """Ports are picked anew at each start."""
