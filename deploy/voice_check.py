@@ -350,6 +350,7 @@ class Check:
 
     def __init__(self, say, trust):
         self.say, self.trust, self.faults = say, trust, 0
+        self.user = None        # the id of whom we are logged in as
 
     def step(self, text, action):
         """Does it and says so; None when it did not work out, which is said as well."""
@@ -557,6 +558,10 @@ def check_all(check, admin, base, wanted):
         names = [name for name in names if not wanted or name in wanted]
         if not names and not wanted:
             check.step("voice", no_regions)
+        for left in admin("GET", "/admin/guilds"):      # of a check that was killed
+            path = f"/admin/guilds/{left['id']}"
+            if left["name"] == GUILD and admin("GET", path)["owner_id"] == check.user:
+                admin("DELETE", path)
         guild = admin("POST", "/admin/guilds", {"name": GUILD, "owner": USER})["id"]
         for name in names:
             channel = admin("POST", f"/admin/guilds/{guild}/channels",

@@ -94,7 +94,9 @@ def test_all_is_well_and_nothing_is_left_behind(system):
         env, ports = system.services[name].env, system.services[name].ports
         assert f"{env['SB_ENDPOINT']} lets us in, and UDP {env['SB_BIND']}:{ports['media']} answers" in said, said
     assert system.admin_ok("GET", "/admin/guilds") == before
-    assert check(system) == (code, said)            # a second time, with the user that is there
+    system.admin_ok("POST", "/admin/guilds", {"name": "Switchboard check", "owner": "switchboard-check"})
+    assert check(system) == (code, said)            # a second time, with what one that was killed has left
+    assert system.admin_ok("GET", "/admin/guilds") == before
 
 
 def test_json_says_the_same(system):
