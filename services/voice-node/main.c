@@ -12,9 +12,9 @@
 #define FRAME_MAX (16u * 1024)
 #define QUEUE_MAX (512u * 1024) // a client that reads is told less of a full channel when it joins
 #define HELD_MAX (128u * 1024 * 1024)
-#define PEER_PPS 4000u   // voice is 50 a second; video at 8 Mbit/s about 900, with RTX and reports
-#define STRANGER_PPS 20u // discovery, and clients that have just moved to another address
-#define CLOSE_MS 3000u   // for close frames to leave
+#define PEER_PPS 4000u    // voice is 50 a second; video at 8 Mbit/s about 900, with RTX and reports
+#define STRANGER_PPS 500u // discovery: a house full of bots that start together has one address
+#define CLOSE_MS 3000u    // for close frames to leave
 #define LAG_EVERY_MS 100u
 
 // --- callbacks ---

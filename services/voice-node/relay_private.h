@@ -11,6 +11,7 @@
 #define CHUNK 14u          // listeners in one piece of a room's list: with its links one cache line
 #define RELAY_MARKS 64u    // of its first numbers a peer is remembered what came under them
 #define STRANGERS 4096u    // counters that the addresses which are nobody's share
+#define OPENINGS 10000u    // in a second, of strangers' packets: who has moved is among them, a flood has no more
 #define REPORT_US 5000000u // between two reports to one peer
 #define OUT_LONGEST (PACKET_MAX + SEAL_GROWTH)
 #define NONE UINT32_MAX
@@ -87,6 +88,7 @@ struct relay {
     uint32_t free_chunk; // linked by previous
     uint32_t chunks_max, n_chunks;
     struct tally strangers[STRANGERS];
+    struct tally openings; // packets of strangers that a key was tried on
     uint64_t salt, now_us;
     uint32_t own_ssrc; // that reports come from: 2^31 or more
 
@@ -141,6 +143,9 @@ uint8_t *relay_out_room(struct relay *r, size_t most);
 void relay_out_add(struct relay *r, struct address4 to, size_t n); // n bytes of the last relay_out_room
 void relay_out_flush(struct relay *r);
 
+// Whose key opens what carries this SSRC; p: who is at the address that it comes from, or NULL. NULL: nobody's, or too
+// much of this kind has come.
+struct peer *relay_owner(struct relay *r, struct peer *p, uint32_t ssrc);
 void relay_take_rtcp(struct relay *r, struct peer *p, const struct datagram *d);
 bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest);
 void relay_heard_from(struct relay *r, struct peer *p, struct address4 from, bool newest);

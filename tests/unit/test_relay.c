@@ -451,6 +451,25 @@ TEST(each_source_has_so_many_datagrams_in_a_second)
     rig_end();
 }
 
+TEST(a_flood_from_everywhere_costs_so_much_and_no_more)
+{
+    rig_begin(8, 8, 1000, 100);
+    struct rig_client a = rig_enter(ROOM, 1, MODE), b = rig_enter(ROOM, 2, MODE);
+    uint8_t p[80] = {0x80, RTP_PT_OPUS};
+    client_put32(p + 8, a.client.ssrc);
+    rig.now_us += 1000000;
+    for (uint32_t i = 0; i < 12000; i++)
+        rig_take((struct address4){0x0d000000 + i, 9}, p, sizeof p);
+    CHECK_EQ(M.media_open_failures, 10000);
+    CHECK_EQ(M.media_dropped_stranger_rate, 2000);
+    CHECK_EQ(rig.n_sent, 0);
+    rig_say(&a, "still heard");
+    CHECK_TRUE(rig_heard_by(&b, &a, 0, "still heard"));
+    rig_discover(stranger, b.client.ssrc);
+    CHECK_EQ(rig.n_sent, 2);
+    rig_end();
+}
+
 // --- names ---
 
 TEST(ssrcs_are_nobody_elses_and_who_has_left_names_nobody)

@@ -150,6 +150,20 @@ TEST(of_several_in_a_row_only_feedback_is_passed_on_and_under_its_senders_name)
     rig_end();
 }
 
+TEST(one_datagram_asks_for_so_much_and_no_more)
+{
+    rig_begin(8, 8, 1000, 1000);
+    struct rig_client a = rig_enter(ROOM, 1, MODE), b = rig_enter(ROOM, 2, MODE);
+    uint8_t plain[CLIENT_MAX];
+    uint32_t target = b.client.ssrc + 1;
+    size_t n = 0;
+    while (n < 1200)
+        n += rtcp(plain + n, 1, 206, a.client.ssrc, &target, 1);
+    send_plain(&a, plain, n);
+    CHECK_EQ(rig.n_sent, 8);
+    rig_end();
+}
+
 TEST(rtcp_is_refused_when_it_is_not_genuine_or_comes_again)
 {
     rig_begin(8, 8, 1000, 1000);
@@ -186,6 +200,13 @@ TEST(a_senders_clock_is_told_to_his_listeners_without_what_he_received)
     CHECK_TRUE(got[0] == 0x80 && got[1] == 200 && got[3] == 6);
     CHECK_TRUE(memcmp(got + 4, plain + 4, 24) == 0);
     CHECK_TRUE(rig_silent(&c) && rig_silent(&a));
+    rig_clear();
+    send_plain(&a, plain, rtcp(plain, 0, 200, a.client.ssrc, words, 5)); // within the same second
+    CHECK_EQ(rig.n_sent, 0);
+    rig.now_us += SECOND;
+    send_plain(&a, plain, rtcp(plain, 0, 200, a.client.ssrc, words, 5));
+    CHECK_EQ(rig.n_sent, 1);
+    rig.now_us += SECOND;
     relay_rights(rig.relay, a.peer, (struct relay_rights){.hears = true});
     rig_clear();
     send_plain(&a, plain, rtcp(plain, 1, 200, a.client.ssrc, words, 11));

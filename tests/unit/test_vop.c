@@ -216,6 +216,16 @@ TEST(video_is_on_when_a_stream_is_active_and_goes_out_as_something)
     CHECK_EQ(code_of("{\"op\":12,\"d\":null}"), 4002);
 }
 
+TEST(a_rid_may_be_a_number_and_is_bounded_all_the_same)
+{
+    struct vop *op = read_text("{\"op\":12,\"d\":{\"streams\":[{\"rid\":100}]}}");
+    CHECK_STR(op->video.v[0].rid, "100");
+    vop_done(op);
+    CHECK_EQ(code_of("{\"op\":12,\"d\":{\"streams\":[{\"rid\":4611686018427387904}]}}"), 4002);
+    CHECK_EQ(code_of("{\"op\":0,\"d\":{\"streams\":[{\"rid\":4611686018427387904}]}}"), 4002);
+    CHECK_EQ(code_of("{\"op\":12,\"d\":{\"streams\":[{\"type\":\"01234567890123456\"}]}}"), 4002);
+}
+
 TEST(wants_have_a_number_for_any_and_for_some)
 {
     struct vop *op =
