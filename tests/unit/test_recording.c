@@ -371,6 +371,21 @@ TEST(all_files_begin_and_end_alike)
     end();
 }
 
+TEST(a_long_silence_is_as_long_as_it_was)
+{
+    struct voice ann = {.user = ANN, .ssrc = 1};
+    begin(1 << 24);
+    speak(&ann, 33333, 3);
+    recording_tick(r, BEGAN + 34000 * MS);
+    recording_tick(r, BEGAN + 66666 * MS);
+    speak(&ann, 66666, 3);
+    stop(70001);
+    read_file(ANN);
+    CHECK_STR(when(), "1667-1669 3333-3335");
+    CHECK_EQ(sound.granule, samples(70001));
+    end();
+}
+
 TEST(a_file_can_be_read_in_pieces_when_the_recording_is_over)
 {
     struct voice ann = {.user = ANN, .ssrc = 1};
