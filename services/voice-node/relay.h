@@ -38,10 +38,16 @@ struct relay_cfg {
     uint32_t peers_max, rooms_max;
     uint32_t peer_pps;     // datagrams of one peer in a second, more are dropped
     uint32_t stranger_pps; // of one address that is nobody's
-    // Hands out one batch: n datagrams, each for one address; equal sizes in a row for the same address may go as one.
+    uint64_t seed;         // random: where the SSRCs begin
+    // Neither of the first two may call the relay.
+    // Hands out one batch: n datagrams, each for one address; what is for the same address in a row lies in a row, and
+    // may go as one if the sizes are equal.
     void (*send)(void *ctx, const struct relay_send *v, uint32_t n);
     // What a tapped room hears, opened; in the order of arrival.
     void (*heard)(void *ctx, uint64_t room, const struct relay_heard *h);
+    // Once, from relay_tick: the server's counter of that peer's key is about to be used up. It needs another key, or
+    // to connect again.
+    void (*worn)(void *ctx, relay_peer p);
     void *ctx;
 };
 struct relay *relay_new(const struct relay_cfg *cfg);
@@ -51,6 +57,7 @@ void relay_free(struct relay *r);
 // nobody else on this node; it hears and says nothing until it has a key. *ssrc: of its audio. 0: full.
 relay_peer relay_join(struct relay *r, uint64_t room, uint64_t user, uint32_t *ssrc);
 void relay_leave(struct relay *r, relay_peer p);
+// A key that has never been used before: the counters begin anew.
 void relay_key(struct relay *r, relay_peer p, enum seal_mode m, const uint8_t key[SEAL_KEY]);
 struct relay_rights {
     bool speaks;   // what it sends is passed on: not muted, not suppressed
@@ -58,7 +65,8 @@ struct relay_rights {
     bool video;    // may send video
     bool priority; // may use the priority flag
 };
-// Obeyed from the next datagram on. Who was speaking and may not any more is followed by five frames of silence.
+// None at first. Obeyed from the next datagram on. Who was speaking and may not any more is followed by five frames of
+// silence.
 void relay_rights(struct relay *r, relay_peer p, struct relay_rights rights);
 // It has announced (op 5) that it speaks; audio before that is dropped.
 void relay_announced(struct relay *r, relay_peer p);
@@ -68,12 +76,14 @@ void relay_video(struct relay *r, relay_peer p, uint32_t streams);
 // One batch, all that one turn of the loop received. now_us: monotonic. What follows from it has been handed to `send`
 // when this returns.
 void relay_take(struct relay *r, struct datagram *v, uint32_t n, uint64_t now_us);
-// Once a second: peers that only listen are sent something, so that their NAT stays open; old strangers are forgotten.
+// Once a second: each peer is sent a receiver report every five seconds, also one that only listens, so that its NAT
+// stays open.
 void relay_tick(struct relay *r, uint64_t now_us);
 
 // A peer without a socket of its own (the player): what it says goes to its room as if it had come in by the port.
 void relay_say(struct relay *r, relay_peer p, uint16_t seq, uint32_t timestamp, struct bytes payload, uint64_t now_us);
-void relay_tap(struct relay *r, uint64_t room, bool on); // cfg.heard is told of what is said there
+// cfg.heard is told of what is said there. false: there are too many rooms.
+bool relay_tap(struct relay *r, uint64_t room, bool on);
 
 struct relay_stream_stats {
     uint64_t user;
@@ -84,3 +94,4 @@ struct relay_stream_stats {
 bool relay_stats(const struct relay *r, relay_peer p, struct relay_stream_stats *out);
 uint32_t relay_peers(const struct relay *r);
 void relay_dump(const struct relay *r, struct buf *out);
+bool relay_valid(const struct relay *r); // every invariant; for tests
