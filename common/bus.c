@@ -270,7 +270,12 @@ static int peer_named(struct bus_peer *p, const struct bus_node *node)
     return OK;
 }
 
-static bool tells_gateways(enum bus_kind kind)
+bool bus_listens(enum bus_kind kind)
+{
+    return kind == BUS_GATEWAY || kind == BUS_VOICE_NODE;
+}
+
+static bool commits(enum bus_kind kind)
 {
     return kind == BUS_CALL_MANAGER || kind == BUS_MESSAGE;
 }
@@ -295,10 +300,10 @@ static void peer_new(struct bus *b, enum bus_kind kind, const struct bus_node *n
         p->seq = 1; // its first beat tells it that something was there before
         bus_dial_events(p);
     }
-    // Whoever has events for gateways beats to all of them, so that each knows whether it hears everybody.
-    if (kind == BUS_GATEWAY && tells_gateways(b->cfg.kind))
+    // Whoever commits beats to all who may listen, so that each of them knows whether it hears everybody.
+    if (bus_listens(kind) && commits(b->cfg.kind))
         bus_dial_events(p);
-    if (b->cfg.kind == BUS_GATEWAY && tells_gateways(kind))
+    if (bus_listens(b->cfg.kind) && commits(kind))
         bus_event_expect(b, p);
     if (b->watched[kind])
         bus_dial_commands(p);

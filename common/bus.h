@@ -3,9 +3,10 @@
 //   zset bus:<kind>             member: instance, score: unix ms until which its lease runs
 //   key  bus:<kind>:<instance>  an encoded `bus_node` (proto/messages.def), with the lease as its expiry
 // Commands go over push/pull, are repeated until answered (to another instance if need be) and carry a deadline.
-// Events go over pub/sub, in batches, one link per (publisher, subscriber), numbered, with beats; whoever has events
-// for gateways beats to all of them from the start. The bus may lose events without a word; it never fails to say so
-// (on_loss), also while a link swallows everything. What was lost is in the records' logs.
+// Events go over pub/sub, in batches, one link per (publisher, subscriber), numbered, with beats; whoever commits to
+// records beats to all who may listen to one (gateways and voice nodes) from the start. The bus may lose events without
+// a word; it never fails to say so (on_loss), also while a link swallows everything. What was lost is in the records'
+// logs.
 #pragma once
 #include "arena.h"
 #include "record.h"
@@ -62,14 +63,19 @@ uint64_t bus_new_id(struct bus *b);     // a random command id, never 0
 // (and must be applied once even when its sender dies and somebody else sends it again) give `id` != 0.
 uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id, const struct msg *m,
                      uint64_t timeout_ms, bus_answer_fn fn, void *ctx);
+// The same to that one instance and to nobody else, whoever has the name then: one that is absent, or comes back too
+// late, has not answered by the deadline.
+uint64_t bus_command_at(struct bus *b, enum bus_kind to, const char *instance, uint64_t id, const struct msg *m,
+                        uint64_t timeout_ms, bus_answer_fn fn, void *ctx);
 // Answers a command. The bus keeps recent answers and gives them to repeats by itself; a repeat of one that is still
 // being worked on is dropped. Every command handed to on_command must be answered once, later is fine. ERR_IO and
 // ERR_CONFLICT are not sent: the asker repeats the command until its deadline, and a repeat may fare better.
 void bus_answer(struct bus *b, const struct bus_from *to, int err, struct bytes body);
 
-// Queues an encoded event message for one instance (of BUS_GATEWAY unless it answers a command); sent with this
-// turn's batch. Unknown instances are skipped (ERR_MISSING).
+// Queues an encoded event message for one instance; sent with this turn's batch. Unknown instances are skipped
+// (ERR_MISSING).
 int bus_publish(struct bus *b, const char *instance, struct bytes encoded);
+void bus_publish_all(struct bus *b, enum bus_kind kind, struct bytes encoded); // for all of a kind that are known
 // Commit that publishes: on success the entry goes to every listener; listeners that are long dead are removed.
 void bus_commit(struct bus *b, const struct commit *c, commit_fn fn, void *ctx);
 

@@ -18,7 +18,8 @@ struct bus_pending {
     enum bus_kind kind;
     uint32_t tries; // at the instance `at`
     uint64_t at, avoid;
-    bool queued; // on its way to `at` since the last repeat
+    uint64_t only; // hash of the instance that it is for; 0: any of its kind
+    bool queued;   // on its way to `at` since the last repeat
     struct timer repeat;
     struct buf message;
     bus_answer_fn fn;
@@ -73,6 +74,10 @@ static void pending_done(struct bus_pending *p, const struct answer *a)
 static struct bus_peer *pick(struct bus_pending *p)
 {
     uint64_t names[BUS_PEERS_MAX];
+    if (p->only) {
+        struct bus_peer *one = table_get(&p->b->peers, p->only);
+        return one && one->kind == p->kind ? one : NULL;
+    }
     size_t n = bus_peers_of(p->b, p->kind, names, BUS_PEERS_MAX);
     size_t i = bus_pick(names, n, p->key, p->avoid);
     return i < n ? table_get(&p->b->peers, names[i]) : NULL;
@@ -125,13 +130,14 @@ static void on_repeat(struct timer *t, uint64_t now)
     send_to_one(p);
 }
 
-uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id, const struct msg *m,
-                     uint64_t timeout_ms, bus_answer_fn fn, void *ctx)
+// As `as` says; for which instance, and what becomes of it.
+static uint64_t command(const struct bus_pending *as, const struct msg *m, uint64_t timeout_ms)
 {
+    struct bus *b = as->b;
     struct bus_pending *p = mem_alloc(sizeof *p);
-    uint64_t now = loop_now(b->loop);
-    *p = (struct bus_pending){.b = b, .id = id, .key = key, .kind = to, .fn = fn, .ctx = ctx};
-    CHECK(b->watched[to]);
+    uint64_t now = loop_now(b->loop), id = as->id;
+    *p = *as;
+    CHECK(b->watched[p->kind]);
     while (p->id == 0 || (id == 0 && table_get(&b->pending, p->id)))
         p->id = bus_new_id(b);
     p->same = table_get(&b->pending, p->id);
@@ -147,6 +153,21 @@ uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id,
     if (!b->stopped)
         send_to_one(p);
     return p->id;
+}
+
+uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id, const struct msg *m,
+                     uint64_t timeout_ms, bus_answer_fn fn, void *ctx)
+{
+    const struct bus_pending p = {.b = b, .id = id, .key = key, .kind = to, .fn = fn, .ctx = ctx};
+    return command(&p, m, timeout_ms);
+}
+
+uint64_t bus_command_at(struct bus *b, enum bus_kind to, const char *instance, uint64_t id, const struct msg *m,
+                        uint64_t timeout_ms, bus_answer_fn fn, void *ctx)
+{
+    const struct bus_pending p = {
+        .b = b, .id = id, .kind = to, .only = bytes_hash(bytes_of(instance)), .fn = fn, .ctx = ctx};
+    return command(&p, m, timeout_ms);
 }
 
 void bus_command_answered(struct bus *b, const struct answer *a)

@@ -28,18 +28,23 @@ struct unknown { // a listener that is not among our peers
     struct bus *b;
     ref ref;
     char instance[48];
+    uint32_t replies; // to come
+    bool known;       // to one of the registries, or nobody can say
 };
 
 static void on_unknown_score(void *ctx, const struct reply *r)
 {
-    struct unknown u = *(struct unknown *)ctx;
+    struct unknown *u = ctx;
     char key[RECORD_KEY_MAX];
-    mem_free(ctx);
-    // Not even in the registry any more: it has been gone for many leases. One that comes back may have begun to listen
+    u->known |= !r || reply_kind(r) != REPLY_NIL;
+    if (--u->replies > 0)
+        return;
+    // Not even in a registry any more: it has been gone for many leases. One that comes back may have begun to listen
     // just before this takes it out: it stays among those who are told that they have missed something, and listens
     // anew.
-    if (r && reply_kind(r) == REPLY_NIL && !u.b->stopped && !bus_peer_named(u.b, bytes_of(u.instance)))
-        store_cmd(u.b->store, NULL, NULL, "SREM %s %s", record_key(key, u.ref, "gw"), u.instance);
+    if (!u->known && !u->b->stopped && !bus_peer_named(u->b, bytes_of(u->instance)))
+        store_cmd(u->b->store, NULL, NULL, "SREM %s %s", record_key(key, u->ref, "gw"), u->instance);
+    mem_free(u);
 }
 
 static void listener_unknown(struct bus *b, ref r, struct bytes instance)
@@ -52,7 +57,12 @@ static void listener_unknown(struct bus *b, ref r, struct bytes instance)
     }
     bus_look(b);
     bus_miss(b, instance); // if it is new it finds out by our first beat that it has missed something
-    store_cmd(b->store, on_unknown_score, u, "ZSCORE bus:gateway %s", u->instance);
+    for (int k = 0; k < BUS_KINDS; k++) {
+        if (!bus_listens((enum bus_kind)k))
+            continue;
+        u->replies++;
+        store_cmd(b->store, on_unknown_score, u, "ZSCORE bus:%s %s", bus_kind_name((enum bus_kind)k), u->instance);
+    }
 }
 
 static void publish(struct bus *b, ref r, struct bytes entry, const struct reply *listeners)
@@ -93,7 +103,7 @@ static void doubt(struct bus *b, ref r, uint64_t version)
         return;
     }
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;)
-        if (p->kind == BUS_GATEWAY)
+        if (bus_listens(p->kind))
             p->seq++; // something is missing: they read their logs
 }
 

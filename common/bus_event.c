@@ -58,6 +58,14 @@ int bus_publish(struct bus *b, const char *instance, struct bytes encoded)
     return OK;
 }
 
+void bus_publish_all(struct bus *b, enum bus_kind kind, struct bytes encoded)
+{
+    struct bus_peer *p;
+    for (uint32_t i = 0; !b->stopped && (p = table_next(&b->peers, &i, NULL)) != NULL;)
+        if (p->kind == kind)
+            bus_event_queue(p, encoded);
+}
+
 // One that is gone is told of once. One that has been heard, whose lease lives: should something on the way swallow
 // what it sends, another connection may fare better. Only it can make one, and it does when we seem to have been
 // started anew.

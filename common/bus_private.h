@@ -96,6 +96,7 @@ void bus_miss(struct bus *b, struct bytes name); // something for it is lost: on
 bool bus_up(const struct bus_socket *s);         // it is dialled, and somebody is there
 void bus_dial_events(struct bus_peer *p);
 void bus_dial_commands(struct bus_peer *p);
+bool bus_listens(enum bus_kind kind); // may listen to records
 MUST_USE int bus_send(struct bus_socket *s, struct bytes head, struct bytes body);
 void bus_look(struct bus *b); // at the registry, soon
 void bus_anew(struct bus *b); // everybody is to dial anew

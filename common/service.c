@@ -266,6 +266,8 @@ static void write_ports(const struct service *s)
         fprintf(f, "\"public\":%u,", s->public_port);
     if (s->admin_port)
         fprintf(f, "\"admin\":%u,", s->admin_port);
+    if (s->voice_port)
+        fprintf(f, "\"voice\":%u,\"media\":%u,", s->voice_port, s->media_port);
     fprintf(f, "\"health\":%u}\n", web_port(s->health));
     if (fclose(f) != 0 || rename(beside, s->cfg.ports_file) != 0)
         refuse("SB_PORTS_FILE (--ports-file)", strerror(errno));
@@ -325,7 +327,7 @@ static void on_stop(void *ctx)
         s->on_stop(s->ctx);
     s->check.fire = check;
     s->patience.fire = out_of_patience;
-    loop_arm(s->loop, &s->patience, DRAIN_MS);
+    loop_arm(s->loop, &s->patience, s->drain_ms ? s->drain_ms : DRAIN_MS);
     loop_arm(s->loop, &s->check, 0);
 }
 

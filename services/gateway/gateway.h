@@ -2,6 +2,7 @@
 // This is the struct that its shells share: conn.c (websockets), fanout.c (events), load.c (records), rest_io.c and
 // admin_io.c (HTTP). main.c fills it.
 #pragma once
+#include "certificate.h"
 #include "load.h"
 #include "service.h"
 #include "table.h"
@@ -44,7 +45,6 @@ struct system;
 struct loads;
 struct rest;
 struct admin;
-struct certificate;
 
 struct gateway {
     struct service svc; // loop, store, bus, health, instance name
@@ -57,7 +57,7 @@ struct gateway {
     struct loads *loads;             // load.c
     struct rest *rest;               // rest_io.c
     struct admin *admin;             // admin_io.c
-    struct certificate *certificate; // certificate.c; NULL: the public port is plain
+    struct certificate *certificate; // NULL: the public port is plain
 };
 
 // --- for the HTTP half ---
@@ -66,12 +66,6 @@ MUST_USE int gateway_auth(const struct gateway *g, struct bytes authorization, u
 // Appends the websocket URL that clients are told: the configured one, else ws:// and `host` (a request's Host
 // header), else ws:// and the address listened on; wss:// with TLS.
 void gateway_url(const struct gateway *g, struct buf *out, struct bytes host);
-
-// --- the certificate of the public port (certificate.c) ---
-void certificate_start(struct gateway *g);  // exits with 2 when it cannot be used
-void certificate_reload(struct gateway *g); // reads its files again; a bad one changes nothing
-struct tls *certificate_tls(const struct gateway *g);
-void certificate_free(struct gateway *g); // after web_free
 
 // --- provided by the HTTP half (rest_io.c, admin_io.c); ctx is the struct gateway ---
 void rest_start(struct gateway *g);  // before the first request; fills g->rest

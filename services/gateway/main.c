@@ -61,7 +61,7 @@ static void on_dump(void *ctx, struct buf *out)
 
 static void on_reload(void *ctx)
 {
-    certificate_reload(ctx);
+    certificate_reload(((struct gateway *)ctx)->certificate);
 }
 
 static void on_stop(void *ctx)
@@ -92,7 +92,7 @@ static void on_end(void *ctx)
     struct gateway *g = ctx;
     web_free(g->web);
     web_free(g->admin_web);
-    certificate_free(g);
+    certificate_free(g->certificate);
     rest_stop(g);
     admin_stop(g);
     conns_free(g);
@@ -155,7 +155,7 @@ static void listen_to_clients(struct gateway *g)
         .per_address = g->cfg.connections_per_address,
         .request_ms = g->cfg.request_ms,
         .keepalive_ms = g->cfg.keepalive_ms,
-        .tls = certificate_tls(g),
+        .tls = certificate_tls(g->certificate),
         .on_head = on_head,
         .on_request = rest_request,
         .on_open = conns_open,
@@ -209,7 +209,7 @@ static void start(struct gateway *g)
     bus_watch(g->svc.bus, BUS_CALL_MANAGER);
     bus_watch(g->svc.bus, BUS_REGION_ALLOCATOR);
     bus_watch(g->svc.bus, BUS_MESSAGE);
-    certificate_start(g);
+    g->certificate = certificate_start(g->svc.loop, g->cfg.tls_certificate, g->cfg.tls_key);
     listen_to_clients(g);
 }
 

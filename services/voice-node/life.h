@@ -9,9 +9,10 @@ struct life;
 struct life_cfg {
     struct service *service;
     const char *region, *endpoint;
-    uint64_t capacity;
-    // The seat of a watched session, at first and whenever it changes (admit.h). Called from the loop.
-    void (*on_seat)(void *ctx, uint64_t server, uint64_t user, const struct seat *seat);
+    uint64_t capacity; // voice sessions
+    // The seat of a watched session, at first and whenever it changes (admit.h). Called from the loop; it may watch and
+    // unwatch.
+    void (*on_seat)(void *ctx, uint64_t server, uint64_t user, const char *session, const struct seat *seat);
     uint32_t (*load)(void *ctx); // voice sessions that this node has
     void *ctx;
 };
@@ -31,8 +32,7 @@ void life_unwatch(struct life *l, uint64_t server, uint64_t user, const char *se
 void life_gone(struct life *l, uint64_t server, uint64_t channel, uint64_t user, const char *session);
 
 void life_drain(struct life *l);         // takes nothing new from now on, and what is here is moved elsewhere
-bool life_drained(const struct life *l); // nobody's room names this node any more
-bool life_command(struct life *l, const struct bus_from *from, const struct msg *m); // false: not one of life's
+bool life_drained(const struct life *l); // every session that is watched has left, or was told of another node
 void life_event(struct life *l, const struct msg *m);
 void life_loss(struct life *l);
 const char *life_not_ready(const struct life *l); // NULL: ready
