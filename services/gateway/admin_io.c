@@ -1,9 +1,11 @@
-// admin_io: the admin API's shell: each step's commands go to the message service, their answers into the next step.
+// admin_io: the admin API's shell: each step's commands go to whom they are for, their answers into the next step.
 #include "admin.h"
 #include "asks.h"
 #include "errors.h"
+#include "plays.h"
 
-#define SLOW_MS 30000u // a world may take its time
+#define SLOW_MS 30000u     // a world may take its time
+#define INSTANCES_MAX 256u // of those that are asked together
 
 struct request {
     struct gateway *g;
@@ -25,12 +27,38 @@ static void request_free(struct request *q)
 
 static void answer(struct request *q, const struct admin_out *out)
 {
-    if (out->body.n)
+    if (out->type)
+        web_reply(q->g->admin_web, q->id, out->status, out->type, NULL, out->body);
+    else if (out->body.n)
         web_json(q->g->admin_web, q->id, out->status, out->body);
     else
         web_reply(q->g->admin_web, q->id, out->status, NULL, NULL, BYTES_NONE);
     table_remove(&q->g->admin->requests, q->id);
     request_free(q);
+}
+
+static void on_answers(void *ctx, const struct answer *const *answers);
+
+static void play(struct request *q, const struct admin_out *out)
+{
+    struct gateway *g = q->g;
+    struct play_shown shown;
+    uint64_t id = out->play == ADMIN_PLAY_START ? plays_begin(g, &out->start) : out->play_id;
+    if (out->play == ADMIN_PLAY_STOP)
+        plays_end(g, id);
+    q->r.play = id && plays_show(g, id, &shown) ? &shown : NULL;
+    on_answers(q, NULL);
+}
+
+// Names of all of that kind that are there.
+static struct texts names_of(struct request *q, enum bus_kind kind)
+{
+    const char *names[INSTANCES_MAX];
+    uint32_t n = (uint32_t)bus_names(q->g->svc.bus, kind, names, countof(names));
+    struct bytes *v = arena_take(&q->arena, n * sizeof *v);
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = bytes_of(arena_text(&q->arena, bytes_of(names[i])));
+    return (struct texts){n, v};
 }
 
 static void on_answers(void *ctx, const struct answer *const *answers)
@@ -40,11 +68,19 @@ static void on_answers(void *ctx, const struct answer *const *answers)
     struct admin_out out;
     q->r.now = loop_unix_ms(g->svc.loop);
     admin_step(&q->arena, &q->r, answers, &out);
-    if (out.status)
+    uint64_t ms = out.slow ? SLOW_MS : g->cfg.command_ms;
+    if (out.status) {
         answer(q, &out);
-    else
-        asks_send(g, &q->arena, out.to, out.key, out.n, out.commands, out.slow ? SLOW_MS : g->cfg.command_ms,
-                  on_answers, q);
+    } else if (out.play) {
+        play(q, &out);
+    } else if (out.every || out.at.n) {
+        q->r.asked = out.every ? names_of(q, out.to) : (struct texts){1, arena_take(&q->arena, sizeof(struct bytes))};
+        if (!out.every)
+            *(struct bytes *)(uintptr_t)q->r.asked.v = out.at;
+        asks_send_each(g, &q->arena, out.to, q->r.asked, out.commands, ms, on_answers, q);
+    } else {
+        asks_send(g, &q->arena, out.to, out.key, out.n, out.commands, ms, on_answers, q);
+    }
 }
 
 void admin_request(void *ctx, const struct web_request *r)
@@ -70,6 +106,7 @@ void admin_request(void *ctx, const struct web_request *r)
         .admin_token = bytes_of(g->cfg.admin_token),
         .token_secret = bytes_of(g->cfg.token_secret),
         .clock = &g->admin->clock,
+        .fresh = bus_new_id(g->svc.bus) >> 1 | 1,
     };
     on_answers(q, NULL);
 }
