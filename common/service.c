@@ -356,7 +356,7 @@ int service_run(struct service *s)
     write_ports(s);
     loop_on_reload(s->loop, on_reload, s);
     LOG(INFO, EV("service.started"), KU("health_port", web_port(s->health)), KU("public_port", s->public_port),
-        KU("admin_port", s->admin_port));
+        KU("admin_port", s->admin_port), KU("voice_port", s->voice_port), KU("media_port", s->media_port));
     loop_run(s->loop, on_stop, on_dump, s);
     if (s->on_end)
         s->on_end(s->ctx);

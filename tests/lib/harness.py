@@ -22,7 +22,8 @@ from pathlib import Path
 from certificates import Certificate
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("region-allocator", "message", "call-manager", "gateway")
+KINDS = ("region-allocator", "message", "call-manager", "gateway", "voice-node")
+NONE_UNLESS_ASKED = {"voice-node"}  # calls go to nodes that deploy/regions.json names and nobody runs
 READY_S = 30
 STOP_S = 5
 LOG_TAIL_LINES = 40
@@ -165,7 +166,8 @@ class Reachable:
 class System(Reachable):
     """System(build_dir) starts everything and returns when all is ready. Options:
     env        extra environment, by service kind or name, "*" for all: {"call-manager": {"SB_RING_MS": "1500"}}
-    instances  how many of a kind, one of each by default: {"gateway": 2} gives "gateway" and "gateway-2"
+    instances  how many of a kind, one of each but voice nodes by default: {"gateway": 2} gives "gateway" and
+               "gateway-2"
     world      the document for /admin/load, by default deploy/demo.json; None loads nothing
     tls        True: the gateways' public ports speak TLS, with .certificate
     From the environment of the tests: SB_BUILD (the build directory, when none is given), SB_TEST_LOG_LEVEL,
@@ -188,7 +190,7 @@ class System(Reachable):
         try:
             self._start_redis()
             for kind in KINDS:
-                for number in range(1, (instances or {}).get(kind, 1) + 1):
+                for number in range(1, (instances or {}).get(kind, kind not in NONE_UNLESS_ASKED) + 1):
                     self._add(kind, kind if number == 1 else f"{kind}-{number}")
             self.start_all()
             if world is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-SERVICES = ("gateway", "call-manager", "region-allocator", "message")
+SERVICES = ("gateway", "call-manager", "region-allocator", "message", "voice-node")
 
 
 def settings(service):
@@ -36,7 +36,7 @@ def test_the_readme_lists_the_settings_of(service, documented):
 @pytest.mark.parametrize("flag", ["--colour=red", "--bus-lease-ms=soon", "--bus-lease-ms=1", "--log-level=loud", "--log-level"])
 def test_a_wrong_setting_refuses_to_start_in_a_sentence(service, flag):
     binary = Path(os.environ["SB_BUILD"]) / "bin" / f"switchboard-{service}"
-    secrets = {"SB_ADMIN_TOKEN": "a" * 32, "SB_TOKEN_SECRET": "b" * 32}
+    secrets = {"SB_ADMIN_TOKEN": "a" * 32, "SB_TOKEN_SECRET": "b" * 32, "SB_REGION": "r", "SB_ENDPOINT": "node.test:443"}
     done = subprocess.run([binary, flag], capture_output=True, text=True, timeout=10, env=os.environ | secrets)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and flag.split("=")[0] in done.stderr, done.stderr
@@ -66,6 +66,29 @@ def test_a_gateway_that_would_not_be_safe_refuses_to_start_in_a_sentence(env, se
     binary = Path(os.environ["SB_BUILD"]) / "bin" / "switchboard-gateway"
     done = subprocess.run([binary, "--admin-port=0", "--port=0"], capture_output=True, text=True, timeout=10,
                           env=os.environ | SECRETS | env)
+    assert done.returncode == 2
+    own = [line for line in done.stderr.splitlines() if not line.startswith("ts=")]
+    assert own == [sentence]
+
+
+REFUSED_NODE = [
+    ({"SB_REGION": ""}, "SB_REGION (--region) must be set (id of the region that this node is in)."),
+    ({"SB_UDP_BIND": "media.example"}, "SB_UDP_BIND (--udp-bind): must be an IPv4 address"),
+    ({"SB_UDP_BIND": "0.0.0.0"},
+     "SB_MEDIA_IP (--media-ip): must be the IPv4 address at which clients reach this node"),
+    ({"SB_MEDIA_IP": "media.example"},
+     "SB_MEDIA_IP (--media-ip): must be the IPv4 address at which clients reach this node"),
+    ({"SB_BALANCERS": "here"},
+     "SB_BALANCERS (--balancers): must be addresses or networks like 10.0.0.0/8, separated by commas"),
+    ({"SB_TLS_KEY": "/none.pem"}, "SB_TLS_CERTIFICATE, SB_TLS_KEY: one of them is set, and the other is needed too."),
+]
+
+
+@pytest.mark.parametrize("env, sentence", REFUSED_NODE)
+def test_a_voice_node_that_nobody_could_reach_refuses_to_start_in_a_sentence(env, sentence):
+    binary = Path(os.environ["SB_BUILD"]) / "bin" / "switchboard-voice-node"
+    done = subprocess.run([binary], capture_output=True, text=True, timeout=10,
+                          env=os.environ | {"SB_REGION": "r", "SB_ENDPOINT": "node.test:443"} | env)
     assert done.returncode == 2
     own = [line for line in done.stderr.splitlines() if not line.startswith("ts=")]
     assert own == [sentence]
