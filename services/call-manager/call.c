@@ -235,6 +235,9 @@ static int leave(struct call_place *p, const struct call_in *in, uint64_t now, s
     bool his = in->session[0] ? strcmp(s->session, in->session) == 0 : s->epoch < in->epoch;
     if (!his)
         return ERR_STATE; // another session owns the voice state, or it is newer than what this is about
+    bool by_node = in->node && in->node[0];
+    if (by_node && (p->channel != in->channel || strcmp(p->node, in->node) != 0))
+        return ERR_STATE; // he has gone elsewhere meanwhile, or has been sent to another server
     if (in->session[0] && in->gateway && in->gateway[0]) { // by op 4, whose flags are the last that are told
         s->self_mute = in->self_mute;
         s->self_deaf = in->self_deaf;
@@ -429,6 +432,11 @@ static int server_lost(struct call_place *p, const struct call_in *in, uint64_t 
 {
     if (p->id == 0)
         return ERR_MISSING;
+    if (in->drains) { // nobody is told that it is gone: it is not
+        if (strcmp(p->node, in->node) == 0)
+            gather(p, now, out);
+        return out->n > 0 ? OK : ERR_STATE;
+    }
     bool lost = p->node[0] && strcmp(p->node, in->node) == 0;
     if (lost)
         p->node[0] = p->endpoint[0] = '\0';

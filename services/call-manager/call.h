@@ -74,19 +74,22 @@ struct call_in {
     const char *session, *gateway; // never NULL where they are read: JOIN and MOVED both, LEAVE and ASSIGNED session
     uint64_t hold, turn; // JOIN, LEAVE, MOVED: the gateway's hold of the session; for flows, not for this core
     // For flows, and for the guild core: JOIN: the guild; LEAVE: only there, 0: wherever he is. channel: of the guild.
+    // LEAVE with a node, because his voice connection there is gone: only out of that channel (of a guild or private).
     uint64_t guild, channel;
     uint64_t epoch; // JOIN: of the new seat; LEAVE with session "": seats older than this go
     bool stays;     // JOIN: only if his session has the seat already, of that epoch, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
     bool everybody; // RING
     bool full;      // ADD: he is in as many channels as anybody may be
+    bool drains;    // SERVER_LOST: the node serves the call until all have been told of another
     uint64_t flags;
     struct texts regions;
     uint64_t new_id;   // JOIN: message id of the call that this may start
     uint64_t asked_at; // ASSIGNED: `at` of the ask that this answers; the answer to an older one is void
     uint32_t n_targets;
     uint64_t targets[CALL_TARGETS_MAX];
-    // ASSIGNED: all; REGION: region; SERVER_LOST: node; JOIN: region, of a call that this may start
+    // ASSIGNED: all; REGION: region; SERVER_LOST: node; JOIN: region, of a call that this may start; LEAVE: node, only
+    // if the call, or the room, lives there, NULL or "": wherever it does
     const char *region, *node, *endpoint, *token;
 };
 

@@ -76,6 +76,19 @@ static int end_flow(struct arena *a, const struct session_end *e, struct flow *f
     return is_name(e->session) ? OK : ERR_INVALID;
 }
 
+// A guild names its channels; the server of a private call is its channel. Of a person's seats there is one alone.
+static int gone_flow(struct arena *a, const struct voice_gone *v, struct flow *f)
+{
+    *f = (struct flow){.kind = FLOW_LEAVE, .place = v->server, .user = v->user};
+    f->in = (struct call_in){.kind = CALL_IN_LEAVE,
+                             .user = v->user,
+                             .guild = v->server != v->channel ? v->server : 0,
+                             .channel = v->channel,
+                             .session = arena_text(a, v->session),
+                             .node = arena_text(a, v->node)};
+    return is_name(v->session) && is_name(v->node) ? OK : ERR_INVALID;
+}
+
 static int moved_flow(struct arena *a, const struct session_moved *v, struct flow *f)
 {
     *f = (struct flow){.kind = FLOW_MOVED, .user = v->user};
@@ -138,6 +151,8 @@ static int flow_of(struct manager *m, struct arena *a, const struct msg *msg, st
         return voice_flow(m, a, v, f);
     case TAG_session_end:
         return end_flow(a, v, f);
+    case TAG_voice_gone:
+        return gone_flow(a, v, f);
     case TAG_session_moved:
         return moved_flow(a, v, f);
     case TAG_call_ring: {
@@ -162,7 +177,8 @@ static int flow_of(struct manager *m, struct arena *a, const struct msg *msg, st
     }
     case TAG_server_lost: {
         const struct server_lost *r = v;
-        struct call_in in = {.kind = CALL_IN_SERVER_LOST, .channel = r->channel, .node = arena_text(a, r->node)};
+        struct call_in in = {
+            .kind = CALL_IN_SERVER_LOST, .channel = r->channel, .drains = r->drains, .node = arena_text(a, r->node)};
         return step_flow(r->place, in, NULL, f);
     }
     case TAG_server_free: {

@@ -576,6 +576,7 @@ int flow_guild_in(const struct flow_step *s, struct guild_in *out)
                              .self_video = in->self_video,
                              .flags = in->flags,
                              .regions = in->regions,
+                             .drains = in->drains,
                              .asked_at = in->asked_at,
                              .region = in->region,
                              .node = in->node,
@@ -587,7 +588,7 @@ int flow_guild_in(const struct flow_step *s, struct guild_in *out)
         return OK;
     case CALL_IN_LEAVE:
         out->kind = GUILD_IN_LEAVE;
-        out->channel = 0;
+        out->channel = in->node && in->node[0] ? in->channel : 0;
         return OK;
     case CALL_IN_MOVED:
         out->kind = GUILD_IN_MOVED;

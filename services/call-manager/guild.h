@@ -56,7 +56,8 @@ struct guild_in {
     bool bot, self_mute, self_deaf, self_video;
     uint64_t flags;
     struct texts regions;
-    // ASSIGNED: all; SERVER_LOST: node
+    bool drains; // SERVER_LOST: as in call.h
+    // ASSIGNED: all; SERVER_LOST: node; LEAVE: node and channel, as in call.h
     uint64_t asked_at;
     const char *region, *node, *endpoint, *token;
     uint64_t new_id;   // what a new channel, role or stage is called

@@ -102,6 +102,13 @@ static int join(const struct guild_work *w)
 
 // --- LEAVE, MOVED, GATEWAY_LOST ---
 
+// In the channel that is meant, whose room lives on the node that is meant.
+static bool sits_on(const struct guild_work *w, const struct voice_seat *seat)
+{
+    const struct voice_room *room = w->s->from.room;
+    return seat->channel == w->in->channel && room && bytes_is(room->node, w->in->node);
+}
+
 static int leave(const struct guild_work *w)
 {
     const struct voice_seat *was = w->s->target.seat;
@@ -110,6 +117,8 @@ static int leave(const struct guild_work *w)
     bool his = w->in->session[0] ? bytes_is(was->session, w->in->session) : was->epoch < w->in->epoch;
     if (!his)
         return ERR_STATE; // another session owns the voice state, or it is newer than what this is about
+    if (w->in->node && w->in->node[0] && !sits_on(w, was))
+        return ERR_STATE; // he has gone elsewhere meanwhile, or has been sent to another server
     w->out->epoch = was->epoch;
     struct voice_seat told = *was;
     if (w->in->session[0] && w->in->gateway && w->in->gateway[0]) { // by op 4, whose flags are the last that are told
@@ -233,6 +242,11 @@ static int server_lost(const struct guild_work *w)
         return ERR_MISSING;
     struct voice_room *room = guild_room(w, w->in->channel);
     bool lost = bytes_is(room->node, w->in->node);
+    if (w->in->drains) { // nobody is told that it is gone: it is not
+        if (lost)
+            room_owe(w, w->in->channel, false);
+        return lost ? OK : ERR_STATE;
+    }
     note_gone(w, room);
     if (lost)
         room_owe(w, w->in->channel, true);

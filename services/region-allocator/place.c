@@ -37,6 +37,7 @@ static void home_read(struct home *h, struct bytes raw)
             bytes_copy(h->endpoint, sizeof h->endpoint, a.endpoint))
             h->kind = HOME_NONE;
         h->assigned_at = a.assigned_at;
+        h->bound = a.bound;
     }
     arena_fini(&none);
 }
@@ -63,6 +64,7 @@ static void home_make(struct home *h, const struct place *p, const struct node *
         .region = bytes_of(h->region),
         .endpoint = bytes_of(h->endpoint),
         .assigned_at = unix_ms,
+        .bound = p->region[0] != '\0',
     };
     struct buf raw = {0};
     PACK(&raw, assignment, &a);
@@ -207,14 +209,15 @@ static enum picked choose(const struct place *p, const struct place_env *env, co
     return pick(env->fleet, &r, env->now, env->random, node);
 }
 
-// A call keeps its node, full or not, while that lives and takes part. To move is to go to another region: whoever of
-// the call asks second finds it moved already, and all of its people stay together.
+// A call keeps its node, full or not, while that lives and takes part, and one that drains for as long as there is no
+// other: better there than nowhere. To move is to go to another region: whoever of the call asks second finds it moved
+// already, and all of its people stay together.
 static bool stays(const struct place *p, const struct place_env *env, const struct node *picked)
 {
     if (p->has.kind != HOME_NODE)
         return false;
     enum node_state s = fleet_state(env->fleet, bytes_of(p->has.node), env->now);
-    if (s == NODE_GONE || s == NODE_DRAINING)
+    if (s == NODE_GONE || (s == NODE_DRAINING && picked))
         return false;
     if (p->region[0])
         return strcmp(p->region, p->has.region) == 0;
@@ -435,6 +438,17 @@ bool place_is_lost(struct bytes raw, struct bytes node, uint64_t before)
         return true;
     home_read(&h, raw);
     return !(h.kind == HOME_NODE && bytes_is(node, h.node) && h.assigned_at >= before);
+}
+
+bool place_may_move(const struct fleet *f, struct bytes raw, struct bytes node, uint64_t now)
+{
+    struct home h;
+    if (raw.n > PLACE_RAW_MAX)
+        return true;
+    home_read(&h, raw);
+    if (h.kind != HOME_NODE || !bytes_is(node, h.node))
+        return true;
+    return fleet_room(f, h.bound ? bytes_of(h.region) : BYTES_NONE, now) > 0;
 }
 
 enum told place_told(const struct answer *a)

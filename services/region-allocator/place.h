@@ -67,7 +67,8 @@ struct home { // where a call lives
     enum home_kind kind;
     char node[NODE_NAME_MAX + 1], region[NODE_NAME_MAX + 1], endpoint[NODE_ENDPOINT_MAX + 1];
     uint64_t assigned_at;
-    size_t n; // raw[0..n) as it stands in the store; 0: absent
+    bool bound; // it was asked for in that region by name
+    size_t n;   // raw[0..n) as it stands in the store; 0: absent
     char raw[PLACE_RAW_MAX];
 };
 
@@ -116,6 +117,9 @@ MUST_USE int place_step(struct place *p, const struct place_in *in, const struct
 bool place_moves(const struct place *p);
 // Is a call found in `node`'s list to be told that the node is lost? raw: its assignment.
 bool place_is_lost(struct bytes raw, struct bytes node, uint64_t before);
+// Is a call that lives on `node`, which drains, to be moved now? raw: its assignment. One that lives elsewhere by now
+// is, too: its row is left over. false: there is no other node for it, and it stays for as long as this one serves it.
+bool place_may_move(const struct fleet *f, struct bytes raw, struct bytes node, uint64_t now);
 // What the call manager's word about server_lost or server_free means: it knows; there is no such call; ask again.
 enum told { TOLD, TOLD_GONE, TOLD_NOTHING };
 enum told place_told(const struct answer *a); // NULL: no answer came

@@ -99,8 +99,10 @@ static int parse_region(struct regions *r, struct fleet *f, const json_t *o, siz
     if (!name || add_region(r, id, name, where, why))
         return ERR_INVALID;
     const json_t *nodes = json_object_get(o, "nodes");
+    if (!nodes)
+        return OK; // they announce themselves
     if (!json_is_array(nodes) || json_array_size(nodes) > REGIONS_NODES_MAX) {
-        buf_printf(why, "%s.nodes must be a list of at most %u nodes (it may be empty)", where, REGIONS_NODES_MAX);
+        buf_printf(why, "%s.nodes must be a list of at most %u nodes, or left out", where, REGIONS_NODES_MAX);
         return ERR_INVALID;
     }
     for (size_t i = 0; i < json_array_size(nodes); i++) {

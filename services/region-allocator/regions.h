@@ -18,7 +18,8 @@ struct regions {
 };
 
 // {"default":"a","regions":[{"id":"a","name":"A","nodes":[{"id":"a-1","endpoint":"host:443","capacity":500}]}]}
-// Fills *r and adds the nodes to the fleet as fixed ones. "default" may be left out: the first region is it. Otherwise
+// Fills *r and adds the nodes to the fleet as fixed ones. "default" may be left out: the first region is it; so may
+// "nodes": those of the region announce themselves. Otherwise
 // ERR_INVALID with a sentence in *why, *r empty and the fleet good for fleet_fini only.
 MUST_USE int regions_parse(struct regions *r, struct fleet *f, struct bytes json, struct buf *why);
 

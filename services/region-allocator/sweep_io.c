@@ -28,6 +28,7 @@ struct notice {
     struct sweep *sweep;          // NULL: none
     char name[NODE_NAME_MAX + 1]; // node, or region
     uint64_t place, channel, before, until;
+    bool drains;
 };
 
 static struct notice *notice_new(struct alloc *a, const char *name)
@@ -101,23 +102,35 @@ static void on_lost_told(void *ctx, const struct answer *answer)
     if (place_told(answer) == TOLD_NOTHING) {
         if (sw)
             sw->again = true;
-    } else if (!n->a->closed) {
-        alloc_forget(n->a, n->place, n->channel, n->name, n->before);
+    } else if (!n->a->closed) { // who moves away from a node that drains says so himself, by asking for another
+        bool moves = n->drains && place_told(answer) == TOLD;
+        alloc_forget(n->a, n->place, n->channel, n->name, moves ? 0 : n->before);
     }
     notice_free(n);
     sweep_back(sw);
+}
+
+// Is it to be told? A node that drains loses a call only to another one.
+static bool is_lost(struct notice *n, struct bytes raw)
+{
+    const struct fleet *f = &n->a->fleet;
+    struct bytes node = bytes_of(n->name);
+    uint64_t now = loop_now(n->a->service.loop);
+    n->drains = fleet_state(f, node, now) == NODE_DRAINING;
+    return place_is_lost(raw, node, n->before) && (!n->drains || place_may_move(f, raw, node, now));
 }
 
 static void on_lost_look(void *ctx, const struct reply *r)
 {
     struct notice *n = ctx;
     struct sweep *sw = n->sweep;
-    if (n->a->closed || !reply_ok(r) || !place_is_lost(reply_text(r), bytes_of(n->name), n->before)) {
+    if (n->a->closed || !reply_ok(r) || !is_lost(n, reply_text(r))) {
         notice_free(n);
         sweep_back(sw);
         return;
     }
-    struct server_lost lost = {.place = n->place, .channel = n->channel, .node = bytes_of(n->name)};
+    struct server_lost lost = {
+        .place = n->place, .channel = n->channel, .node = bytes_of(n->name), .drains = n->drains};
     struct msg m = {&schema_server_lost, &lost};
     bus_command(n->a->service.bus, BUS_CALL_MANAGER, n->place, 0, &m, TELL_MS, on_lost_told, n);
 }

@@ -273,6 +273,8 @@ static void take_input(struct run *r, struct call_in *in, struct bytes regions[C
         break;
     case CALL_IN_LEAVE:
         in->epoch = feed_number(f);
+        in->channel = r->place.channel;
+        in->node = ONE_OF(f, names); // mostly: because his voice connection is gone
         break;
     case CALL_IN_RING:
     case CALL_IN_STOP:
@@ -300,6 +302,7 @@ static void take_input(struct run *r, struct call_in *in, struct bytes regions[C
         in->region = ONE_OF(f, names);
         break;
     case CALL_IN_SERVER_LOST:
+        in->drains = feed_flag(f);
         in->node = ONE_OF(f, names);
         break;
     case CALL_IN_SERVER_FREE:

@@ -133,6 +133,7 @@ static void lose_or_free(struct run *r)
     struct guild_in in = {.kind = lost ? GUILD_IN_SERVER_LOST : GUILD_IN_SERVER_FREE,
                           .channel = any_channel(&r->in),
                           .node = ONE_OF(&r->in, nodes)};
+    in.drains = lost && feed_flag(&r->in);
     if (in.channel)
         (void)world_do(&r->w, in);
 }
@@ -141,11 +142,15 @@ static void leave(struct run *r)
 {
     uint8_t what = feed_u8(&r->in);
     static const enum guild_in_kind kinds[] = {GUILD_IN_LEAVE, GUILD_IN_LEAVE, GUILD_IN_MOVED, GUILD_IN_GATEWAY_LOST};
-    const struct guild_in in = {.kind = kinds[what & 3],
-                                .target = any_user(&r->in),
-                                .session = (what & 3) == 2 ? sessions[what >> 2 & 1] : ONE_OF(&r->in, sessions),
-                                .gateway = gateways[what >> 3 & 1],
-                                .epoch = r->epoch + 1 - (what >> 4)};
+    struct guild_in in = {.kind = kinds[what & 3],
+                          .target = any_user(&r->in),
+                          .session = (what & 3) == 2 ? sessions[what >> 2 & 1] : ONE_OF(&r->in, sessions),
+                          .gateway = gateways[what >> 3 & 1],
+                          .epoch = r->epoch + 1 - (what >> 4)};
+    if (in.kind == GUILD_IN_LEAVE && what & 4) { // his voice connection is gone
+        in.channel = any_channel(&r->in);
+        in.node = ONE_OF(&r->in, nodes);
+    }
     (void)world_do(&r->w, in);
 }
 

@@ -217,6 +217,71 @@ TEST(an_unanswered_command_goes_to_another_instance)
     room_close(&r);
 }
 
+static uint64_t ask_at(struct desk *d, struct asked *k, const char *instance, uint64_t timeout_ms)
+{
+    const struct release v = {.place = 5};
+    *k = (struct asked){0};
+    return bus_command_at(d->bus, BUS_MESSAGE, instance, 0, &(struct msg){&schema_release, &v}, timeout_ms, on_answer,
+                          k);
+}
+
+TEST(a_command_for_one_instance_goes_to_nobody_else)
+{
+    struct room r;
+    struct desk asker, one, two;
+    struct asked k, other;
+    room_open(&r);
+    desk_open(&r, &one, BUS_MESSAGE, "message-1");
+    desk_open(&r, &two, BUS_MESSAGE, "message-2");
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, asker.ups >= 2);
+    ask_at(&asker, &k, "message-2", 15000);
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_TRUE(!k.timed_out);
+    CHECK_EQ(two.commands, 1);
+    two.withholds = true;
+    ask_at(&asker, &k, "message-2", 1200); // repeated, and to the same one
+    ask_at(&asker, &other, "message-1", 15000);
+    UNTIL(r.loop, other.answers == 1);
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_TRUE(k.timed_out && !other.timed_out);
+    CHECK_EQ(one.commands, 1);
+    CHECK_EQ(two.commands, 2);
+    bus_answer(two.bus, &two.from, OK, BYTES("late"));
+    ask_at(&asker, &k, "message-9", 300); // nobody's name
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_TRUE(k.timed_out);
+    ask_at(&asker, &k, "gateway-1", 300); // of another kind
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_TRUE(k.timed_out);
+    CHECK_EQ(one.commands + two.commands, 3);
+    desk_close(&asker);
+    desk_close(&one);
+    desk_close(&two);
+    room_close(&r);
+}
+
+TEST(a_command_for_one_instance_waits_until_it_is_there)
+{
+    struct room r;
+    struct desk asker, one, two;
+    struct asked k;
+    room_open(&r);
+    desk_open(&r, &one, BUS_MESSAGE, "message-1");
+    desk_open(&r, &asker, BUS_GATEWAY, "gateway-1");
+    UNTIL(r.loop, bus_has(asker.bus, BUS_MESSAGE));
+    ask_at(&asker, &k, "message-2", 15000);
+    desk_open(&r, &two, BUS_MESSAGE, "message-2");
+    UNTIL(r.loop, k.answers == 1);
+    CHECK_TRUE(!k.timed_out);
+    CHECK_EQ(one.commands, 0);
+    CHECK_EQ(two.commands, 1);
+    desk_close(&asker);
+    desk_close(&one);
+    desk_close(&two);
+    room_close(&r);
+}
+
 // A peer made of bare sockets, that can say what no instance would.
 static void bare(struct desk *to, const char *which, int (*open)(nng_socket *), nng_socket *s)
 {
@@ -606,6 +671,80 @@ TEST(a_commit_that_was_found_applied_is_told_again)
     CHECK_EQ(gateway.last, 2);
     desk_close(&owner);
     desk_close(&gateway);
+    room_close(&r);
+}
+
+static void on_members(void *ctx, const struct reply *r)
+{
+    *(int64_t *)ctx = reply_int(r);
+}
+
+TEST(a_voice_node_listens_to_records_and_one_that_is_long_dead_is_taken_out)
+{
+    struct room r;
+    struct desk node, owner;
+    room_open(&r);
+    desk_open(&r, &node, BUS_VOICE_NODE, "node-1");
+    desk_open(&r, &owner, BUS_CALL_MANAGER, "manager-1");
+    UNTIL(r.loop, bus_has(owner.bus, BUS_VOICE_NODE));
+    store_cmd(owner.store, NULL, NULL, "SADD {1}:gw node-1 node-9 node-0");
+    // Not to be found, and still in its registry: perhaps it is only slow.
+    store_cmd(owner.store, NULL, NULL, "ZADD bus:voice-node %llu node-0", (unsigned long long)loop_unix_ms(r.loop));
+    CHECK_EQ(commit(&owner, true, 7, 1), OK);
+    UNTIL(r.loop, node.events == 1);
+    int64_t members = 0;
+    UNTIL(r.loop, (store_cmd(owner.store, on_members, &members, "SCARD {1}:gw"), members == 2));
+    members = 0;
+    store_cmd(owner.store, on_members, &members, "SISMEMBER {1}:gw node-0");
+    UNTIL(r.loop, members == 1);
+    CHECK_EQ(node.losses, 0);
+    desk_close(&owner);
+    desk_close(&node);
+    room_close(&r);
+}
+
+TEST(a_voice_node_hears_whoever_commits_from_the_start_and_is_told_when_something_was_for_it_before)
+{
+    struct room r;
+    struct desk node, owner;
+    room_open(&r);
+    desk_open(&r, &owner, BUS_CALL_MANAGER, "manager-1");
+    CHECK_EQ(bus_publish(owner.bus, "node-1", BYTES("x")), ERR_MISSING);
+    desk_open(&r, &node, BUS_VOICE_NODE, "node-1");
+    UNTIL(r.loop, node.losses == 1); // by its beat
+    // One that is in the registry and never beats is silent from the start.
+    struct buf said = {0};
+    PACK(&said, bus_node,
+         (&(struct bus_node){BYTES("mute"), BYTES("tcp://127.0.0.1:1"), BYTES("tcp://127.0.0.1:1"), 1, 1}));
+    store_cmd(node.store, NULL, NULL, "SET bus:message:mute %b", said.p, said.n);
+    store_cmd(node.store, NULL, NULL, "ZADD bus:message %llu mute", (unsigned long long)loop_unix_ms(r.loop) + 60000);
+    UNTIL(r.loop, node.losses >= 2);
+    buf_fini(&said);
+    desk_close(&node);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+TEST(what_is_for_all_of_a_kind_goes_to_all_of_it)
+{
+    struct room r;
+    struct desk node, one, two, gateway;
+    struct buf b = {0};
+    room_open(&r);
+    desk_open(&r, &one, BUS_REGION_ALLOCATOR, "allocator-1");
+    desk_open(&r, &two, BUS_REGION_ALLOCATOR, "allocator-2");
+    desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
+    desk_open(&r, &node, BUS_VOICE_NODE, "node-1");
+    UNTIL(r.loop, node.ups >= 4);
+    PACK(&b, place_event, (&(struct place_event){.ref = 1, .version = 1}));
+    bus_publish_all(node.bus, BUS_REGION_ALLOCATOR, buf_bytes(&b));
+    UNTIL(r.loop, one.events == 1 && two.events == 1);
+    CHECK_EQ(gateway.events, 0);
+    buf_fini(&b);
+    desk_close(&node);
+    desk_close(&gateway);
+    desk_close(&one);
+    desk_close(&two);
     room_close(&r);
 }
 

@@ -19,7 +19,7 @@ REGIONS = {"default": "rotterdam", "regions": [
         {"id": "rot-2", "endpoint": "127.0.0.2:443", "capacity": 500}]},
     {"id": "frankfurt", "name": "Frankfurt", "nodes": [
         {"id": "fra-1", "endpoint": "127.0.0.3:443", "capacity": 500}]},
-    {"id": "tiny", "name": "Tiny", "nodes": []}]}
+    {"id": "tiny", "name": "Tiny"}]}
 FAST = {"SB_NODE_LEASE_MS": "1500"}
 
 
@@ -460,17 +460,37 @@ def test_a_join_before_the_sweep_takes_a_living_node_and_the_others_hear_of_it(h
     assert h.assignment(place)["node"] in ("rot-1", "rot-2")
 
 
-def test_a_draining_node_is_emptied_and_takes_nothing_new(house):
+def test_a_draining_node_takes_nothing_new_and_is_emptied_into_another(house):
     h = house()
     node = Node(h, "oslo").known()
-    place = new_id()
-    assert h.assign(place, region="oslo")["node"] == node.id
+    bound, free = new_id(), new_id()
+    assert h.assign(bound, region="oslo")["node"] == h.assign(free, preferred=["oslo"])["node"] == node.id
     node.fields["draining"] = True
-    h.wait_told("server_lost", place, node=node.id)
-    poll(lambda: h.assignment(place) is None, "the call to have left")
-    assert h.assign(new_id(), region="oslo")["endpoint"] == ""
+    poll(lambda: h.assign(new_id(), region="oslo")["endpoint"] == "", "it to take nothing new")
+    h.wait_told("server_lost", free, node=node.id, drains=True)  # other regions have nodes
+    assert h.assign(free)["node"] != node.id
+    # Of a region that has no other: better there than nowhere, and nobody is disturbed.
+    assert h.assign(bound, region="oslo")["node"] == node.id
+    assert not h.was_told("server_lost", bound)
     other = Node(h, "oslo").known()
-    assert h.assign(place, region="oslo")["node"] == other.id
+    h.wait_told("server_lost", bound, node=node.id, drains=True)
+    assert h.assignment(bound)["node"] == node.id  # it is there until it asks for another
+    assert h.assign(bound, region="oslo")["node"] == other.id
+    poll(lambda: not h.lists(node.id, bound) and not h.lists(node.id, free), "the list to be cleaned")
+    assert h.assignment(bound)["node"] == other.id
+    assert not h.was_told("server_lost", bound, drains=False)
+
+
+def test_a_node_that_drained_and_ends_with_calls_on_it_is_lost(house):
+    h = house(**FAST)
+    node = Node(h, "oslo").known()
+    place = new_id()
+    h.assign(place, region="oslo")
+    node.fields["draining"] = True
+    poll(lambda: h.assign(new_id(), region="oslo")["endpoint"] == "", "it to take nothing new")
+    node.silence()
+    h.wait_told("server_lost", place, node=node.id, drains=False)
+    poll(lambda: h.assignment(place) is None, "the assignment to go")
 
 
 def test_a_restarted_node_has_forgotten_its_calls(house):

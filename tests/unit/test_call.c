@@ -338,6 +338,50 @@ TEST(a_lost_server_is_null_at_once_and_replaced_when_there_is_another)
     CHECK_EQ(call_deadline(&p), 0);
 }
 
+TEST(a_server_that_drains_is_left_for_another_and_nobody_is_told_that_there_is_none)
+{
+    struct call_place p = both();
+    struct call_in drains = {.kind = CALL_IN_SERVER_LOST, .node = "node-1", .drains = true};
+    CHECK_EQ(step(&p, drains), OK);
+    CHECK_STR(told(), "AA");
+    CHECK_EQ(step(&p, drains), ERR_STATE); // they are asked for already
+    CHECK_STR(p.node, "node-1");           // it serves them until then
+    CHECK_EQ(step(&p, assigned(ADA, "s-ada", "node-2", "127.0.0.2:443")), OK);
+    CHECK_STR(told(), "s");
+    CHECK_EQ(step(&p, assigned(BEN, "s-ben", "node-2", "127.0.0.2:443")), OK);
+    CHECK_STR(told(), "s");
+    CHECK_EQ(step(&p, drains), ERR_STATE); // not its node any more
+    drains.node = "node-2";
+    CHECK_EQ(step(&p, drains), OK);
+    CHECK_EQ(step(&p, assigned(ADA, "s-ada", "node-2", "127.0.0.2:443")), OK); // there is no other: it stays
+    CHECK_STR(told(), "s");
+    p = (struct call_place){.channel = CHANNEL, .type = 1, .n_recipients = 1, .recipients = {ADA}};
+    CHECK_EQ(step(&p, drains), ERR_MISSING);
+}
+
+TEST(who_has_been_gone_from_the_server_of_his_call_leaves_it)
+{
+    struct call_place p = both();
+    struct call_in gone = leave(BEN, "s-ben");
+    gone.channel = CHANNEL;
+    gone.node = "node-2";
+    CHECK_EQ(step(&p, gone), ERR_STATE); // he was sent to another since
+    gone.node = "node-1";
+    gone.channel = CHANNEL + 1;
+    CHECK_EQ(step(&p, gone), ERR_STATE); // it was another call
+    gone.channel = CHANNEL;
+    gone.session = "s-old";
+    CHECK_EQ(step(&p, gone), ERR_STATE); // another client of his has the seat
+    gone.session = "s-ben";
+    CHECK_EQ(step(&p, gone), OK);
+    CHECK_STR(told(), "-");
+    p = started(false); // on no node yet
+    gone = leave(ADA, "s-ada");
+    gone.channel = CHANNEL;
+    gone.node = "node-1";
+    CHECK_EQ(step(&p, gone), ERR_STATE);
+}
+
 TEST(a_lost_server_without_another_makes_the_call_unavailable_until_one_is_free)
 {
     struct call_place p = both();

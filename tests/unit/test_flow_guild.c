@@ -303,6 +303,7 @@ TEST(steps_that_mean_something_at_a_guild)
                                            .gateway = "g",
                                            .epoch = 3,
                                            .stays = true,
+                                           .drains = true,
                                            .self_deaf = true,
                                            .flags = 2,
                                            .asked_at = 9}};
@@ -313,10 +314,14 @@ TEST(steps_that_mean_something_at_a_guild)
         CHECK_EQ(in.kind, rows[i].as);
         CHECK_EQ(in.target, ADA);
         CHECK_EQ(in.channel, rows[i].as == GUILD_IN_LEAVE ? 0 : HOME); // he leaves wherever he is
-        CHECK_TRUE(in.stays && in.self_deaf && in.epoch == 3 && in.flags == 2 && in.asked_at == 9);
+        CHECK_TRUE(in.stays && in.drains && in.self_deaf && in.epoch == 3 && in.flags == 2 && in.asked_at == 9);
     }
     const struct flow_step change = {.what = FLOW_PLACE, .change = &removal};
+    const struct flow_step gone = {
+        .what = FLOW_PLACE, .in = {.kind = CALL_IN_LEAVE, .user = ADA, .channel = HOME, .session = "s", .node = "n"}};
     struct guild_in in;
+    CHECK_EQ(flow_guild_in(&gone, &in), OK);
+    CHECK_EQ(in.channel, HOME); // out of that one only
     CHECK_EQ(flow_guild_in(&change, &in), OK);
     CHECK_EQ(in.kind, GUILD_IN_MEMBER_REMOVE);
 }

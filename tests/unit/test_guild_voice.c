@@ -530,6 +530,57 @@ TEST(a_room_that_lives_elsewhere_now_takes_its_crowd_along_without_a_null)
     world_end(&w);
 }
 
+TEST(a_node_that_drains_is_left_for_another_and_nobody_is_told_that_there_is_none)
+{
+    struct voice_world w = guild();
+    struct guild_in drains = {.kind = GUILD_IN_SERVER_LOST, .channel = HOME, .node = "n", .drains = true};
+    for (uint64_t user = 1; user <= 30; user++) {
+        CHECK_EQ(join(&w, user, HOME), OK);
+        CHECK_EQ(assign(&w, user, "n"), OK);
+    }
+    CHECK_EQ(world_do(&w, drains), OK);
+    CHECK_STR(told(&w), "");
+    CHECK_EQ(w.out.n_asks, GUILD_CROWD_MAX);
+    CHECK_EQ(world_do(&w, drains), ERR_STATE); // it is left already
+    CHECK_EQ(follow_rooms(&w), 30 - GUILD_CROWD_MAX);
+    for (uint64_t user = 1; user <= 30; user++) {
+        CHECK_EQ(world_seat(&w, user)->server, 0);
+        CHECK_EQ(assign(&w, user, "m"), OK);
+        CHECK_TRUE(says(&w.out.events[0], "\"endpoint\":\"h:1\""));
+    }
+    CHECK_EQ(w.n_room_rows, 0);
+    drains.channel = AWAY;
+    CHECK_EQ(world_do(&w, drains), ERR_MISSING);
+    drains.channel = HOME;
+    drains.node = "m";
+    CHECK_EQ(world_do(&w, drains), OK);
+    CHECK_EQ(follow_rooms(&w), 30);
+    CHECK_EQ(assign(&w, 1, "m"), OK); // there is no other: it stays
+    world_end(&w);
+}
+
+TEST(who_has_been_gone_from_the_server_of_his_room_leaves_it)
+{
+    struct voice_world w = guild();
+    struct guild_in gone = {
+        .kind = GUILD_IN_LEAVE, .target = BEN, .session = "s", .gateway = "", .channel = HOME, .node = "n"};
+    CHECK_EQ(world_do(&w, gone), ERR_STATE);
+    CHECK_EQ(join(&w, BEN, HOME), OK);
+    CHECK_EQ(world_do(&w, gone), ERR_STATE); // the room is on no node yet
+    CHECK_EQ(assign(&w, BEN, "m"), OK);
+    CHECK_EQ(world_do(&w, gone), ERR_STATE); // he was sent to another
+    gone.node = "m";
+    gone.channel = AWAY;
+    CHECK_EQ(world_do(&w, gone), ERR_STATE); // he went elsewhere
+    gone.channel = HOME;
+    gone.session = "other";
+    CHECK_EQ(world_do(&w, gone), ERR_STATE);
+    gone.session = "s";
+    CHECK_EQ(world_do(&w, gone), OK);
+    CHECK_TRUE(!world_seat(&w, BEN));
+    world_end(&w);
+}
+
 TEST(an_answer_under_way_may_name_a_node_that_is_lost)
 {
     struct voice_world w = guild();

@@ -165,6 +165,43 @@ TEST(a_lost_or_draining_node_is_replaced_and_its_people_are_told)
     }
 }
 
+TEST(a_draining_node_keeps_its_call_for_as_long_as_there_is_no_other)
+{
+    begin();
+    struct fleet f = fleet_new();
+    add_node(&f, "ams-0", "ams", 10, true);
+    stand("ams-0", "ams", UNIX_MS);
+    struct worker w = assigned(&f, request(""), 1);
+    CHECK_BYTES(answer(&w).node, "ams-0");
+    CHECK_EQ(w.lost, 0);
+    w = assigned(&f, request("par"), 2); // but not where it is not wanted any more
+    CHECK_EQ(answer(&w).endpoint.n, 0);
+    CHECK_STR(stands(), "wait:par");
+    fleet_fini(&f);
+}
+
+TEST(a_draining_node_loses_a_call_only_to_one_that_may_have_it)
+{
+    begin();
+    struct fleet f = fleet_new();
+    add_node(&f, "ams-0", "ams", 10, true);
+    stand("ams-0", "ams", UNIX_MS);
+    CHECK_TRUE(!place_may_move(&f, (struct bytes){store.raw, store.n}, BYTES("ams-0"), NOW));
+    CHECK_TRUE(place_may_move(&f, (struct bytes){store.raw, store.n}, BYTES("ams-9"), NOW)); // it lives elsewhere
+    CHECK_TRUE(place_may_move(&f, BYTES_NONE, BYTES("ams-0"), NOW));
+    add_node(&f, "par-1", "par", 10, false);
+    CHECK_TRUE(place_may_move(&f, (struct bytes){store.raw, store.n}, BYTES("ams-0"), NOW));
+    add_node(&f, "ams-0", "ams", 10, false);
+    store.n = 0;
+    struct worker w = assigned(&f, request("ams"), 1); // of a region by name
+    CHECK_BYTES(answer(&w).node, "ams-0");
+    add_node(&f, "ams-0", "ams", 10, true);
+    CHECK_TRUE(!place_may_move(&f, (struct bytes){store.raw, store.n}, BYTES("ams-0"), NOW));
+    add_node(&f, "ams-1", "ams", 10, false);
+    CHECK_TRUE(place_may_move(&f, (struct bytes){store.raw, store.n}, BYTES("ams-0"), NOW));
+    fleet_fini(&f);
+}
+
 TEST(an_allocator_that_just_began_lets_unknown_nodes_be)
 {
     begin();
