@@ -8,8 +8,17 @@ const { EventEmitter, once } = require('node:events');
 
 const PATIENCE_MS = 20_000;
 
+// Written when this returns, and whole: a pipe that nobody waits on takes no more than fits in.
 function emit(line) {
-  fs.writeSync(1, `${JSON.stringify(line)}\n`);
+  let rest = Buffer.from(`${JSON.stringify(line)}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(fs.writeSync(1, rest));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
 }
 
 function ensure(condition, reason) {

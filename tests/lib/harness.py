@@ -19,11 +19,13 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from certificates import Certificate
+from certificates import Authority, Certificate
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("region-allocator", "message", "call-manager", "gateway", "voice-node")
-NONE_UNLESS_ASKED = {"voice-node"}  # calls go to nodes that deploy/regions.json names and nobody runs
+NONE_UNLESS_ASKED = {"voice-node"}  # calls go to nodes that tests/lib/regions.json names and nobody runs
+NODE = "voice-node"
+VOICE_PORT = 443
 READY_S = 30
 STOP_S = 5
 LOG_TAIL_LINES = 40
@@ -57,6 +59,23 @@ def free_port():
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
                 return port
+
+
+def free_address():
+    """(address, port) for a voice node: an address of loopback of its own, drawn at random so that tests beside this one do
+    not meet it, with the port 443 that several libraries dial whatever they are told; where that may not be bound, a high
+    port."""
+    for _ in range(20):
+        address = f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, VOICE_PORT))
+                return address, VOICE_PORT
+            except PermissionError:
+                break
+            except OSError:
+                continue
+    return "127.0.0.1", free_port()
 
 
 def fetch(method, url, body=None, headers=None, timeout_s=10):
@@ -170,17 +189,22 @@ class System(Reachable):
                "gateway-2"
     world      the document for /admin/load, by default deploy/demo.json; None loads nothing
     tls        True: the gateways' public ports speak TLS, with .certificate
+    nodes      voice nodes, {name: region}; the first region is the default. Without any there are those of
+               regions.json here, which nobody has started
     From the environment of the tests: SB_BUILD (the build directory, when none is given), SB_TEST_LOG_LEVEL,
     SB_KEEP_LOGS (anything: logs stay also after success).
     """
 
-    def __init__(self, build_dir=None, *, env=None, instances=None, world=ROOT / "deploy" / "demo.json", tls=False):
+    def __init__(self, build_dir=None, *, env=None, instances=None, world=ROOT / "deploy" / "demo.json", tls=False,
+                 nodes=None):
         self.build_dir = Path(build_dir or os.environ.get("SB_BUILD") or ROOT / "build").resolve()
         self.dir = Path(tempfile.mkdtemp(prefix="switchboard-test-"))
         self.extra_env = env or {}
         self.admin_token = secrets.token_hex(16)
         self.token_secret = secrets.token_hex(32)
         self.certificate = Certificate(self.dir) if tls else None
+        self.authority = Authority(self.dir) if nodes else None
+        self.nodes = dict(nodes or {})
         self.keep = bool(os.environ.get("SB_KEEP_LOGS"))
         self.redis = None
         self.redis_port = None
@@ -192,6 +216,8 @@ class System(Reachable):
             for kind in KINDS:
                 for number in range(1, (instances or {}).get(kind, kind not in NONE_UNLESS_ASKED) + 1):
                     self._add(kind, kind if number == 1 else f"{kind}-{number}")
+            for name in self.nodes:
+                self._add(NODE, name)
             self.start_all()
             if world is not None:
                 self.demo = self._demo_of(self.load(json.loads(Path(world).read_text())))
@@ -225,7 +251,7 @@ class System(Reachable):
                    for kind in (0, 2, 13)}
         return {
             "api_base": self.api_base, "gateway_url": self.gateway_url,
-            "ca_file": str(self.certificate.chain) if self.certificate else "",
+            "ca_file": self._ca_file(),
             "admin_url": self.admin_url, "admin_token": self.admin_token,
             "users": [{key: user[key] for key in ("id", "username", "token")} for user in loaded["users"]],
             "bots": [{key: bot[key] for key in ("id", "username", "token")} for bot in loaded["bots"]],
@@ -236,6 +262,14 @@ class System(Reachable):
                       # which only Moderators and the owner may view; other worlds need none
                       "staff_channel_id": next((c["id"] for c in guild["channels"] if c["name"] == "Staff"), None)},
         }
+
+    def _ca_file(self):
+        """What clients have to trust, in one file; "" when it is nothing."""
+        trusted = [each.chain.read_text() for each in (self.certificate, self.authority) if each]
+        if not trusted:
+            return ""
+        (self.dir / "trusted.pem").write_text("".join(trusted))
+        return str(self.dir / "trusted.pem")
 
     # -- starting ------------------------------------------------------------------------------
 
@@ -272,10 +306,26 @@ class System(Reachable):
                     # tests do things faster than people; those of these limits set them
                     "SB_REST_RATE": "0", "SB_IDENTIFY_RATE": "0"} | (self.certificate.env if self.certificate else {})
         if kind == "region-allocator":
-            env |= {"SB_REGIONS_FILE": str(ROOT / "deploy" / "regions.json")}
+            env |= {"SB_REGIONS_FILE": str(self._regions_file())}
+        if kind == NODE:
+            env |= self._node_env(name)
         for key in ("*", kind, name):
             env |= self.extra_env.get(key, {})
         self.services[name] = Service(name, kind, self.dir / f"{name}.log", Path(env["SB_PORTS_FILE"]), env)
+
+    def _regions_file(self):
+        if not self.nodes:
+            return Path(__file__).with_name("regions.json")
+        regions = list(dict.fromkeys(self.nodes.values()))
+        file = self.dir / "regions.json"
+        file.write_text(json.dumps({"default": regions[0], "regions": [
+            {"id": region, "name": region.title(), "nodes": []} for region in regions]}))
+        return file
+
+    def _node_env(self, name):
+        address, port = free_address()
+        return {"SB_INSTANCE": name, "SB_REGION": self.nodes[name], "SB_ENDPOINT": f"{address}:{port}",
+                "SB_BIND": address, "SB_PORT": str(port)} | self.authority.issue(name, address)
 
     def _environment(self, service):
         return clean_environment() | {"REDIS_URL": self.redis_url} | {key: str(value) for key, value in service.env.items()}
