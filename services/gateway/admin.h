@@ -58,6 +58,7 @@ struct admin_out {
     const struct msg *commands;
     bool slow;       // they may take their time
     bool every;      // the one command is for each of that kind that is there, be it none
+    bool awaits;     // … but one is waited for, as long as for an answer
     struct bytes at; // the one command is for that one of them
     enum admin_play play;
     struct play_start start; // START

@@ -5,6 +5,7 @@
 #include "plays.h"
 
 #define SLOW_MS 30000u     // a world may take its time
+#define AGAIN_MS 100u      // between two looks for somebody who could be asked
 #define INSTANCES_MAX 256u // of those that are asked together
 
 struct request {
@@ -12,6 +13,9 @@ struct request {
     uint64_t id; // of the web's
     struct arena arena;
     struct admin_request r;
+    struct admin_out out; // what the last step wanted
+    uint64_t give_up_at;  // of waiting for somebody whom it could ask
+    struct timer again;
 };
 
 struct admin {
@@ -21,6 +25,7 @@ struct admin {
 
 static void request_free(struct request *q)
 {
+    loop_cancel(q->g->svc.loop, &q->again);
     arena_fini(&q->arena);
     mem_free(q);
 }
@@ -61,25 +66,46 @@ static struct texts names_of(struct request *q, enum bus_kind kind)
     return (struct texts){n, v};
 }
 
+static uint64_t patience(const struct request *q)
+{
+    return q->out.slow ? SLOW_MS : q->g->cfg.command_ms;
+}
+
+static void ask_each(struct request *q)
+{
+    struct gateway *g = q->g;
+    uint64_t now = loop_now(g->svc.loop);
+    q->r.asked = names_of(q, q->out.to);
+    if (q->r.asked.n == 0 && q->out.awaits && now < q->give_up_at)
+        loop_arm(g->svc.loop, &q->again, AGAIN_MS);
+    else
+        asks_send_each(g, &q->arena, q->out.to, q->r.asked, q->out.commands, patience(q), on_answers, q);
+}
+
+static void on_again(struct timer *t, uint64_t now)
+{
+    (void)now;
+    ask_each(container_of(t, struct request, again));
+}
+
 static void on_answers(void *ctx, const struct answer *const *answers)
 {
     struct request *q = ctx;
     struct gateway *g = q->g;
-    struct admin_out out;
+    struct admin_out *out = &q->out;
     q->r.now = loop_unix_ms(g->svc.loop);
-    admin_step(&q->arena, &q->r, answers, &out);
-    uint64_t ms = out.slow ? SLOW_MS : g->cfg.command_ms;
-    if (out.status) {
-        answer(q, &out);
-    } else if (out.play) {
-        play(q, &out);
-    } else if (out.every || out.at.n) {
-        q->r.asked = out.every ? names_of(q, out.to) : (struct texts){1, arena_take(&q->arena, sizeof(struct bytes))};
-        if (!out.every)
-            *(struct bytes *)(uintptr_t)q->r.asked.v = out.at;
-        asks_send_each(g, &q->arena, out.to, q->r.asked, out.commands, ms, on_answers, q);
+    admin_step(&q->arena, &q->r, answers, out);
+    if (out->status) {
+        answer(q, out);
+    } else if (out->play) {
+        play(q, out);
+    } else if (out->every) {
+        q->give_up_at = loop_now(g->svc.loop) + patience(q);
+        ask_each(q);
+    } else if (out->at.n) {
+        asks_send_each(g, &q->arena, out->to, (struct texts){1, &out->at}, out->commands, patience(q), on_answers, q);
     } else {
-        asks_send(g, &q->arena, out.to, out.key, out.n, out.commands, ms, on_answers, q);
+        asks_send(g, &q->arena, out->to, out->key, out->n, out->commands, patience(q), on_answers, q);
     }
 }
 
@@ -88,7 +114,7 @@ void admin_request(void *ctx, const struct web_request *r)
     struct gateway *g = ctx;
     struct request *q = mem_alloc(sizeof *q);
     bool full = g->admin->requests.n >= g->cfg.rest_pending_max;
-    *q = (struct request){.g = g, .id = r->id};
+    *q = (struct request){.g = g, .id = r->id, .again.fire = on_again};
     table_put(&g->admin->requests, q->id, q);
     if (full) {
         struct admin_out out;

@@ -239,6 +239,12 @@ static bool full_everywhere(struct step *s)
     return full;
 }
 
+static void start_recording(struct step *s)
+{
+    ASK_NODES(s, record_start, .recording = s->r->fresh, .channel = kept(s)->channel);
+    s->out->awaits = true; // it may have started a moment ago, as we may
+}
+
 void admin_recording_start(struct step *s)
 {
     if (s->r->stage == 0) {
@@ -248,7 +254,7 @@ void admin_recording_start(struct step *s)
             admin_refuse(s->a, API_UNKNOWN_CHANNEL, s->out);
     } else if (s->r->stage == 1) {
         if (admin_went_well(s, 2) && found_channel(s, 0))
-            ASK_NODES(s, record_start, .recording = s->r->fresh, .channel = kept(s)->channel);
+            start_recording(s);
     } else if (s->r->asked.n == 0) {
         refuse(s, 503, "There is no voice node.");
     } else if (full_everywhere(s)) {

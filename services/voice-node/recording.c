@@ -14,6 +14,7 @@
 #define AHEAD_MAX (30 * 48000) // of its time: what is more is dropped, or counts from when it came
 #define FILLED_TO 48000        // 1 s: who is silent is written up to so long ago
 #define PAGE_PACKETS 50u       // of one page of a file; libogg ends one that has 4 KiB
+#define PRE_SKIP 3840 // 80 ms of silence before the beginning, which decoders do not play: they need them to settle
 #define PAGE_HEAD 27
 #define SILENT_PACKETS 250  // of a page that is silent
 #define BLOCK 16384u        // bytes of a file in one piece of memory
@@ -135,13 +136,14 @@ static void add_page(struct recording *r, struct speaker *s, const ogg_page *pag
     s->page_packets = 0;
 }
 
-static void put(struct recording *r, struct speaker *s, struct bytes packet, int64_t granule, bool end)
+// at: of the packet's end.
+static void put(struct recording *r, struct speaker *s, struct bytes packet, int64_t at, bool end)
 {
     ogg_packet o = {.packet = (unsigned char *)(uintptr_t)packet.p, // which libogg only copies from
                     .bytes = (long)packet.n,
                     .b_o_s = s->ogg_packets == 0,
                     .e_o_s = end,
-                    .granulepos = granule,
+                    .granulepos = at + PRE_SKIP,
                     .packetno = s->ogg_packets};
     ogg_page page;
     CHECK(ogg_stream_packetin(&s->ogg, &o) == 0);
@@ -169,7 +171,7 @@ static void put_silent_page(struct recording *r, struct speaker *s)
     uint32_t serial = (uint32_t)s->ogg.serialno, number = (uint32_t)s->ogg.pageno++;
     s->pos += SILENT_PACKETS * OPUS_SILENCE_SAMPLES;
     s->ogg_packets += SILENT_PACKETS;
-    granule = (uint64_t)s->pos;
+    granule = (uint64_t)(s->pos + PRE_SKIP);
     for (unsigned i = 0; i < 8; i++)
         head[6 + i] = (uint8_t)(granule >> 8 * i);
     for (unsigned i = 0; i < 4; i++) {
@@ -208,8 +210,8 @@ static void add_text(struct buf *out, struct bytes text)
 
 static void put_headers(struct recording *r, struct speaker *s)
 {
-    // Version 1, two channels, nothing to skip, 48 kHz, no gain, mapping family 0.
-    static const char head[] = "OpusHead\x01\x02\x00\x00\x80\xbb\x00\x00\x00\x00\x00";
+    // Version 1, two channels, PRE_SKIP, 48 kHz, no gain, mapping family 0.
+    static const char head[] = "OpusHead\x01\x02\x00\x0f\x80\xbb\x00\x00\x00\x00\x00";
     struct arena a = {0};
     struct buf tags = {0};
     buf_str(&tags, "OpusTags");
@@ -217,8 +219,8 @@ static void put_headers(struct recording *r, struct speaker *s)
     buf_add(&tags, "\x02\x00\x00\x00", 4); // so many follow
     add_text(&tags, arena_printf(&a, "USER_ID=%llu", (unsigned long long)s->user));
     add_text(&tags, arena_printf(&a, "CHANNEL_ID=%llu", (unsigned long long)r->channel));
-    put(r, s, (struct bytes){head, sizeof head - 1}, 0, false);
-    put(r, s, buf_bytes(&tags), 0, false);
+    put(r, s, (struct bytes){head, sizeof head - 1}, -PRE_SKIP, false);
+    put(r, s, buf_bytes(&tags), -PRE_SKIP, false);
     buf_fini(&tags);
     arena_fini(&a);
 }
@@ -259,7 +261,8 @@ static void write_first(struct recording *r, struct speaker *s)
     if (s->pos - h->at > AHEAD_MAX) {
         s->stats.dropped++;
     } else {
-        int64_t gap = s->base + h->since - s->pos;
+        int64_t at = s->base + h->since;
+        int64_t gap = (at > 0 ? at : 0) - s->pos; // nothing was said before the beginning
         // To the nearest step; what is left of it is not forgotten, since the next one is not counted from here.
         fill(r, s, (gap + OPUS_SILENCE_SAMPLES / 2) / OPUS_SILENCE_SAMPLES);
         s->stats.packets++;
@@ -287,33 +290,40 @@ static void drop_all(struct recording *r, struct speaker *s)
         drop_first(r, s);
 }
 
-// The last packet is one of silence, of which as much counts as is missing.
-static void finish_speaker(struct recording *r, struct speaker *s, int64_t end)
+static void write_rest(struct recording *r, struct speaker *s)
 {
     while (s->n_held > 0 && !r->full)
         write_first(r, s);
     drop_all(r, s);
+}
+
+// The last packet is one of silence, of which as much counts as is missing.
+static void finish_file(struct recording *r, struct speaker *s, int64_t end)
+{
     int64_t frames = end > s->pos ? (end - s->pos + OPUS_SILENCE_SAMPLES - 1) / OPUS_SILENCE_SAMPLES : 1;
     for (uint32_t in_reserve = 0; frames > 1 && in_reserve < FINISH_FILL; frames--) {
         put_sound(r, s, opus_silence, OPUS_SILENCE_SAMPLES);
         in_reserve += r->full;
     }
-    int64_t last = end < s->pos ? s->pos : end < s->pos + OPUS_SILENCE_SAMPLES ? end : s->pos + OPUS_SILENCE_SAMPLES;
-    put(r, s, opus_silence, last, true);
+    put(r, s, opus_silence, end < s->pos + OPUS_SILENCE_SAMPLES ? end : s->pos + OPUS_SILENCE_SAMPLES, true);
     ogg_stream_clear(&s->ogg);
     s->whole = true;
     pay_back(r, STREAM_BYTES + (s->reserve ? sizeof(struct block) : 0));
     s->reserve = false;
 }
 
+// It ends when what was said by then has sounded.
 static void finish(struct recording *r, uint64_t now_us, enum recording_state state)
 {
-    r->ended_us = now_us > r->began_us ? now_us : r->began_us;
-    r->state = state;
+    int64_t end = samples_at(r, now_us);
+    for (uint32_t i = 0; i < r->n; i++) {
+        write_rest(r, r->speakers[i]);
+        end = r->speakers[i]->pos > end ? r->speakers[i]->pos : end;
+    }
     for (uint32_t i = 0; i < r->n; i++)
-        finish_speaker(r, r->speakers[i], samples_at(r, r->ended_us));
-    if (r->full)
-        r->state = RECORDING_FULL;
+        finish_file(r, r->speakers[i], end);
+    r->ended_us = r->began_us + ((uint64_t)end * 1000 + 47) / 48;
+    r->state = r->full ? RECORDING_FULL : state;
 }
 
 void recording_stop(struct recording *r, uint64_t now_us)
@@ -359,7 +369,7 @@ static struct speaker *new_speaker(struct recording *r, uint64_t user, uint64_t 
     }
     struct speaker *s = mem_alloc(sizeof *s);
     CHECK(charge(r, SPEAKER_BYTES));
-    *s = (struct speaker){.user = user, .reserve = true, .stats = {.user = user}};
+    *s = (struct speaker){.user = user, .reserve = true, .pos = -PRE_SKIP, .stats = {.user = user}};
     s->tail = &s->first;
     CHECK(ogg_stream_init(&s->ogg, (int)(uint32_t)(user ^ user >> 32)) == 0);
     r->speakers[r->n++] = s;

@@ -142,6 +142,10 @@ static void read_file(uint64_t user)
             CHECK_EQ(file.n, recording_speaker(r, i).file_bytes);
     read_pages((const uint8_t *)file.p, file.n);
     CHECK_EQ(sound.last_flags & 4, 4); // the end of the stream
+    for (uint32_t i = 0; i < 4; i++)   // what is skipped
+        CHECK_EQ(sound.numbers[i], UINT32_MAX);
+    memmove(sound.numbers, sound.numbers + 4, (sound.n -= 4) * sizeof sound.numbers[0]);
+    sound.granule -= 3840;
     buf_fini(&file);
 }
 
@@ -199,7 +203,7 @@ TEST(what_is_said_stands_where_it_was_said_and_the_file_is_as_long_as_the_record
     end();
 }
 
-TEST(the_head_is_that_of_stereo_with_nothing_to_skip)
+TEST(the_head_is_that_of_stereo_with_80_ms_to_skip)
 {
     struct voice ann = {.user = ANN, .ssrc = 1};
     begin(1 << 24);
@@ -207,7 +211,7 @@ TEST(the_head_is_that_of_stereo_with_nothing_to_skip)
     stop(20);
     read_file(ANN);
     CHECK_EQ(sound.head_n, 19);
-    CHECK_TRUE(memcmp(sound.head, "OpusHead\1\2\0\0\x80\xbb\0\0\0\0\0", 19) == 0);
+    CHECK_TRUE(memcmp(sound.head, "OpusHead\1\2\0\x0f\x80\xbb\0\0\0\0\0", 19) == 0);
     CHECK_TRUE(
         memcmp(sound.tags, "OpusTags\x0b\0\0\0Switchboard\2\0\0\0\x0a\0\0\0USER_ID=11\x0c\0\0\0CHANNEL_ID=5", 57) == 0);
     CHECK_EQ(sound.tags_n, 57);
@@ -347,7 +351,7 @@ TEST(packets_of_other_lengths_are_placed_by_theirs)
     while (memcmp(file.p + --last, "OggS", 4) != 0)
         ;
     memcpy(&granule, file.p + last + 6, 8);
-    CHECK_EQ(granule, samples(1500));
+    CHECK_EQ(granule, samples(1580));
     buf_fini(&file);
     end();
 }
@@ -368,6 +372,21 @@ TEST(all_files_begin_and_end_alike)
     CHECK_STR(when(), "500-509");
     CHECK_EQ(sound.granule, samples(20001));
     CHECK_EQ(recording_speakers(r), 2);
+    end();
+}
+
+TEST(it_ends_when_the_last_words_have_sounded)
+{
+    struct voice ann = {.user = ANN, .ssrc = 1}, ben = {.user = BEN, .ssrc = 20};
+    begin(1 << 24);
+    speak(&ann, 0, 10);
+    speak(&ben, 200, 10);
+    stop(385); // in the middle of the last packet
+    read_file(ANN);
+    CHECK_EQ(sound.granule, samples(400));
+    read_file(BEN);
+    CHECK_EQ(sound.granule, samples(400));
+    CHECK_EQ(recording_us(r, 0), 400 * MS);
     end();
 }
 
