@@ -200,7 +200,15 @@ static void put_speakers(struct step *s, const struct recorded *const *parts, ui
     }
 }
 
-// One for all parts: it runs while one does, and is as long as the longest.
+// Which of two parts says how the recording is: one that has ended by itself, since then some of it is missing, before
+// one that runs, before one that was stopped.
+static bool says_more(const struct recorded *a, const struct recorded *b)
+{
+    bool a_stopped = bytes_is(a->state, "stopped"), b_stopped = bytes_is(b->state, "stopped");
+    return b_stopped ? !a_stopped : b->runs && !a->runs && !a_stopped;
+}
+
+// One for all parts; it is as long as the longest.
 static void reply_recording(struct step *s)
 {
     const struct recorded *const *parts = found_parts(s), *shown = NULL;
@@ -216,7 +224,7 @@ static void reply_recording(struct step *s)
         n++;
         ms = v->ms > ms ? v->ms : ms;
         silent_ms = v->silent_ms < silent_ms ? v->silent_ms : silent_ms;
-        if (!shown || (v->runs && !shown->runs))
+        if (!shown || says_more(v, shown))
             shown = v;
     }
     put_id(j, "id", shown->recording);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define LEAD_US 300000u   // between the announcement and the first packet: clients drop what they cannot place yet
-#define UNASKED_MS 10000u // without a word of the gateway
+#define UNASKED_MS 5000u  // without a word of the gateway
 #define SEAT_MS 10000u    // for his seat to be seen
 #define KEPT_MS 30000u    // after it has ended, for who asks
 

@@ -1,51 +1,20 @@
 """Recordings and plays: what people say in a channel is in a file, bit for bit and in time; what is in a file is said."""
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
-import pytest
 import pytest_asyncio
 
 import ogg
+from hall import Hall, ask, play, recorded, speak, until_over
 from harness import ROOT, poll
 from media_peer import SILENCE
-from voice_client import SPEAKING, VoiceClient
+from voice_client import SPEAKING
 
 SYSTEM = {"nodes": {"node-1": "rotterdam"}}
-FRAME_S = 0.02
-
-
-class Hall:
-    """A guild's voice channel, and people who talk there."""
-
-    def __init__(self, world, *names):
-        self.world, self.system = world, world.system
-        self.accounts = world.users(*names)
-        self.guild = world.guild(*self.accounts)
-        self.channel = next(c["id"] for c in self.guild["channels"] if c["name"] == "one")
-        self.text = next(c["id"] for c in self.guild["channels"] if c["name"] == "general")
-        self.clients, self.voices = [], []
-
-    async def enter(self, account, channel=None, guild=True):
-        """(client of the gateway, client of the voice node)"""
-        channel, guild = channel or self.channel, self.guild["id"] if guild else None
-        client = await self.world.login(account)
-        await client.join(channel, guild=guild)
-        update = await client.expect("VOICE_SERVER_UPDATE", endpoint=lambda endpoint: endpoint is not None)
-        voice = VoiceClient(f"wss://{update['endpoint']}", ssl=self.system.authority.trust())
-        self.voices.append(voice)
-        await voice.open()
-        await voice.join({"server_id": guild or channel, "channel_id": channel, "user_id": account.id,
-                          "session_id": client.session_id, "token": update["token"]})
-        return client, voice
-
-    async def close(self):
-        for voice in self.voices:
-            await voice.close()
 
 
 @pytest_asyncio.fixture
@@ -53,48 +22,6 @@ async def hall(world):
     made = Hall(world, "ada", "ben")
     yield made
     await made.close()
-
-
-def ask(system, method, path, body=None, kind="audio/ogg"):
-    """(status, content type, body) of the admin port."""
-    request = urllib.request.Request(system.admin_url + path, data=body, method=method)
-    request.add_header("Authorization", f"Bearer {system.admin_token}")
-    if body is not None:
-        request.add_header("Content-Type", kind)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.headers.get("Content-Type"), answer.read()
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            return refusal.code, refusal.headers.get("Content-Type"), refusal.read()
-
-
-def play(system, channel, user, packets):
-    status, _, body = ask(system, "POST", f"/admin/channels/{channel}/plays?user={user}", ogg.write(packets))
-    assert status == 200, (status, body)
-    return json.loads(body)["id"]
-
-
-async def until_over(system, id):
-    def over():
-        shown = system.admin_ok("GET", f"/admin/plays/{id}")
-        return shown if shown["over"] else None
-    return await asyncio.to_thread(poll, over, "the play to be over")
-
-
-async def speak(voice, packets):
-    """In time; when the first one was sent."""
-    began = time.monotonic()
-    for number, packet in enumerate(packets):
-        await asyncio.sleep(max(0, began + number * FRAME_S - time.monotonic()))
-        voice.say(packet)
-    return began
-
-
-def recorded(system, id, user):
-    status, kind, body = ask(system, "GET", f"/admin/recordings/{id}/{user}.ogg")
-    assert (status, kind) == (200, "audio/ogg"), (status, body)
-    return body
 
 
 async def test_what_is_said_is_recorded_packet_for_packet_and_in_time(hall, tmp_path):
@@ -160,3 +87,163 @@ async def test_a_file_is_spoken_by_somebody_who_comes_and_goes_and_heard_bit_for
     assert [speaker["user_id"] for speaker in stopped["speakers"]] == [came["user_id"]]
     file = ogg.Ogg(recorded(system, recording, came["user_id"]))
     assert [packet for _, packet in file.said()] == sound
+
+
+# --- the command line ---
+
+def admin(system, *arguments):
+    """deploy/admin, started; its standard output and error come when it has ended."""
+    return subprocess.Popen([sys.executable, ROOT / "deploy" / "admin", "--url", system.admin_url,
+                             "--token", system.admin_token, *map(str, arguments)],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=system.dir)
+
+
+async def ended(program):
+    out, err = await asyncio.to_thread(program.communicate, timeout=60)
+    return program.returncode, out, err
+
+
+async def until_running(program):
+    """It has said that it has begun."""
+    line = await asyncio.wait_for(asyncio.to_thread(program.stderr.readline), 30)
+    assert line.startswith(("recording ", "player plays ", "jukebox plays ")), line
+
+
+async def test_the_command_line_records_what_the_command_line_plays(hall, tmp_path):
+    system = hall.system
+    sound = ogg.tone(tmp_path, 75)
+    (tmp_path / "song.ogg").write_bytes(ogg.write(sound))
+    name = f"{hall.guild['name']}/one"
+    recorder = admin(system, "record", name, "--out", tmp_path / "heard.ogg", "--until-silent", 1)
+    await until_running(recorder)
+    code, out, err = await ended(admin(system, "play", hall.channel, tmp_path / "song.ogg", "--user", "jukebox"))
+    assert code == 0 and out == "75 packets were played\n", (out, err)
+    code, out, err = await ended(recorder)
+    assert code == 0 and "jukebox, who spoke for 1.60 s of them (80 packets)" in out, (out, err)
+    assert [packet for _, packet in ogg.Ogg((tmp_path / "heard.ogg").read_bytes()).said()] == sound
+
+
+async def test_several_speakers_have_a_file_each_and_ctrl_c_ends_a_recording(hall, tmp_path):
+    system = hall.system
+    ada, ben = hall.accounts
+    sounds = {ada: ogg.tone(tmp_path, 20), ben: ogg.tone(tmp_path, 20, 220)}
+    recorder = admin(system, "--json", "record", hall.channel, "--out", tmp_path / "heard.ogg")
+    await until_running(recorder)
+    voices = {account: (await hall.enter(account))[1] for account in hall.accounts}
+    for account, voice in voices.items():
+        await speak(voice, sounds[account])
+        await voice.fence()
+    recorder.send_signal(signal.SIGINT)
+    code, out, err = await ended(recorder)
+    assert code == 0, err
+    files = {speaker["username"]: ogg.Ogg(open(speaker["file"], "rb").read()) for speaker in json.loads(out)["speakers"]}
+    assert {file.name for file in tmp_path.glob("heard*")} == {f"heard-{who.username}.ogg" for who in (ada, ben)}
+    for account, packets in sounds.items():
+        assert [packet for _, packet in files[account.username].said()] == packets
+    assert len({file.length for file in files.values()}) == 1
+
+
+async def test_the_command_line_says_what_is_wrong(hall, tmp_path):
+    system = hall.system
+    (tmp_path / "song.wav").write_bytes(b"RIFF....WAVE and so on, for a while, until there is enough")
+    for arguments, said in {
+        ("record", "nowhere", "--out", tmp_path / "a.ogg"): "no voice channel is called nowhere",
+        ("record", hall.channel, "--out", tmp_path / "not" / "a.ogg"): "there is no directory",
+        ("record", hall.channel, "--out", tmp_path / "a.ogg", "--seconds", "0.1"): "nobody said anything",
+        ("record", hall.text, "--out", tmp_path / "a.ogg"): "Cannot execute action on this channel type",
+        ("play", hall.channel, tmp_path / "none.ogg"): "cannot read",
+        ("play", hall.channel, tmp_path / "song.wav"): "It is not Ogg, or damaged.",
+    }.items():
+        code, out, err = await ended(admin(system, *arguments))
+        assert code in (1, 2) and said in err and out == "", (arguments, code, out, err)
+    assert not list(tmp_path.glob("*.ogg"))
+
+
+# --- who may, and what is refused ---
+
+async def test_in_a_private_channel_those_in_it_speak_and_nobody_else(world, tmp_path):
+    system = world.system
+    ada, ben, eve = world.users("ada", "ben", "eve")
+    channel = world.dm(ada, ben)
+    sound = ogg.tone(tmp_path, 10)
+    listener = await world.login(ben)
+    recording = system.admin_ok("POST", f"/admin/channels/{channel}/recordings")["id"]
+    for who, status in ((eve.username, 403), ("somebody_new", 404)):
+        assert ask(system, "POST", f"/admin/channels/{channel}/plays?user={who}", ogg.write(sound))[0] == status
+    id = play(system, channel, ada.username, sound)
+    await listener.expect("CALL_CREATE", channel_id=channel)
+    await listener.expect("VOICE_STATE_UPDATE", user_id=ada.id, channel_id=channel)
+    await listener.expect("CALL_DELETE", channel_id=channel)
+    assert (await until_over(system, id))["state"] == "played"
+    system.admin_ok("POST", f"/admin/recordings/{recording}/stop")
+    assert [packet for _, packet in ogg.Ogg(recorded(system, recording, ada.id)).said()] == sound
+
+
+async def test_what_is_refused(hall):
+    system = hall.system
+    good = ogg.write([b"\xf8one", b"\xf8two"])
+    for method, path, body, kind, status in [
+        ("POST", f"/admin/channels/{hall.text}/recordings", None, "", 400),
+        ("POST", "/admin/channels/1/recordings", None, "", 404),
+        ("POST", "/admin/channels/hall/recordings", None, "", 404),
+        ("GET", "/admin/recordings/1", None, "", 404),
+        ("GET", "/admin/recordings/x", None, "", 404),
+        ("POST", "/admin/recordings/1/stop", None, "", 404),
+        ("DELETE", "/admin/recordings/1", None, "", 404),
+        ("GET", "/admin/recordings/1/1.ogg", None, "", 404),
+        ("GET", "/admin/recordings/1/1.wav", None, "", 404),
+        ("GET", "/admin/plays/1", None, "", 404),
+        ("DELETE", "/admin/plays/1", None, "", 404),
+        ("POST", f"/admin/channels/{hall.channel}/plays", good, "audio/ogg", 400),
+        ("POST", f"/admin/channels/{hall.channel}/plays?user=a", b"nonsense", "audio/ogg", 400),
+        ("POST", f"/admin/channels/{hall.channel}/plays?user=a", None, "", 400),
+        ("POST", f"/admin/channels/{hall.channel}/plays?user=a", good, "application/json", 415),
+        ("POST", f"/admin/channels/{hall.channel}/recordings", good, "audio/ogg", 415),
+        ("POST", f"/admin/channels/{hall.text}/plays?user=a", good, "audio/ogg", 400),
+        ("POST", "/admin/channels/1/plays?user=a", good, "audio/ogg", 404),
+    ]:
+        got = ask(system, method, path, body, kind)
+        assert got[0] == status and json.loads(got[2])["message"], (method, path, got)
+    for path in (f"/admin/channels/{hall.channel}/recordings", f"/admin/channels/{hall.channel}/plays?user=a"):
+        assert system.admin("POST", path, token="0123456789abcdef").status == 401
+
+
+async def test_a_play_is_stopped_when_it_is_asked_to(hall, tmp_path):
+    system = hall.system
+    client, listener = await hall.enter(hall.accounts[0])
+    id = play(system, hall.channel, "jukebox", ogg.tone(tmp_path, 1000))
+    came = await client.expect("VOICE_STATE_UPDATE", channel_id=hall.channel,
+                               user_id=lambda user: user != hall.accounts[0].id)
+    await listener.hear()
+    system.admin_ok("DELETE", f"/admin/plays/{id}")
+    await client.expect("VOICE_STATE_UPDATE", channel_id=None, user_id=came["user_id"])
+    over = await until_over(system, id)
+    assert over["state"] == "stopped" and over["packets"] < 1000
+
+
+async def test_who_is_thrown_out_plays_no_more(hall, tmp_path):
+    system = hall.system
+    client, listener = await hall.enter(hall.accounts[0])
+    id = play(system, hall.channel, "jukebox", ogg.tone(tmp_path, 1000))
+    await listener.hear()
+    system.admin_ok("PATCH", f"/admin/guilds/{hall.guild['id']}/members/jukebox", {"channel": None})
+    over = await until_over(system, id)
+    assert (over["state"], over["why"]) == ("failed", "he was taken out of the channel")
+
+
+async def test_nothing_of_what_is_said_or_of_who_may_stands_in_a_log(hall):
+    system = hall.system
+    words = b"\xf8 what nobody but those in the channel shall hear"
+    id = system.admin_ok("POST", f"/admin/channels/{hall.channel}/recordings")["id"]
+    _, voice = await hall.enter(hall.accounts[0])
+    assert (await until_over(system, play(system, hall.channel, "jukebox", [words] * 5)))["state"] == "played"
+    voice.say(words)
+    await voice.fence()
+    system.admin_ok("POST", f"/admin/recordings/{id}/stop")
+    assert recorded(system, id, hall.accounts[0].id).count(words[1:]) == 1
+    node = system.services["node-1"]
+    node.proc.send_signal(signal.SIGUSR1)
+    await asyncio.to_thread(poll, lambda: b" bytes\n  recording " in node.log.read_bytes(), "a dump")
+    for name, service in system.services.items():
+        log = service.log.read_bytes()
+        assert words[2:] not in log and voice.grant["token"].encode() not in log, name
