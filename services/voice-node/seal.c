@@ -193,7 +193,9 @@ int seal_open_rtp(struct seal *s, const uint8_t *packet, size_t n, uint8_t *room
         clear = o.rtp.clear_n;
     }
     int err = open_any(s, packet, n, clear, room, &plain_n);
-    if (err || (err = rtp_parse(room, clear + plain_n, &o.rtp)))
+    if (!err && !m->rtpsize) // only now there is a header to read in whole
+        err = rtp_parse(room, clear + plain_n, &o.rtp);
+    if (err)
         return err;
     if (o.rtp.extension) {
         o.ext = room + o.rtp.clear_n - 4;

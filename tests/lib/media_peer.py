@@ -97,20 +97,20 @@ class MediaKey:
     def seal_rtp(self, packet, tail=None):
         """tail: the counter or the nonce behind the packet, if it is not to be the next one."""
         clear, inner = packet.clear(self.rtpsize)
-        return self._seal(clear, inner + packet.padded(), tail)
+        return self.seal(clear, inner + packet.padded(), tail)
 
     def open_rtp(self, datagram):
         clear = HEADER
         if self.rtpsize:
             clear += 4 * (datagram[0] & 15) + (4 if datagram[0] & 0x10 else 0) if datagram else 0
-        head, plain, tail = self._open(datagram, clear)
+        head, plain, tail = self.open(datagram, clear)
         return Rtp.parse(head + plain, int.from_bytes(tail, "big") if self.tail == 4 else None)
 
     def seal_rtcp(self, plain, tail=None):
-        return self._seal(plain[:RTCP_HEADER], plain[RTCP_HEADER:], tail)
+        return self.seal(plain[:RTCP_HEADER], plain[RTCP_HEADER:], tail)
 
     def open_rtcp(self, datagram):
-        head, plain, _ = self._open(datagram, RTCP_HEADER)
+        head, plain, _ = self.open(datagram, RTCP_HEADER)
         return head + plain
 
     def _tail(self):
@@ -124,7 +124,8 @@ class MediaKey:
             raise Unopened("RTCP has no nonce in this mode")
         return (tail or head[:HEADER]).ljust(12 if "gcm" in self.mode else 24, b"\0")
 
-    def _seal(self, head, plain, tail):
+    def seal(self, head, plain, tail=None):
+        """head stays in the clear."""
         tail = self._tail() if tail is None else tail
         nonce = self._nonce(head, tail)
         if self.mode == MODES[0]:
@@ -135,7 +136,7 @@ class MediaKey:
             sealed = nacl.secret.SecretBox(self.key).encrypt(plain, nonce).ciphertext
         return head + sealed + tail
 
-    def _open(self, datagram, clear):
+    def open(self, datagram, clear):
         end = len(datagram) - self.tail
         if end < clear + TAG:
             raise Unopened("too short")

@@ -198,7 +198,7 @@ def test_padding_that_is_none_is_refused(mode):
         packet = Rtp(1, 2, 3, b"\xf8\xff\xfe\x00" + bytes([last]), extension=(media_peer.ONE_BYTE, b"\x10\x05\x00\x00"))
         clear, inner = packet.clear(key.rtpsize)
         padded = bytes([clear[0] | 0x20]) + clear[1:]
-        wrong.append((last, key._seal(padded, inner + packet.payload, draw.tail(key))))
+        wrong.append((last, key.seal(padded, inner + packet.payload, draw.tail(key))))
     answers = node([f"from {mode} {key.key.hex()}", *(f"rtp {datagram.hex()}" for _, datagram in wrong)])[1:]
     assert [answer == "invalid" for answer in answers] == [not 0 < last <= 5 for last, _ in wrong]
 
