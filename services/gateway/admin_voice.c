@@ -326,12 +326,16 @@ static uint64_t user_of(struct bytes file)
     return user;
 }
 
+static uint64_t piece_size(const struct sound *k)
+{
+    return k->n - k->got < PIECE_MAX ? k->n - k->got : PIECE_MAX;
+}
+
 static void ask_piece(struct step *s)
 {
-    struct sound *k = kept(s);
-    uint64_t n = k->n - k->got < PIECE_MAX ? k->n - k->got : PIECE_MAX;
+    const struct sound *k = kept(s);
     const struct record_read read = {
-        .recording = s->route.id[0], .user = k->user, .offset = k->offset + k->got, .limit = n};
+        .recording = s->route.id[0], .user = k->user, .offset = k->offset + k->got, .limit = piece_size(k)};
     ADMIN_COMMAND(s, BUS_VOICE_NODE, 0, record_read, &read);
     s->out->at = k->node;
 }
@@ -392,7 +396,7 @@ static void take_piece(struct step *s)
     if (!admin_went_well(s, 1))
         return;
     struct bytes piece = s->answers[0]->body;
-    if (piece.n == 0 || piece.n > k->n - k->got) {
+    if (piece.n != piece_size(k)) {
         admin_refuse_nonsense(s);
         return;
     }
