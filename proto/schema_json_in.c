@@ -58,7 +58,7 @@ static int read_text(const struct reader *r, const struct field *f, int32_t inde
 {
     if (json_is_integer(j) && f->kind == K_otext) { // a nonce may be either
         *out = arena_printf(r->arena, "%lld", (long long)json_integer_value(j));
-        return OK;
+        return out->n > max ? too_long(r, f, index, max) : OK;
     }
     if (!json_is_string(j))
         return wrong(r, f, index, "STRING_TYPE_CONVERT", "Could not interpret value as string.");

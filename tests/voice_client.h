@@ -1,10 +1,7 @@
-// voice_client: a client's half of the transport encryption, in each mode, by libsodium alone and none of the code
-// under test. Its counters are a client's: from 0 on.
+// voice_client: a client of the media port: what it seals and what it opens, in each mode, by the ciphers and nothing
+// of seal.c. Its counters are a client's: from 0 on.
 #pragma once
-#include "seal.h"
-
-#include <sodium.h>
-#include <string.h>
+#include "client_seal.h"
 
 #define CLIENT_MAX 2000u // bytes of anything here
 
@@ -21,74 +18,44 @@ static inline void client_put32(uint8_t *p, uint32_t v)
         p[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
-static inline bool client_old(enum seal_mode m)
+// Bytes in the clear of a plain packet, or of a sealed one.
+static inline size_t voice_clear(enum seal_mode m, const uint8_t *p, size_t n)
 {
-    return m >= SEAL_XSALSA20_POLY1305_LITE;
-}
-
-static inline uint32_t client_tail(enum seal_mode m)
-{
-    return m == SEAL_XSALSA20_POLY1305 ? 0 : m == SEAL_XSALSA20_POLY1305_SUFFIX ? 24 : 4;
-}
-
-// Bytes in the clear of a plain packet.
-static inline uint32_t client_clear(enum seal_mode m, const uint8_t *p)
-{
-    if (p[1] >= 192 && p[1] < 224)
-        return 8;
-    return client_old(m) ? 12 : 12 + 4 * (p[0] & 15u) + (p[0] & 16 ? 4 : 0);
-}
-
-static inline void client_nonce(const struct voice_client *c, uint8_t nonce[24], const uint8_t *packet)
-{
-    memset(nonce, 0, 24);
-    if (c->mode == SEAL_XSALSA20_POLY1305)
-        memcpy(nonce, packet, 12);
-    else
-        client_put32(nonce, c->counter);
-    if (c->mode == SEAL_XSALSA20_POLY1305_SUFFIX)
-        client_put32(nonce + 20, ~c->counter);
+    bool rtcp = p[1] >= 192 && p[1] < 224;
+    return rtcp ? RTCP_CLEAR : client_clear(m, p, n);
 }
 
 // A plain packet of n bytes becomes a sealed one.
-static inline size_t client_seal(struct voice_client *c, const uint8_t *plain, size_t n, uint8_t *out)
+static inline size_t voice_seal(struct voice_client *c, const uint8_t *plain, size_t n, uint8_t *out)
 {
-    uint8_t nonce[24];
-    size_t clear = client_clear(c->mode, plain), body = n - clear;
-    client_nonce(c, nonce, plain);
-    c->counter++;
-    memcpy(out, plain, clear);
-    if (c->mode == SEAL_AES256_GCM_RTPSIZE)
-        crypto_aead_aes256gcm_encrypt(out + clear, NULL, plain + clear, body, plain, clear, NULL, nonce, c->key);
-    else if (c->mode == SEAL_XCHACHA20_POLY1305_RTPSIZE)
-        crypto_aead_xchacha20poly1305_ietf_encrypt(out + clear, NULL, plain + clear, body, plain, clear, NULL, nonce,
-                                                   c->key);
-    else
-        crypto_secretbox_easy(out + clear, plain + clear, body, nonce, c->key);
-    memcpy(out + n + 16, nonce, client_tail(c->mode));
-    return n + 16 + client_tail(c->mode);
+    return client_seal(c->mode, c->key, c->counter++, plain, voice_clear(c->mode, plain, n), n, out);
 }
 
 // A packet of the server becomes a plain one; 0: it does not open.
-static inline size_t client_open(const struct voice_client *c, const uint8_t *packet, size_t n, uint8_t *out)
+static inline size_t voice_open(const struct voice_client *c, const uint8_t *packet, size_t n, uint8_t *out)
 {
     uint8_t nonce[24] = {0};
-    size_t clear = client_clear(c->mode, packet), tail = client_tail(c->mode);
-    if (n < clear + 16 + tail)
+    size_t tail = c->mode == SEAL_XSALSA20_POLY1305 ? 0 : c->mode == SEAL_XSALSA20_POLY1305_SUFFIX ? 24 : 4;
+    size_t clear = n > RTP_HEADER + tail ? voice_clear(c->mode, packet, n - tail) : n;
+    if (n < clear + GCM_TAG + tail)
         return 0;
     size_t sealed = n - clear - tail;
-    memcpy(nonce, tail ? packet + n - tail : packet, tail ? tail : 12);
+    const uint8_t *p = packet + clear;
+    memcpy(nonce, tail ? packet + n - tail : packet, tail ? tail : RTP_HEADER);
     memcpy(out, packet, clear);
-    int bad;
-    if (c->mode == SEAL_AES256_GCM_RTPSIZE)
-        bad = crypto_aead_aes256gcm_decrypt(out + clear, NULL, NULL, packet + clear, sealed, packet, clear, nonce,
-                                            c->key);
-    else if (c->mode == SEAL_XCHACHA20_POLY1305_RTPSIZE)
-        bad = crypto_aead_xchacha20poly1305_ietf_decrypt(out + clear, NULL, NULL, packet + clear, sealed, packet, clear,
-                                                         nonce, c->key);
-    else
-        bad = crypto_secretbox_open_easy(out + clear, packet + clear, sealed, nonce, c->key);
-    return bad ? 0 : clear + sealed - 16;
+    bool good;
+    if (c->mode == SEAL_AES256_GCM_RTPSIZE) {
+        struct gcm g;
+        gcm_init(&g, c->key, gcm_by_cpu());
+        good = gcm_open(&g, out + clear, p, sealed - GCM_TAG, packet, clear, nonce);
+        gcm_fini(&g);
+    } else if (c->mode == SEAL_XCHACHA20_POLY1305_RTPSIZE) {
+        good = crypto_aead_xchacha20poly1305_ietf_decrypt(out + clear, NULL, NULL, p, sealed, packet, clear, nonce,
+                                                          c->key) == 0;
+    } else {
+        good = crypto_secretbox_open_easy(out + clear, p, sealed, nonce, c->key) == 0;
+    }
+    return good ? clear + sealed - GCM_TAG : 0;
 }
 
 // A plain RTP packet without extension.

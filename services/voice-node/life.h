@@ -34,6 +34,7 @@ void life_gone(struct life *l, uint64_t server, uint64_t channel, uint64_t user,
 void life_drain(struct life *l);         // takes nothing new from now on, and what is here is moved elsewhere
 bool life_drained(const struct life *l); // every session that is watched has left, or was told of another node
 void life_event(struct life *l, const struct msg *m);
+// Something may have been missed: of an event, or because Redis was away and may have lost that this node listens.
 void life_loss(struct life *l);
 const char *life_not_ready(const struct life *l); // NULL: ready
 void life_dump(const struct life *l, struct buf *out);

@@ -47,13 +47,9 @@ static void announce(struct life *l)
 static void on_announce(struct timer *t, uint64_t now)
 {
     struct life *l = container_of(t, struct life, announce);
-    bool up = store_up(l->store);
     (void)now;
     loop_arm(l->loop, t, ANNOUNCE_MS);
     announce(l);
-    if (up && !l->was_up) // it may have lost that we listen, and we what was changed meanwhile
-        life_loss(l);
-    l->was_up = up;
 }
 
 void life_drain(struct life *l)

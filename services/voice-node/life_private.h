@@ -26,7 +26,7 @@ struct life {
     struct bus *bus;
     const char *node; // this one's name
     uint64_t epoch;   // of this process among those of its name
-    bool draining, was_up;
+    bool draining;
     bool closed; // what comes back from now on is dropped
     uint32_t n_outstanding;
     struct timer announce;

@@ -14,7 +14,8 @@ struct watched {
     struct sitter w;
     uint64_t number;
     struct watched *next; // of the same user in the same place
-    bool dirty;           // stands in its place's list
+    bool dirty;           // is to be read: stands in its place's list
+    bool urgent;          // because of what concerns him alone: in that list, too
     bool rights;          // what he may is to be read, too
     bool told;            // `seat` has been told
     struct seat seat;
@@ -27,8 +28,9 @@ struct place {
     bool all, rights;   // everybody is to be read
     uint64_t heard;     // version of the newest event; 0: none yet
     struct table users; // the first struct watched of each
-    uint64_t *dirty;    // numbers
-    uint32_t n_dirty, dirty_cap;
+    // Numbers of those who are to be read. What concerns one alone does not wait for what concerns all.
+    uint64_t *dirty, *urgent;
+    uint32_t n_dirty, dirty_cap, n_urgent, urgent_cap;
 };
 
 // One reading.
@@ -101,7 +103,10 @@ static void list(struct place *p, struct watched *x, bool rights)
 
 static void want_sitter(struct life *l, struct place *p, struct watched *x, bool rights)
 {
-    list(p, x, rights);
+    x->rights |= rights;
+    if (!x->urgent)
+        push(&p->urgent, &p->n_urgent, &p->urgent_cap, x->number);
+    x->dirty = x->urgent = true;
     want_read(l, p);
 }
 
@@ -153,6 +158,7 @@ static void place_free(struct place *p)
 {
     table_fini(&p->users);
     mem_free(p->dirty);
+    mem_free(p->urgent);
     mem_free(p);
 }
 
@@ -263,7 +269,7 @@ static void round_over(struct life *l, const struct round *r)
     struct place *p = table_get(&s->places, r->place);
     bool same = p && p->number == r->nth;
     s->n_rounds--;
-    if (same && (p->all || p->n_dirty > 0))
+    if (same && (p->all || p->n_dirty > 0 || p->n_urgent > 0))
         push(&s->queue, &s->n_queue, &s->queue_cap, p->id);
     else if (same)
         p->queued = false;
@@ -420,23 +426,23 @@ static void list_all(struct place *p)
     p->all = p->rights = false;
 }
 
-// The first of those on the list; who is not followed any more is passed over.
-static void take_listed(struct life *l, struct place *p, struct round *r)
+// The first of those on the list; who is not followed any more, or has been taken from the other one, is passed over.
+static void take_listed(struct life *l, uint64_t *v, uint32_t *n, struct round *r)
 {
     uint32_t i = 0;
-    for (; i < p->n_dirty && r->n < ROUND_MAX; i++) {
-        struct watched *x = table_get(&l->seats.sitters, p->dirty[i]);
-        if (!x)
+    for (; i < *n && r->n < ROUND_MAX; i++) {
+        struct watched *x = table_get(&l->seats.sitters, v[i]);
+        if (!x || !x->dirty)
             continue;
         r->numbers[r->n] = x->number;
         r->users[r->n] = x->w.user;
         r->channels[r->n++] = x->w.channel;
         r->rights |= x->rights;
-        x->dirty = x->rights = false;
+        x->dirty = x->urgent = x->rights = false;
     }
-    p->n_dirty -= i;
+    *n -= i;
     if (i > 0)
-        memmove(p->dirty, p->dirty + i, p->n_dirty * sizeof *p->dirty);
+        memmove(v, v + i, *n * sizeof *v);
 }
 
 static void begin(struct life *l, struct place *p)
@@ -445,7 +451,8 @@ static void begin(struct life *l, struct place *p)
         list_all(p);
     struct round *r = mem_alloc(sizeof *r);
     *r = (struct round){.l = l, .place = p->id, .nth = p->number, .guild = p->guild};
-    take_listed(l, p, r);
+    take_listed(l, p->urgent, &p->n_urgent, r);
+    take_listed(l, p->dirty, &p->n_dirty, r);
     if (r->n == 0) { // they are not followed any more
         p->queued = false;
         round_free(r);

@@ -13,9 +13,9 @@
 #define FRAME_MAX (16u * 1024)
 #define QUEUE_MAX (512u * 1024) // a client that reads is told less of a full channel when it joins
 #define HELD_MAX (128u * 1024 * 1024)
-#define PEER_PPS 4000u   // voice is 50 a second; video at 8 Mbit/s about 900, with RTX and reports
-#define STRANGER_PPS 20u // discovery, and clients that have just moved to another address
-#define CLOSE_MS 3000u   // for close frames to leave
+#define PEER_PPS 4000u    // voice is 50 a second; video at 8 Mbit/s about 900, with RTX and reports
+#define STRANGER_PPS 500u // discovery: a house full of bots that start together has one address
+#define CLOSE_MS 3000u    // for close frames to leave
 #define LAG_EVERY_MS 100u
 
 // --- callbacks ---
@@ -102,6 +102,13 @@ static void on_loss(void *ctx, const char *why)
     life_loss(v->life);
 }
 
+static void on_up(void *ctx)
+{
+    struct voice *v = ctx;
+    if (v->life) // it may come back while this process ends
+        life_loss(v->life);
+}
+
 static const char *not_ready(void *ctx)
 {
     const struct voice *v = ctx;
@@ -111,6 +118,8 @@ static const char *not_ready(void *ctx)
 static void on_dump(void *ctx, struct buf *out)
 {
     const struct voice *v = ctx;
+    if (!v->life) // all of it has been given back
+        return;
     voice_dump(v, out);
     relay_dump(v->relay, out);
     recorder_dump(v->recorder, out);
@@ -154,6 +163,7 @@ static void on_fini(void *ctx)
     loop_cancel(v->svc.loop, &v->lag);
     web_stop(v->web);
     life_free(v->life);
+    v->life = NULL;
     udp_stop(v->udp);
     udp_free(v->udp);
     relay_free(v->relay);
@@ -326,6 +336,7 @@ int main(int argc, char **argv)
         .on_command = on_command,
         .on_event = on_event,
         .on_loss = on_loss,
+        .on_up = on_up,
         .not_ready = not_ready,
         .on_dump = on_dump,
         .on_reload = on_reload,

@@ -37,7 +37,7 @@ struct relay_heard {
 struct relay_cfg {
     uint32_t peers_max, rooms_max;
     uint32_t peer_pps;     // datagrams of one peer in a second, more are dropped
-    uint32_t stranger_pps; // of one address that is nobody's
+    uint32_t stranger_pps; // of one address and port that is nobody's
     uint64_t seed;         // random: where the SSRCs begin
     // Neither of the first two may call the relay.
     // Hands out one batch: n datagrams, each for one address; what is for the same address in a row lies in a row, and
@@ -77,7 +77,7 @@ void relay_video(struct relay *r, relay_peer p, uint32_t streams);
 // when this returns.
 void relay_take(struct relay *r, struct datagram *v, uint32_t n, uint64_t now_us);
 // Once a second: each peer is sent a receiver report every five seconds, also one that only listens, so that its NAT
-// stays open.
+// stays open. (In plain xsalsa20_poly1305 there is no RTCP, and nothing is sent.)
 void relay_tick(struct relay *r, uint64_t now_us);
 
 // A peer without a socket of its own (the player): what it says goes to its room as if it had come in by the port.

@@ -58,9 +58,18 @@ void relay_heard_from(struct relay *r, struct peer *p, struct address4 from, boo
         relay_bind(r, p, from, ADDRESS_PROVEN);
 }
 
-static void drop_unknown(void)
+struct peer *relay_owner(struct relay *r, struct peer *p, uint32_t ssrc)
 {
-    M.media_dropped_unknown++;
+    struct peer *owner = p && ssrc - p->ssrc < RELAY_SSRCS ? p : relay_by_ssrc(r, ssrc);
+    if (!owner || !owner->keyed) {
+        M.media_dropped_unknown++;
+        return NULL;
+    }
+    if (owner != p && !relay_tally(&r->openings, r->now_us, OPENINGS)) {
+        M.media_dropped_stranger_rate++;
+        return NULL;
+    }
+    return owner;
 }
 
 // --- discovery and ping ---
@@ -72,10 +81,10 @@ static void take_discovery(struct relay *r, const struct datagram *d)
     uint32_t ssrc = discovery_ssrc(d->p, d->n);
     struct peer *p = relay_by_ssrc(r, ssrc);
     if (!p || p->ssrc != ssrc) {
-        drop_unknown();
+        M.media_dropped_unknown++;
         return;
     }
-    if (p->address == ADDRESS_NONE || (p->address == ADDRESS_FOUND && !p->keyed))
+    if (p->address == ADDRESS_NONE || !p->keyed)
         relay_bind(r, p, d->from, ADDRESS_FOUND);
     char text[16];
     snprintf(text, sizeof text, "%u.%u.%u.%u", d->from.ip >> 24, d->from.ip >> 16 & 255, d->from.ip >> 8 & 255,
@@ -89,7 +98,7 @@ static void take_discovery(struct relay *r, const struct datagram *d)
 static void take_ping(struct relay *r, const struct peer *p, const struct datagram *d)
 {
     if (!p) {
-        drop_unknown();
+        M.media_dropped_unknown++;
         return;
     }
     ping_answer(relay_out_room(r, d->n), d->p, d->n);
@@ -191,6 +200,8 @@ static void take_opened(struct relay *r, struct peer *p, struct taken *t, uint32
 }
 
 // Of modes without a counter the sequence numbers tell; the timestamps, that it is not an old packet of another round.
+// In xsalsa20_poly1305_suffix that is for accidents only: nothing binds the header to what is sealed there, so whoever
+// can read a packet on its way can send it again under another number. It is why that mode is old.
 static bool fresh_number(struct relay_stream *s, uint32_t number, uint32_t timestamp, bool *newest)
 {
     if (seen_before(&s->seen, number) || !relay_stream_goes_on(s, number, timestamp))
@@ -203,11 +214,9 @@ static bool fresh_number(struct relay_stream *s, uint32_t number, uint32_t times
 static void take_rtp(struct relay *r, struct peer *p, const struct datagram *d)
 {
     uint32_t ssrc = packet_ssrc(d->p, PACKET_IS_RTP);
-    struct peer *owner = p && ssrc - p->ssrc < RELAY_SSRCS ? p : relay_by_ssrc(r, ssrc);
-    if (!owner || !owner->keyed) {
-        drop_unknown();
+    struct peer *owner = relay_owner(r, p, ssrc);
+    if (!owner)
         return;
-    }
     struct taken *t = relay_take_place(r);
     int err = seal_open_rtp(peer_seal(r, owner), d->p, d->n, opened_room(r, r->n_taken), &t->o);
     if (err) {

@@ -10,6 +10,7 @@
 #define OUT_BYTES (256u << 10)
 #define CHUNK 14u          // listeners in one piece of a room's list: with its links one cache line
 #define STRANGERS 4096u    // counters that the addresses which are nobody's share
+#define OPENINGS 10000u    // in a second, of strangers' packets: who has moved is among them, a flood has no more
 #define REPORT_US 5000000u // between two reports to one peer
 #define OUT_LONGEST (PACKET_MAX + SEAL_GROWTH)
 #define NONE UINT32_MAX
@@ -83,6 +84,7 @@ struct relay {
     uint32_t free_chunk; // linked by previous
     uint32_t chunks_max, n_chunks;
     struct tally strangers[STRANGERS];
+    struct tally openings; // packets of strangers that a key was tried on
     uint64_t salt, now_us;
     uint32_t own_ssrc; // that reports come from: 2^31 or more
 
@@ -137,6 +139,9 @@ uint8_t *relay_out_room(struct relay *r, size_t most);
 void relay_out_add(struct relay *r, struct address4 to, size_t n); // n bytes of the last relay_out_room
 void relay_out_flush(struct relay *r);
 
+// Whose key opens what carries this SSRC; p: who is at the address that it comes from, or NULL. NULL: nobody's, or too
+// much of this kind has come.
+struct peer *relay_owner(struct relay *r, struct peer *p, uint32_t ssrc);
 void relay_take_rtcp(struct relay *r, struct peer *p, const struct datagram *d);
 bool relay_fresh_counter(struct peer *p, uint32_t counter, bool *newest);
 void relay_heard_from(struct relay *r, struct peer *p, struct address4 from, bool newest);

@@ -16,6 +16,8 @@
 #define FMT_FIR 4u
 #define SR_BYTES 28u // without report blocks
 #define FEEDBACK_MIN 12u
+#define COMPOUND_MAX 8u   // packets in a row that are looked at: each may cost some for others
+#define CLOCK_US 1000000u // a stream's clock is told no oftener
 
 static void out_rtcp(struct relay *r, struct peer *to, const uint8_t *p, size_t n)
 {
@@ -49,10 +51,12 @@ static void take_sender_report(struct relay *r, struct peer *from, uint8_t *p, s
     uint32_t stream = get32(p + 4) - from->ssrc;
     if (n < SR_BYTES || stream >= RELAY_SSRCS)
         return;
-    from->streams[stream].report_ntp = get32(p + 10);
-    from->streams[stream].report_us = r->now_us;
-    if (!relay_passes(from, stream))
+    struct relay_stream *s = &from->streams[stream];
+    bool often = s->report_us && r->now_us - s->report_us < CLOCK_US;
+    if (often || !relay_passes(from, stream))
         return;
+    s->report_ntp = get32(p + 10);
+    s->report_us = r->now_us;
     p[0] = 2 << 6; // what it has received is between it and this node
     put16(p + 2, SR_BYTES / 4 - 1);
     const struct room *room = &r->rooms[from->room];
@@ -68,7 +72,7 @@ static void take_sender_report(struct relay *r, struct peer *from, uint8_t *p, s
 static void take_compound(struct relay *r, struct peer *from, uint8_t *p, size_t n)
 {
     struct rtcp h;
-    while (rtcp_parse(p, n, &h) == OK) {
+    for (uint32_t i = 0; i < COMPOUND_MAX && rtcp_parse(p, n, &h) == OK; i++) {
         size_t length = 4 * (get16(p + 2) + 1);
         if (h.ssrc - from->ssrc >= RELAY_SSRCS)
             put32(p + 4, from->ssrc); // who only receives may call himself anything, but not somebody else
@@ -93,12 +97,10 @@ static bool fresh(struct peer *p, const struct datagram *d, bool *newest)
 
 void relay_take_rtcp(struct relay *r, struct peer *p, const struct datagram *d)
 {
-    struct peer *owner = relay_by_ssrc(r, packet_ssrc(d->p, PACKET_IS_RTCP));
-    owner = owner ? owner : p;
-    if (!owner || !owner->keyed) {
-        M.media_dropped_unknown++;
+    uint32_t ssrc = packet_ssrc(d->p, PACKET_IS_RTCP);
+    struct peer *owner = relay_owner(r, p, p && !relay_by_ssrc(r, ssrc) ? p->ssrc : ssrc);
+    if (!owner)
         return;
-    }
     uint8_t *opened = opened_room(r, TAKE_MAX);
     size_t n;
     int err = seal_open_rtcp(peer_seal(r, owner), d->p, d->n, opened, &n);

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sock_diag.h> // SK_MEMINFO_DROPS
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -14,8 +15,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define BATCH 128u        // datagrams received at once
-#define TURN 4u           // batches in one turn of the loop, so that the others on it have theirs
+#define BATCH 128u // datagrams received at once
+#define TURN 4u    // batches in one turn of the loop, so that the others on it have theirs
+#define ASK_US 1000000u
 #define SENDS 256u        // messages handed to the kernel at once
 #define BUFFER (4 << 20)  // bytes of the socket's buffers: what arrives while a turn lasts has to wait there
 #define SEGMENTS 32u      // in one message; the kernel takes 64
@@ -29,6 +31,8 @@ struct udp {
     bool segments; // the kernel takes UDP_SEGMENT here
     udp_take_fn take;
     void *ctx;
+    uint64_t asked_us; // when the kernel was last asked what it has dropped
+    uint32_t dropped;  // what it said
 
     struct mmsghdr in[BATCH];
     struct iovec in_iov[BATCH];
@@ -40,6 +44,7 @@ struct udp {
     struct iovec out_iov[SENDS];
     struct sockaddr_in out_to[SENDS];
     const struct relay_send *out_of[SENDS]; // its first packet
+    uint32_t out_packets[SENDS];
     _Alignas(struct cmsghdr) char out_control[SENDS][CMSG_SPACE(sizeof(uint16_t))];
 };
 
@@ -77,6 +82,20 @@ static void take(struct udp *u, uint32_t n, uint64_t now_us)
     u->take(u->ctx, u->datagrams, n, now_us);
 }
 
+// What came while the buffer was full, of which the kernel says nothing unasked.
+static void count_dropped(struct udp *u, uint64_t now_us)
+{
+    uint32_t info[SK_MEMINFO_VARS];
+    socklen_t n = sizeof info;
+    if (now_us - u->asked_us < ASK_US)
+        return;
+    u->asked_us = now_us;
+    if (getsockopt(u->fd, SOL_SOCKET, SO_MEMINFO, info, &n) || n <= SK_MEMINFO_DROPS * sizeof *info)
+        return;
+    M.media_receive_full += info[SK_MEMINFO_DROPS] - u->dropped;
+    u->dropped = info[SK_MEMINFO_DROPS];
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct udp *u = poll->data;
@@ -84,8 +103,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     (void)events;
     for (uint32_t i = 0; i < TURN && !u->stopped; i++) {
         int n = receive(u);
+        uint64_t now_us = udp_now_us();
+        count_dropped(u, now_us);
         if (n > 0)
-            take(u, (uint32_t)n, udp_now_us());
+            take(u, (uint32_t)n, now_us);
         if (n < (int)BATCH)
             return;
     }
@@ -99,7 +120,7 @@ static uint32_t run_length(const struct udp *u, const struct relay_send *v, uint
     uint32_t k = 1;
     if (!u->segments || v[0].n > SEGMENT_MAX)
         return 1;
-    while (k < n && k < SEGMENTS && v[k - 1].n == v[0].n && v[k].n <= v[0].n && v[k].to.ip == v[0].to.ip &&
+    while (k < n && k < SEGMENTS && v[k - 1].n == v[0].n && v[k].n && v[k].n <= v[0].n && v[k].to.ip == v[0].to.ip &&
            v[k].to.port == v[0].to.port && v[k].p == v[k - 1].p + v[k - 1].n)
         k++;
     return k;
@@ -109,6 +130,7 @@ static void fill(struct udp *u, uint32_t i, const struct relay_send *v, uint32_t
 {
     struct msghdr *h = &u->out[i].msg_hdr;
     u->out_of[i] = v;
+    u->out_packets[i] = k;
     u->out_to[i].sin_addr.s_addr = htonl(v->to.ip);
     u->out_to[i].sin_port = htons(v->to.port);
     u->out_iov[i] = (struct iovec){(void *)(uintptr_t)v->p, (size_t)(k - 1) * v->n + v[k - 1].n};
@@ -120,27 +142,29 @@ static void fill(struct udp *u, uint32_t i, const struct relay_send *v, uint32_t
     }
 }
 
-// One by one, without UDP_SEGMENT: what the kernel would not take together.
-static void send_apart(struct udp *u, const struct relay_send *v, size_t bytes)
+// One by one, without UDP_SEGMENT: what the kernel would not take together. false: nor does it take any of them so.
+static bool send_apart(struct udp *u, const struct relay_send *v, size_t bytes)
 {
+    bool any = false;
     for (; bytes; bytes -= v->n, v++) {
         struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(v->to.port)};
         to.sin_addr.s_addr = htonl(v->to.ip);
-        if (sendto(u->fd, v->p, v->n, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) < 0)
-            M.media_send_errors++;
+        bool sent = sendto(u->fd, v->p, v->n, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) >= 0;
+        M.media_send_errors += !sent;
+        any |= sent;
     }
+    return any;
 }
 
-// Message i was refused. Who it is for is not told apart: it is lost, and the next one has its turn.
+// Message i was refused: it is lost, or goes in pieces, and the next one has its turn.
 static void refused(struct udp *u, uint32_t i, int why)
 {
-    const struct msghdr *h = &u->out[i].msg_hdr;
-    if (h->msg_control && (why == EINVAL || why == EIO || why == EMSGSIZE || why == EOPNOTSUPP)) {
-        u->segments = why == EMSGSIZE; // too long for one path is not too much for this kernel
-        send_apart(u, u->out_of[i], u->out_iov[i].iov_len);
+    if (!u->out[i].msg_hdr.msg_control) {
+        M.media_send_errors++;
         return;
     }
-    M.media_send_errors++;
+    if (send_apart(u, u->out_of[i], u->out_iov[i].iov_len) && why != EMSGSIZE)
+        u->segments = false; // not for want of a path: this kernel or its device cannot
 }
 
 static void transmit(struct udp *u, uint32_t n)
@@ -154,7 +178,8 @@ static void transmit(struct udp *u, uint32_t n)
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
-            M.media_send_full += n - i;
+            while (i < n)
+                M.media_send_full += u->out_packets[i++];
             return;
         }
         refused(u, i++, sent < 0 ? errno : EIO);

@@ -9,7 +9,9 @@ struct udp;
 // v and what it points to: until it returns. now_us: monotonic.
 typedef void (*udp_take_fn)(void *ctx, struct datagram *v, uint32_t n, uint64_t now_us);
 
-// Binds an IPv4 address and port, 0: any free one. NULL: it cannot, errno says why. Nothing is taken within this call.
+// Binds an IPv4 address and port, 0: any free one. On a host with several addresses it has to be the one that clients
+// are told: what is sent from 0.0.0.0 has whichever the route has. NULL: it cannot, errno says why. Nothing is taken
+// within this call.
 struct udp *udp_new(struct loop *loop, const char *bind, uint16_t port, udp_take_fn take, void *ctx);
 uint16_t udp_port(const struct udp *u);
 uint64_t udp_now_us(void); // the clock of `take`

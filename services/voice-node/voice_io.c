@@ -127,14 +127,14 @@ static void ready(struct talker *t)
         .modes = {vsession_modes(&v->rules, modes), modes}, .streams = {t->s.n_streams, streams});
 }
 
-static void describe(struct talker *t, const struct vop_select *select, struct vtells *tells)
+static void describe(struct talker *t, struct vtells *tells)
 {
     uint8_t key[SEAL_KEY];
     struct buf numbers = {0}, wants = {0};
     randombytes_buf(key, sizeof key);
     relay_key(t->voice->relay, t->peer, t->s.mode, key);
     vop_key(&numbers, key, sizeof key);
-    enum vcodec codec = vroom_codecs(t->room, t->s.id, &select->codecs, true, tells);
+    enum vcodec codec = vroom_codecs(t->room, t->s.id, &t->s.codecs, true, tells);
     if (!t->described) {
         t->described = true;
         vop_wants(&wants, 0, NULL);
@@ -292,7 +292,7 @@ static void perform_one(struct talker *t, const struct vsession_fx *fx, struct v
         watch(t);
         break;
     case VSESSION_FX_DESCRIBE:
-        describe(t, &fx->op->select, tells);
+        describe(t, tells);
         break;
     case VSESSION_FX_SPEAK:
         take_speaking(t, fx->op->speaking, tells);

@@ -222,6 +222,15 @@ uint32_t vsession_modes(const struct vsession_rules *r, struct bytes out[SEAL_MO
     return n;
 }
 
+// Who has a key may speak, and expects to be heard: so nobody gets one before it is known that he may.
+static void describe(struct vsession *s, struct vsession_fxs *out)
+{
+    if (!s->seated || !s->selected)
+        return;
+    s->state = VSESSION_LIVE;
+    emit(out, VSESSION_FX_DESCRIBE);
+}
+
 // Also a second time: whoever wants another mode is given another key with it.
 static void select_protocol(struct vsession *s, const struct vop *op, const struct vsession_rules *r, uint64_t now,
                             struct vsession_fxs *out)
@@ -232,9 +241,10 @@ static void select_protocol(struct vsession *s, const struct vop *op, const stru
     } else if (!offered(r, op->select.mode, &m)) {
         close_with(s, VCLOSE_UNKNOWN_MODE, r, now, out);
     } else {
-        s->state = VSESSION_LIVE;
+        s->selected = true;
         s->mode = m;
-        emit(out, VSESSION_FX_DESCRIBE)->op = op;
+        s->codecs = op->select.codecs;
+        describe(s, out);
     }
 }
 
@@ -421,11 +431,16 @@ static void take_seat(struct vsession *s, const struct vsession_in *in, uint64_t
 {
     bool here = in->seat->state == SEAT_HERE;
     uint16_t code = in->seat->state == SEAT_OVER ? VCLOSE_CALL_TERMINATED : VCLOSE_DISCONNECTED;
-    if (vsession_in_room(s) && here)
+    if (vsession_in_room(s) && here) {
+        bool first = !s->seated;
         emit(out, VSESSION_FX_SEAT)->seat = in->seat;
-    else if (vsession_in_room(s))
+        s->seated = true;
+        if (first && s->state == VSESSION_READY)
+            describe(s, out);
+    } else if (vsession_in_room(s)) {
         seat_lost(s, code, now, out);
-    else if (s->state == VSESSION_ABSENT && !here)
+    }
+    if (s->state == VSESSION_ABSENT && !here)
         end(s, out);
 }
 
@@ -561,6 +576,8 @@ void vsession_resume(struct vsession *fresh, struct vsession *old, const struct 
     fresh->line.conn = 0;
     end(fresh, mine);
     emit(theirs, VSESSION_FX_RESUMED)->skip = skip;
+    if (old->state == VSESSION_READY)
+        describe(old, theirs); // its seat may have been seen meanwhile
     CHECK_ID(vsession_valid(old), old->id);
 }
 

@@ -10,7 +10,7 @@
 enum vsession_state {
     VSESSION_HELLO,     // a socket that has not identified
     VSESSION_ADMITTING, // it has; what it says is being compared with Redis
-    VSESSION_READY,     // in its channel, told Ready; it has no key
+    VSESSION_READY,     // in its channel, told Ready; it has no key, for want of a mode or of its seat
     VSESSION_LIVE,      // the same, told its key
     VSESSION_DETACHED,  // was one of the two, lost its socket and may be resumed; others go on hearing it
     VSESSION_ABSENT,    // out of its room, where its user still has the seat: until that has lasted too long
@@ -54,8 +54,11 @@ struct vsession {
     uint32_t n_streams;  // that it offered; told in Ready
     char rids[VOP_STREAMS][17];
     uint32_t qualities[VOP_STREAMS];
+    bool seated;                 // its seat has been seen
+    bool selected;               // it has chosen a mode
     bool described;              // DETACHED: it was LIVE
-    enum seal_mode mode;         // LIVE, or described
+    enum seal_mode mode;         // selected
+    struct vcodecs codecs;       // as it chose it
     uint64_t resume_by, gone_by; // DETACHED both, ABSENT the second
     uint64_t leave_by;           // LEAVING: then it is closed …
     uint16_t leave_code;         // … with this
@@ -94,7 +97,7 @@ enum vsession_fx_kind {
     VSESSION_FX_ADMIT,    // compare what `op` claims with Redis
     VSESSION_FX_READY,    // op 2
     VSESSION_FX_WATCH,    // follow its user's seat, until it ends
-    VSESSION_FX_DESCRIBE, // a key, and op 4; codecs are in `op`
+    VSESSION_FX_DESCRIBE, // a key, and op 4
     VSESSION_FX_SPEAK,    // to its room: `op`
     VSESSION_FX_VIDEO,
     VSESSION_FX_CODECS,

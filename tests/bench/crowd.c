@@ -76,7 +76,7 @@ void crowd_speak(struct crowd *c, uint32_t n, uint32_t speakers)
         struct crowd_client *k = &c->v[(uint32_t)(turn % rooms) * c->room + who];
         size_t size =
             client_rtp(plain, RTP_PT_OPUS, k->voice.ssrc, k->seq++, (uint32_t)crowd_clock_us(), body, sizeof body);
-        send_to(c, k, sealed, client_seal(&k->voice, plain, size, sealed));
+        send_to(c, k, sealed, voice_seal(&k->voice, plain, size, sealed));
     }
 }
 

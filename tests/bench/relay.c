@@ -20,6 +20,7 @@
 #define ROUNDS_MAX 64u
 #define TIMES_MAX (1u << 20)
 #define DRAIN_US 5000u    // the kernel has noted when each came, so there is no hurry
+#define TURNS 2000u       // of which the time inside is told
 #define LIVE_PER_S 30000u // packets out in a second while the time under way is measured
 
 struct ours {
@@ -35,9 +36,12 @@ struct bench {
     struct ours ours;
     uint64_t lost;
 };
+struct spread {
+    uint32_t p50_us, p99_us;
+};
 struct result {
     double packets_s[ROUNDS_MAX];
-    uint32_t n, p50_us, p99_us;
+    struct spread inside, under_way;
 };
 
 // --- the relay under test ---
@@ -149,6 +153,34 @@ static double measure(struct bench *b, bool bare)
     return (double)forwarded * 1e9 / (double)ns;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static struct spread spread(uint32_t *us, uint32_t n)
+{
+    qsort(us, n, sizeof *us, by_size);
+    return n ? (struct spread){us[n / 2], us[(uint64_t)n * 99 / 100]} : (struct spread){0, 0};
+}
+
+// How long it takes from when packets have come until all that follows has been handed to the kernel: `speakers` of one
+// room at a time. In CPU time, so that others on the machine have no part in it.
+static struct spread inside(struct bench *b, bool bare)
+{
+    static uint32_t us[TURNS];
+    talk_to(b, bare);
+    for (uint32_t i = 0; i < TURNS; i++) {
+        crowd_speak(&b->crowd, b->speakers, b->speakers);
+        uint64_t began = thread_ns();
+        uint64_t done = bare ? work_bare(b, b->speakers) : work_ours(b, b->speakers);
+        us[i] = (uint32_t)((thread_ns() - began + 500) / 1000);
+        b->lost += done - crowd_drain(&b->crowd, NULL);
+    }
+    return spread(us, TURNS);
+}
+
 // --- the time under way: it works on a core of its own, at a pace ---
 
 static atomic_bool stop_live, live_runs;
@@ -189,12 +221,6 @@ static void *live_ours(void *arg)
     return NULL;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 // Packets come evenly, `speakers` of a room together.
 static void live(struct bench *b, bool bare, struct result *out)
 {
@@ -222,9 +248,7 @@ static void live(struct bench *b, bool bare, struct result *out)
     crowd_drain(&b->crowd, &times);
     hurry(0);
     pin(1);
-    qsort(times.us, times.n, sizeof *times.us, by_size);
-    out->p50_us = times.n ? times.us[times.n / 2] : 0;
-    out->p99_us = times.n ? times.us[(uint64_t)times.n * 99 / 100] : 0;
+    out->under_way = spread(times.us, times.n);
     mem_free(times.us);
 }
 
@@ -265,16 +289,18 @@ static void run(struct bench *b, bool with_live)
         bare.packets_s[i - 1] = x;
         ratios[i - 1] = o / x;
     }
-    if (with_live) {
+    ours.inside = inside(b, false);
+    if (with_live)
         live(b, false, &ours);
-        swap_names(b, numbers);
+    swap_names(b, numbers);
+    bare.inside = inside(b, true);
+    if (with_live)
         live(b, true, &bare);
-        swap_names(b, numbers);
-    }
-    printf("| %u | %u | %s | %.0f k | %.0f k | %.2f | %u / %u | %u / %u |\n", b->room, b->speakers,
+    printf("| %u | %u | %s | %.0f k | %.0f k | %.2f | %u / %u | %u / %u | %u / %u | %u / %u |\n", b->room, b->speakers,
            b->mode == SEAL_AES256_GCM_RTPSIZE ? "AES-256-GCM" : "XChaCha20", median(bare.packets_s, b->rounds) / 1000,
-           median(ours.packets_s, b->rounds) / 1000, median(ratios, b->rounds), ours.p50_us, ours.p99_us, bare.p50_us,
-           bare.p99_us);
+           median(ours.packets_s, b->rounds) / 1000, median(ratios, b->rounds), bare.inside.p50_us, bare.inside.p99_us,
+           ours.inside.p50_us, ours.inside.p99_us, bare.under_way.p50_us, bare.under_way.p99_us, ours.under_way.p50_us,
+           ours.under_way.p99_us);
     fflush(stdout);
     if (b->lost || M.media_send_full || M.media_send_errors)
         fprintf(stderr, "not read: %llu, not sent: %llu\n", (unsigned long long)b->lost,
@@ -328,8 +354,8 @@ int main(int argc, char **argv)
         usage(argv[0]);
     CHECK(sodium_init() >= 0);
     pin(1);
-    printf("| room | speakers | cipher | bare | ours | ours / bare | ours: µs p50 / p99 | bare: µs p50 / p99 |\n"
-           "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    printf("| room | speakers | cipher | bare | ours | ours / bare | inside, bare | inside, ours | under way, bare | "
+           "under way, ours |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for (int c = 0; c < 2; c++)
         for (uint32_t i = 0; i < (room ? 1 : countof(rooms)); i++)
             for (uint32_t k = 1; k <= 4; k += 3) {

@@ -116,8 +116,7 @@ class GuildChannel(Place):
 
     def move(self, user, to):
         """A moderator takes him into another channel: his grant there."""
-        seat = self.seats.pop(user)
-        return to.sit(user, seat["session"])
+        return to.sit(user, self.seats.pop(user)["session"])
 
 
 class VoiceHouse:

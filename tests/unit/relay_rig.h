@@ -152,7 +152,7 @@ static UNUSED size_t rig_frame(struct rig_client *c, uint32_t stream, const char
     uint8_t plain[CLIENT_MAX];
     size_t n = client_rtp(plain, RTP_PT_OPUS, c->client.ssrc + stream, c->seq++, c->timestamp, text, strlen(text));
     c->timestamp += 960;
-    return client_seal(&c->client, plain, n, out);
+    return voice_seal(&c->client, plain, n, out);
 }
 
 static UNUSED void rig_say_on(struct rig_client *c, uint32_t stream, const char *text)
@@ -174,7 +174,7 @@ static UNUSED size_t rig_got(const struct rig_client *c, uint8_t *out)
         if (s->used || s->to.ip != c->at.ip || s->to.port != c->at.port)
             continue;
         s->used = true;
-        return client_open(&c->client, s->p, s->n, out);
+        return voice_open(&c->client, s->p, s->n, out);
     }
     return 0;
 }
