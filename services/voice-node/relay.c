@@ -244,6 +244,7 @@ void relay_key(struct relay *r, relay_peer name, enum seal_mode m, const uint8_t
     p->keyed = true;
     p->worn = false;
     p->seen = (struct seen){0};
+    memset(p->marks, 0, sizeof p->marks);
     p->countless = m == SEAL_XSALSA20_POLY1305 || m == SEAL_XSALSA20_POLY1305_SUFFIX;
     p->bare = m == SEAL_XSALSA20_POLY1305;
     p->reports = !p->bare;
@@ -255,6 +256,13 @@ void relay_announced(struct relay *r, relay_peer name)
     struct peer *p = by_name(r, name);
     if (p)
         p->announced = true;
+}
+
+void relay_begins(struct relay *r, relay_peer name)
+{
+    struct peer *p = by_name(r, name);
+    if (p)
+        p->begins = true;
 }
 
 void relay_video(struct relay *r, relay_peer name, uint32_t streams)

@@ -70,6 +70,8 @@ struct relay_rights {
 void relay_rights(struct relay *r, relay_peer p, struct relay_rights rights);
 // It has announced (op 5) that it speaks; audio before that is dropped.
 void relay_announced(struct relay *r, relay_peer p);
+// It says (op 5) that it begins to speak: it may count its packets from the first number again, under the same key.
+void relay_begins(struct relay *r, relay_peer p);
 // Which of its video streams are on (op 12): bit i for stream i.
 void relay_video(struct relay *r, relay_peer p, uint32_t streams);
 

@@ -40,12 +40,27 @@ static bool may_send(struct relay *r, struct peer *p, struct address4 from)
 
 // --- what somebody is known by ---
 
-// Of modes with a counter. It is noted when it has not been seen.
-bool relay_fresh_counter(struct peer *p, uint32_t counter, bool *newest)
+// Of modes with a counter, which ends the packet. It is noted when it has not been seen.
+// discord.js-selfbot-v13 counts from its first number again whenever it plays something, under the same key. That shows
+// by another packet under one of the first numbers, which only who has the key can make; or it has just said that it
+// begins to speak, of who goes on with his numbers then, the next packet takes back what a repeated one has made of
+// that.
+bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest)
 {
-    if (seen_before(&p->seen, counter))
+    uint32_t counter = get32(d->p + d->n - 4), mark = get32(d->p + d->n - 8); // mark: of the seal
+    bool before = seen_before(&p->seen, counter);
+    uint32_t place = p->seen.any ? counter - p->first : 0;
+    bool anew = place < RELAY_MARKS && (p->begins || (p->marks[place] && p->marks[place] != mark));
+    if (before && !anew)
         return false;
-    *newest = !p->seen.any || counter > p->seen.top;
+    *newest = !before && (!p->seen.any || counter > p->seen.top);
+    if (!p->seen.any)
+        p->first = counter;
+    if (before)
+        p->seen = (struct seen){0};
+    if (place < RELAY_MARKS)
+        p->marks[place] = mark;
+    p->begins = false;
     seen_note(&p->seen, counter);
     return true;
 }
@@ -228,7 +243,7 @@ static void take_rtp(struct relay *r, struct peer *p, const struct datagram *d)
     uint32_t number = relay_stream_extend(s, t->o.rtp.seq);
     bool newest;
     bool fresh = owner->countless ? fresh_number(s, number, t->o.rtp.timestamp, &newest)
-                                  : relay_fresh_counter(owner, t->o.counter, &newest);
+                                  : relay_fresh_counter(owner, d, &newest);
     if (!fresh) {
         M.media_dropped_replayed++;
         return;

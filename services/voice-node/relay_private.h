@@ -9,6 +9,7 @@
 #define OUT_MAX 512u  // datagrams handed out at once
 #define OUT_BYTES (256u << 10)
 #define CHUNK 14u          // listeners in one piece of a room's list: with its links one cache line
+#define RELAY_MARKS 64u    // of its first numbers a peer is remembered what came under them
 #define STRANGERS 4096u    // counters that the addresses which are nobody's share
 #define OPENINGS 10000u    // in a second, of strangers' packets: who has moved is among them, a flood has no more
 #define REPORT_US 5000000u // between two reports to one peer
@@ -44,7 +45,10 @@ struct peer {
     uint32_t room, chunk, place;
     uint64_t user;
     struct tally tally;
-    struct seen seen; // counters
+    struct seen seen;            // counters
+    uint32_t first;              // of them, once one is there
+    bool begins;                 // it has said that it begins to speak, and nothing new has come since
+    uint32_t marks[RELAY_MARKS]; // of what came under the first numbers, first + i; 0: nothing yet
     uint64_t reported_us;
     struct relay_stream streams[RELAY_SSRCS];
 };
@@ -143,5 +147,5 @@ void relay_out_flush(struct relay *r);
 // much of this kind has come.
 struct peer *relay_owner(struct relay *r, struct peer *p, uint32_t ssrc);
 void relay_take_rtcp(struct relay *r, struct peer *p, const struct datagram *d);
-bool relay_fresh_counter(struct peer *p, uint32_t counter, bool *newest);
+bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest);
 void relay_heard_from(struct relay *r, struct peer *p, struct address4 from, bool newest);

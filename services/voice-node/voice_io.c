@@ -102,6 +102,8 @@ static void take_video(struct talker *t, const struct vvideo *video, struct vtel
 static void take_speaking(struct talker *t, uint8_t speaking, struct vtells *tells)
 {
     relay_announced(t->voice->relay, t->peer);
+    if (speaking)
+        relay_begins(t->voice->relay, t->peer);
     vroom_speak(t->room, t->s.id, speaking, tells);
 }
 

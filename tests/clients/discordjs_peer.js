@@ -25,7 +25,22 @@ function listen() {
 // Of the connection that the library keeps to itself only what it is to be shown in a report.
 const mode = () => connection.state.networking?.state?.connectionData?.encryptionMode;
 
-const ready = () => entersState(connection, VoiceConnectionStatus.Ready, PATIENCE_MS);
+const isReady = () => connection.state.status === VoiceConnectionStatus.Ready;
+
+// Errors on the way are the library's to get over; its own entersState() gives up at the first.
+function ready() {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`it is ${connection.state.status}`)), PATIENCE_MS);
+    const look = () => {
+      if (!isReady()) return;
+      clearTimeout(late);
+      connection.off('stateChange', look);
+      resolve();
+    };
+    connection.on('stateChange', look);
+    look();
+  });
+}
 
 serve({
   async login({ token, api }) {
@@ -48,7 +63,7 @@ serve({
       if (before.status !== after.status) tell('voice', { at: now(), status: after.status, code: after.closeCode });
     });
     listen();
-    await ready();
+    await entersState(connection, VoiceConnectionStatus.Ready, PATIENCE_MS);
     return { mode: mode(), endpoint: connection.packets.server.endpoint };
   },
 

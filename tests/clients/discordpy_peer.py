@@ -8,6 +8,7 @@ import asyncio
 import base64
 import collections
 import json
+import logging
 import struct
 import sys
 import threading
@@ -101,8 +102,9 @@ class Voice(discord.VoiceClient):
         self.speakers = {}
         return VoiceConnectionState(self, hook=self.told)
 
-    async def connect(self, **options):
-        await super().connect(**options)
+    def listen(self):
+        """The library's thread that reads waits for its old socket for up to 30 s when it is given another, so a bot that
+        has listened is slow to come back from a voice server that has died."""
         self._connection.add_socket_listener(self.packet)
 
     async def told(self, _, message):
@@ -145,8 +147,10 @@ class Bot(discord.Client):
         await asyncio.wait_for(self.is_there.wait(), PATIENCE_S)
         return {"user": str(self.user.id)}
 
-    async def do_join(self, guild, channel):
+    async def do_join(self, guild, channel, deaf=False):
         self.voice = await self.get_guild(int(guild)).get_channel(int(channel)).connect(cls=Voice, timeout=PATIENCE_S)
+        if not deaf:
+            self.voice.listen()
         return {"mode": self.voice.mode, "endpoint": self.voice.endpoint}
 
     async def do_ready(self):
@@ -194,6 +198,7 @@ async def serve(bot):
 
 
 async def main():
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")     # seen when a test fails
     if len(sys.argv) > 1:
         Voice.supported_modes = (sys.argv[1],)
     async with Bot() as bot:

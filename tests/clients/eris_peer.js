@@ -6,6 +6,7 @@ const { once } = require('node:events');
 const Eris = require('eris');
 const { Ears, Mouth, serve, tell } = require('./peer');
 
+const PATIENCE_MS = 30_000;
 const ears = new Ears();
 let client, connection, mouth;
 
@@ -23,6 +24,9 @@ class PlainAgent extends http.Agent {
     super.addRequest(request, options);
   }
 }
+
+// A URL leaves out the port that is usual.
+const endpoint = () => `${connection.endpoint.hostname}:${connection.endpoint.port || 443}`;
 
 serve({
   async login({ token, api }) {
@@ -43,11 +47,23 @@ serve({
     connection.on('error', error => tell('error', { why: error.message }));
     connection.on('warn', why => tell('warn', { why }));
     connection.receive('opus').on('data', (payload, user) => ears.hear(user, payload));
-    return { mode: connection.mode, endpoint: connection.endpoint.host };
+    return { mode: connection.mode, endpoint: endpoint() };
   },
 
+  ready: () => new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error('it is not connected')), PATIENCE_MS);
+    const look = () => {
+      if (!connection.ready || connection.resuming) return;
+      clearTimeout(late);
+      clearInterval(again);
+      resolve({ mode: connection.mode, endpoint: endpoint() });
+    };
+    const again = setInterval(look, 20);
+    look();
+  }),
+
   speak() {
-    mouth = new Mouth();
+    mouth = new Mouth({ paced: true });
     connection.play(mouth, { format: 'opusPackets', voiceDataTimeout: -1 });
   },
   say: ({ frames }) => mouth.say(frames),

@@ -16,13 +16,30 @@ const tell = (event, fields) => emit({ event, ...fields });
 // The clock that every process of the machine has in common.
 const now = () => Number(process.hrtime.bigint() / 1000n) / 1000;
 
-// An endless stream of Opus frames: silence, except for what it is given to say.
+const FRAME_MS = 20;
+const AHEAD = 10;
+
+// An endless stream of Opus frames: silence, except for what it is given to say. paced: for a library that takes whatever
+// there is, it is in time by itself, some frames ahead.
 class Mouth extends Readable {
   #queue = [];
-  #over = false;
+  #over = false; // after what is in the queue the stream ends
+  #ended = false;
+  #paced;
 
-  constructor() {
+  constructor({ paced = false } = {}) {
     super({ objectMode: true, highWaterMark: 1 });
+    this.#paced = paced;
+    if (paced) this.#keepTime();
+  }
+
+  #keepTime() {
+    const began = now();
+    let taken = 0;
+    const timer = setInterval(() => {
+      for (; taken < (now() - began) / FRAME_MS + AHEAD && !this.#ended; taken++) this.#next();
+    }, FRAME_MS / 2);
+    this.once('close', () => clearInterval(timer));
   }
 
   // Settled when the last of them has been taken.
@@ -37,8 +54,13 @@ class Mouth extends Readable {
   }
 
   _read() {
+    if (!this.#paced) this.#next();
+  }
+
+  #next() {
     const [frame, taken] = this.#queue.shift() ?? [this.#over ? null : SILENCE, null];
     taken?.();
+    this.#ended = frame === null;
     this.push(frame);
   }
 }

@@ -105,8 +105,8 @@ async function logout({ client, witness }) {
 }
 
 // Joins as the library does it. `placed`: its own voice state and a voice server have come together, which is all that the
-// gateway has to do; `settled`: the voice socket behind it is up, or could not be reached. The endpoint of a voice
-// server that does not run refuses connections: the library then rejects, and that is an outcome, not a failure.
+// gateway has to do; `settled`: the voice socket behind it is up, or could not be reached. The library
+// dials 443 whatever the endpoint says; where nobody answers there it rejects, and that is an outcome, not a failure.
 function join({ client, witness }, channel) {
   const joining = client.voice.joinChannel(channel);
   const connection = client.voice.connection;

@@ -1,12 +1,13 @@
 // selfbot_peer: a user of discord.js-selfbot-v13, in a private call or a voice channel. Used as published.
 'use strict';
 
+const { once } = require('node:events');
 const { Ears, Mouth, now, serve, tell } = require('./peer');
 const { hangUp, join, login, startProxy } = require('./selfbot_client');
 
 const OPUS = 120;
 const ears = new Ears();
-let person, voice, mouth;
+let person, voice, mouth, finished;
 
 const channelOf = id => person.client.channels.cache.get(id);
 
@@ -36,9 +37,14 @@ serve({
     mouth = new Mouth();
     const dispatcher = voice.connection.playAudio(mouth, { type: 'opus', volume: false });
     dispatcher.on('error', error => tell('error', { why: error.message }));
+    finished = once(dispatcher, 'finish');
+    finished.catch(() => {});
   },
   say: ({ frames }) => mouth.say(frames),
-  hush: () => mouth.hush(),
+  async hush() {
+    mouth.hush();
+    await finished;
+  },
   leave: () => hangUp(voice),
   counts: () => ears.counts(),
   heard: () => ears.heard(),

@@ -60,6 +60,8 @@ def test_every_mode_is_heard_by_every_other_in_one_channel(cast, system):
 
 
 def test_a_private_call_of_two_users_has_sound_both_ways_and_ends_when_they_hang_up(cast, system):
+    if not system.on_443:
+        pytest.skip("the library dials port 443 of a voice node, which may not be bound here")
     channel = system.demo["dm_channel_id"]
     caller, callee = cast.enter(*(("discord.js-selfbot-v13", user) for user in system.demo["users"][:2]))
     joined(channel, caller)
@@ -73,6 +75,14 @@ def test_a_private_call_of_two_users_has_sound_both_ways_and_ends_when_they_hang
     lines = {peer: frames(peer.account["id"], FRAMES) for peer in (caller, callee)}
     say_all(lines, [caller, callee])
     all_heard(lines, caller, callee)
+    # Whenever the library plays something it counts its packets from the first number again, with the same key: after a
+    # pause, and when it leaves off for something else.
+    caller.tell("hush")
+    for more in (frames("another", 100), frames("something else", 100)):
+        speaking(caller, to=[callee])
+        say_all({caller: more}, [callee])
+        lines[caller] += more
+    all_heard({caller: lines[caller]}, callee)
     callee.tell("leave")
     caller.event("voiceStateUpdate", user=callee.account["id"], to=None)
     caller.tell("leave")

@@ -12,7 +12,7 @@ import msgpack
 import pynng
 import redis as redis_client
 from harness import KINDS as SERVICES
-from harness import System, fetch, poll
+from harness import System, poll
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -136,9 +136,7 @@ def instances_of(system, kind, count=1):
 
 def metrics_of(system, name):
     """{metric without its prefix: value} of one process."""
-    status, _, body = fetch("GET", system.health_url_of(name) + "/metrics")
-    assert status == 200, body
-    return {m[1]: float(m[2]) for m in re.finditer(r"^switchboard_(\w+)\{[^}]*\} (\S+)$", body.decode(), re.M)}
+    return system.metrics(name)
 
 
 # -- the peer ----------------------------------------------------------------------------------

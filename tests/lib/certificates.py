@@ -3,7 +3,7 @@ and an authority, made for the test, that signs those of voice nodes."""
 import ssl
 import subprocess
 
-EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
 
 
 def openssl(*arguments):

@@ -23,8 +23,8 @@ from certificates import Authority, Certificate
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("region-allocator", "message", "call-manager", "gateway", "voice-node")
-NONE_UNLESS_ASKED = {"voice-node"}  # calls go to nodes that tests/lib/regions.json names and nobody runs
 NODE = "voice-node"
+NONE_UNLESS_ASKED = {NODE}  # calls go to nodes that tests/lib/regions.json names and nobody runs
 VOICE_PORT = 443
 READY_S = 30
 STOP_S = 5
@@ -163,6 +163,12 @@ class Reachable:
     def health_url_of(self, name):
         return f"http://127.0.0.1:{self.services[name].ports['health']}"
 
+    def metrics(self, name):
+        """{metric without its prefix: value} of one process."""
+        status, _, body = fetch("GET", self.health_url_of(name) + "/metrics")
+        assert status == 200, body
+        return {m[1]: float(m[2]) for m in re.finditer(r"^switchboard_(\w+)\{[^}]*\} (\S+)$", body.decode(), re.M)}
+
     # -- the admin port ------------------------------------------------------------------------
 
     def admin(self, method, path, body=None, token=None):
@@ -244,6 +250,11 @@ class System(Reachable):
     def redis_url(self):
         return f"redis://127.0.0.1:{self.redis_port}/0"
 
+    @property
+    def on_443(self):
+        """Whether every voice node can be reached by who dials 443 whatever he is told."""
+        return bool(self.nodes) and all(self.services[name].env["SB_PORT"] == str(VOICE_PORT) for name in self.nodes)
+
     def _demo_of(self, loaded):
         """The same shape as build/run/demo.json, from the answer of /admin/load."""
         guild = loaded["guilds"][0]
@@ -282,12 +293,21 @@ class System(Reachable):
             self._spawn(service)
         for service in waiting:
             self._wait_ready(service)
+        self._wait_nodes()
         self._renew_demo_urls()
 
     def start(self, name):
         self._spawn(self.services[name])
         self._wait_ready(self.services[name])
+        self._wait_nodes()
         self._renew_demo_urls()
+
+    def _wait_nodes(self):
+        """Until each allocator knows of every voice node that runs."""
+        running = sum(self.services[name].proc is not None for name in self.nodes)
+        for service in self.services.values():
+            if running and service.kind == "region-allocator" and service.proc:
+                poll(lambda name=service.name: self.metrics(name)["nodes"] >= running, f"{service.name} to know the nodes")
 
     def _renew_demo_urls(self):
         """Ports are picked anew at each start."""
@@ -307,7 +327,7 @@ class System(Reachable):
                     "SB_REST_RATE": "0", "SB_IDENTIFY_RATE": "0"} | (self.certificate.env if self.certificate else {})
         if kind == "region-allocator":
             env |= {"SB_REGIONS_FILE": str(self._regions_file())}
-        if kind == NODE:
+        if name in self.nodes:
             env |= self._node_env(name)
         for key in ("*", kind, name):
             env |= self.extra_env.get(key, {})
@@ -325,7 +345,9 @@ class System(Reachable):
     def _node_env(self, name):
         address, port = free_address()
         return {"SB_INSTANCE": name, "SB_REGION": self.nodes[name], "SB_ENDPOINT": f"{address}:{port}",
-                "SB_BIND": address, "SB_PORT": str(port)} | self.authority.issue(name, address)
+                "SB_BIND": address, "SB_PORT": str(port),
+                # when everything is stopped at once, nobody is there to move its calls
+                "SB_DRAIN_MS": "1000"} | self.authority.issue(name, address)
 
     def _environment(self, service):
         return clean_environment() | {"REDIS_URL": self.redis_url} | {key: str(value) for key, value in service.env.items()}

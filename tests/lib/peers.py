@@ -205,9 +205,10 @@ class Venue:
         self.bots = loaded["bots"]
 
 
-def joined(channel, *peers, guild=None):
-    """They join together; what each was given: {"mode", "endpoint"}."""
-    asked = [(peer, peer.start("join", channel=channel, **({"guild": guild} if guild else {}))) for peer in peers]
+def joined(channel, *peers, guild=None, deaf=()):
+    """They join together; what each was given: {"mode", "endpoint"}. deaf: those of them that only speak."""
+    asked = [(peer, peer.start("join", channel=channel, **({"guild": guild} if guild else {}),
+                               **({"deaf": True} if peer in deaf else {}))) for peer in peers]
     return [peer.answer(id) for peer, id in asked]
 
 

@@ -270,6 +270,70 @@ TEST(a_rebound_address_is_learnt_and_an_old_one_never_steals)
     }
 }
 
+// As discord.js-selfbot-v13 does whenever it plays something: what it sends may even be the very same again.
+TEST(who_says_that_he_begins_may_count_from_his_first_number_again)
+{
+    rig_begin(8, 8, 1000, 1000);
+    struct rig_client a = rig_enter(ROOM, 1, MODE), b = rig_enter(ROOM, 2, MODE), again = a;
+    for (int i = 0; i < 300; i++)
+        rig_say(&a, "played");
+    rig_clear();
+    rig_say(&again, "played"); // ahead of his word
+    CHECK_EQ(rig.n_sent, 0);
+    relay_begins(rig.relay, a.peer);
+    for (int i = 0; i < 300; i++) {
+        rig_say(&again, "played");
+        CHECK_TRUE(rig_heard_by(&b, &again, 0, "played"));
+    }
+    rig_end();
+}
+
+// The same without a word, when it plays something else before the first is at its end.
+TEST(another_packet_under_one_of_the_first_numbers_is_a_beginning)
+{
+    rig_begin(8, 8, 1000, 1000);
+    struct rig_client a = rig_enter(ROOM, 1, MODE), b = rig_enter(ROOM, 2, MODE), again = a, once_more = a;
+    rig_say(&a, "silence");
+    for (int i = 0; i < 300; i++)
+        rig_say(&a, "played");
+    rig_clear();
+    rig_say(&again, "silence"); // which may as well be repeated
+    CHECK_EQ(rig.n_sent, 0);
+    for (int i = 0; i < 300; i++) {
+        rig_say(&again, "another");
+        CHECK_TRUE(rig_heard_by(&b, &again, 0, "another"));
+    }
+    rig_clear();
+    rig_say(&once_more, "silence");
+    rig_say(&once_more, "another");
+    CHECK_EQ(rig.n_sent, 0);
+    CHECK_EQ(M.media_dropped_replayed, 3);
+    rig_end();
+}
+
+TEST(who_says_that_he_begins_and_goes_on_has_no_old_packets_believed)
+{
+    rig_begin(8, 8, 1000, 1000);
+    struct rig_client a = rig_enter(ROOM, 1, MODE), b = rig_enter(ROOM, 2, MODE), early = a, later;
+    for (int i = 0; i < 100; i++)
+        rig_say(&a, "played");
+    later = a;
+    for (int i = 0; i < 200; i++)
+        rig_say(&a, "played");
+    relay_begins(rig.relay, a.peer);
+    early.at = stranger;
+    rig_say(&early, "played"); // repeated by somebody else: it moves nobody
+    CHECK_EQ(M.media_rebinds, 0);
+    rig_say(&a, "goes on");
+    rig_clear();
+    rig_say(&early, "played");
+    rig_say(&later, "played");
+    CHECK_EQ(rig.n_sent, 0);
+    rig_say(&a, "and on");
+    CHECK_TRUE(rig_heard_by(&b, &a, 0, "and on"));
+    rig_end();
+}
+
 TEST(who_spoofs_an_ssrc_changes_nothing)
 {
     rig_begin(8, 8, 1000, 1000);
