@@ -22,22 +22,24 @@ USER, GUILD = "switchboard-check", "Switchboard check"
 INTENTS = 1 << 0 | 1 << 7
 # https://docs.discord.com/developers/topics/opcodes-and-status-codes
 GATEWAY_CLOSES = {
-    4004: ("the gateway does not accept the token", "take one that `deploy/admin token NAME` prints now; if all gateways are to "
-           "accept it, they need the same SB_TOKEN_SECRET"),
+    4004: ("the gateway does not accept the token",
+           "take one that `deploy/admin token NAME` prints now; if all gateways are to accept it, they need the same "
+           "SB_TOKEN_SECRET"),
     4008: ("the gateway counts too many frames", "wait a minute and try again"),
     4013: ("the gateway does not know an intent", "use the check that belongs to this version of Switchboard"),
 }
+AGAIN = "try again; if it stays so, look into the logs of the node and the call-manager"
 VOICE_CLOSES = {
     4004: ("it says that the token was made for another node, user or channel",
-           "see that no two nodes and no balancer share this endpoint: each node needs an SB_ENDPOINT, and an SB_INSTANCE, that "
-           "is its alone"),
+           "see that no two nodes and no balancer share this endpoint: each node needs an SB_ENDPOINT, and an SB_INSTANCE, "
+           "that is its alone"),
     4006: ("it knows nothing of this session, though the allocator has just made a token for it",
            "see that the node has the REDIS_URL of the other services, and that all clocks agree"),
     4011: ("it does not know the server", "see that the node has the REDIS_URL of the other services"),
-    4014: ("it says that we have left the channel", "try again; if it stays so, look into the logs of the node and the call-manager"),
+    4014: ("it says that we have left the channel", AGAIN),
     4016: ("it does not know the encryption mode that it offered itself", "use nodes and check of one version"),
     4020: ("it does not accept the version of the protocol", "use nodes and check of one version"),
-    4022: ("it says that the call is over", "try again; if it stays so, look into the logs of the node and the call-manager"),
+    4022: ("it says that the call is over", AGAIN),
 }
 CERTIFICATE_FAULTS = {
     9: ("the certificate of {who} is not good yet", "set the clocks of both machines right"),
@@ -80,10 +82,10 @@ class Place:
     def reach(self, trust):
         """A connection to it, with TLS where it should have some; Wrong says at which step it ends."""
         plain = self._connect()
-        if not self.secure:
-            return plain
         try:
-            return trust.wrap_socket(plain, server_hostname=self.host)
+            link = trust.wrap_socket(plain, server_hostname=self.host) if self.secure else plain
+            link.settimeout(WAIT_S)
+            return link
         except ssl.SSLCertVerificationError as error:
             plain.close()
             cause, advice = CERTIFICATE_FAULTS.get(error.verify_code, (
@@ -109,7 +111,6 @@ class Place:
             link.settimeout(CONNECT_S)
             try:
                 link.connect(address)
-                link.settimeout(WAIT_S)
                 return link
             except OSError as error:
                 link.close()
@@ -136,10 +137,10 @@ def place_of(url, who, name):
             raise ValueError
         port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
     except ValueError:
-        raise Wrong(f"'{url}' is no address of {who}", f"correct {name}: it is like wss://chat.example or http://127.0.0.1:8080/api"
-                    ) from None
-    return Place(who, parts.hostname, port, parts.scheme in ("https", "wss"), name, "SB_TLS_CERTIFICATE and SB_TLS_KEY of the gateway",
-                 "the gateway")
+        raise Wrong(f"'{url}' is no address of {who}",
+                    f"correct {name}: it is like wss://chat.example or http://127.0.0.1:8080/api") from None
+    return Place(who, parts.hostname, port, parts.scheme in ("https", "wss"), name,
+                 "SB_TLS_CERTIFICATE and SB_TLS_KEY of the gateway", "the gateway")
 
 
 class Closed(Exception):
@@ -157,8 +158,8 @@ class Socket:
         self.place, self.link, self.rest = place, place.reach(trust), b""
         key = base64.b64encode(os.urandom(16)).decode()
         try:
-            self.link.sendall((f"GET {path} HTTP/1.1\r\nHost: {place.host}:{place.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                               f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
+            self.link.sendall((f"GET {path} HTTP/1.1\r\nHost: {place.host}:{place.port}\r\nUpgrade: websocket\r\n"
+                               f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
             while b"\r\n\r\n" not in self.rest and len(self.rest) < 65536:
                 self._more()
         except (Closed, OSError):
@@ -169,8 +170,8 @@ class Socket:
         if not status.startswith("101"):
             self.close()
             raise Wrong(f"{place} answers a websocket's opening with '{status}'",
-                        f"if there is a proxy in front, have it pass on Upgrade and Connection; else correct {place.name}: another program "
-                        "has that address")
+                        f"if there is a proxy in front, have it pass on Upgrade and Connection; else correct {place.name}: another "
+                        "program has that address")
 
     def _more(self):
         got = self.link.recv(65536)
@@ -240,8 +241,9 @@ def silent(place):
 
 
 def closed_because(place, closed, known, asked):
-    cause, advice = known.get(closed.code, (f"it closes with {closed.code or 'no code at all'}"
-                                            + (f", \"{closed.reason}\"" if closed.reason else ""), f"look into the log of {place.process}"))
+    reason = f", \"{closed.reason}\"" if closed.reason else ""
+    cause, advice = known.get(closed.code, (f"it closes with {closed.code or 'no code at all'}{reason}",
+                                            f"look into the log of {place.process}"))
     return Wrong(f"{place} answers {asked} with its end: {cause}", advice)
 
 
@@ -257,7 +259,8 @@ class Client:
         properties = {"os": "linux", "browser": "deploy/admin check", "device": ""}
         try:
             if not self.ws.wait(lambda m: m.get("op") == 10):
-                raise Wrong(f"{self.place} speaks websocket, but says no Hello", f"correct {self.place.name}: it is not a Switchboard's")
+                raise Wrong(f"{self.place} speaks websocket, but says no Hello",
+                            f"correct {self.place.name}: it is not a Switchboard's")
             self.ws.send(2, {"token": self.token, "properties": properties, **({"intents": INTENTS} if self.bot else {})})
             ready = self.until("READY")
         except Closed as closed:
@@ -282,7 +285,8 @@ class Client:
 def parse_endpoint(endpoint):
     host, _, port = endpoint.rpartition(":")
     if not host or not port.isdigit():
-        raise Wrong(f"the endpoint that clients are told is '{endpoint}'", "set SB_ENDPOINT of that node to host:port, without scheme or path")
+        raise Wrong(f"the endpoint that clients are told is '{endpoint}'",
+                    "set SB_ENDPOINT of that node to host:port, without scheme or path")
     return Place("the voice node", host.strip("[]"), int(port), True, "SB_ENDPOINT of the node",
                  "SB_TLS_CERTIFICATE and SB_TLS_KEY of the node", "the voice node")
 
@@ -318,9 +322,10 @@ def no_discovery(place, ip, port, refused):
         at = {found[4][0] for found in socket.getaddrinfo(place.host, None, socket.AF_INET)}
         if ip not in at:
             return Wrong(f"{cause}; the node's websocket is on another machine's address, {', '.join(sorted(at))}",
-                         f"set SB_MEDIA_IP of the node to the IPv4 address by which clients reach it, and open UDP port {port} there")
-    return Wrong(cause, f"open UDP port {port} in the firewall and forward it in the NAT or the container engine, under the same number "
-                 "(SB_UDP_PORT of the node); if that is another machine's address, correct SB_MEDIA_IP")
+                         f"set SB_MEDIA_IP of the node to the IPv4 address by which clients reach it, and open UDP port {port} "
+                         "there")
+    return Wrong(cause, f"open UDP port {port} in the firewall and forward it in the NAT or the container engine, under the same "
+                 "number (SB_UDP_PORT of the node); if that is another machine's address, correct SB_MEDIA_IP")
 
 
 def plausible(seen, own):
@@ -330,12 +335,13 @@ def plausible(seen, own):
     except ValueError:
         address = None
     if not address or address.is_unspecified or not seen[1]:
-        raise Wrong(f"the node says that it sees us as '{seen[0]}' port {seen[1]}, which is no address", "look into the log of the voice node")
+        raise Wrong(f"the node says that it sees us as '{seen[0]}' port {seen[1]}, which is no address",
+                    "look into the log of the voice node")
     if seen[0] == own[0]:
         return None
     if address.is_private and not ipaddress.IPv4Address(own[0]).is_private:
-        return (f"the node sees us as {seen[0]}:{seen[1]}, a private address: something in front of it hides clients from it, which are "
-                "then bounded as if they were one")
+        return (f"the node sees us as {seen[0]}:{seen[1]}, a private address: something in front of it hides clients from it, "
+                "which are then bounded as if they were one")
     return f"the node sees us as {seen[0]}:{seen[1]}, and we are {own[0]}:{own[1]}: a NAT is in between, and lets audio through"
 
 
@@ -344,6 +350,7 @@ class Check:
 
     def __init__(self, say, trust):
         self.say, self.trust, self.faults = say, trust, 0
+        self.user = None        # the id of whom we are logged in as
 
     def step(self, text, action):
         """Does it and says so; None when it did not work out, which is said as well."""
@@ -362,14 +369,16 @@ class Check:
         connection = http.client.HTTPConnection(place.host, place.port)
         connection.sock = link
         try:
-            connection.request(method, urllib.parse.urlsplit(base).path.rstrip("/") + path, headers={"Authorization": token} if token else {})
+            connection.request(method, urllib.parse.urlsplit(base).path.rstrip("/") + path,
+                               headers={"Authorization": token} if token else {})
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"null")
         except (OSError, http.client.HTTPException):
             raise Wrong(f"{place} hangs up on a request", silent(place)) from None
         except ValueError:
             raise Wrong(f"{place} answers a request with HTTP {answer.status} and no JSON",
-                        f"correct {place.name}: another program has that address, or a proxy in front does not reach the gateway") from None
+                        f"correct {place.name}: another program has that address, or a proxy in front does not reach the gateway"
+                        ) from None
         finally:
             connection.close()
 
@@ -448,12 +457,13 @@ class Check:
         except Closed as closed:
             raise closed_because(client.place, closed, GATEWAY_CLOSES, "a wish to join") from None
         if not state:
-            raise Wrong("the wish to join (op 4) is not answered", "ask /readyz of the call-manager and look into its log; with a token of "
-                        "your own: may it connect to that channel, and is there room?")
+            raise Wrong("the wish to join (op 4) is not answered",
+                        "ask /readyz of the call-manager and look into its log; with a token of your own: may it connect to that "
+                        "channel, and is there room?")
         if server is False:
             raise Wrong(f"no voice node of {label} has announced itself, or all are full (clients are told a null endpoint)",
-                        "start one with that SB_REGION; if it runs, ask its /readyz: it needs the same REDIS_URL, and an SB_BUS_BIND that "
-                        "the other services reach")
+                        "start one with that SB_REGION; if it runs, ask its /readyz: it needs the same REDIS_URL, and an "
+                        "SB_BUS_BIND that the other services reach")
         if not server:
             raise Wrong("nothing is said about a voice server", "ask /readyz of the region-allocator and look into its log")
         return state, server
@@ -503,7 +513,7 @@ def first_voice_channel(client, ready, wanted):
             if channel["id"] == wanted or (not wanted and channel["type"] == 2):
                 return guild["id"], channel["id"], channel["name"]
     raise Wrong(f"this account sees no channel {wanted}" if wanted else "this account sees no voice channel",
-                "name one that it may connect to with --channel, or leave --user-token away: then a channel is made for the check")
+                "name one that it may connect to with --channel, or leave --user-token away: then a channel is made for it")
 
 
 def trust_of(ca):
@@ -548,9 +558,14 @@ def check_all(check, admin, base, wanted):
         names = [name for name in names if not wanted or name in wanted]
         if not names and not wanted:
             check.step("voice", no_regions)
+        for left in admin("GET", "/admin/guilds"):      # of a check that was killed
+            path = f"/admin/guilds/{left['id']}"
+            if left["name"] == GUILD and admin("GET", path)["owner_id"] == check.user:
+                admin("DELETE", path)
         guild = admin("POST", "/admin/guilds", {"name": GUILD, "owner": USER})["id"]
         for name in names:
-            channel = admin("POST", f"/admin/guilds/{guild}/channels", {"name": f"check {name}", "type": "voice", "rtc_region": name})
+            channel = admin("POST", f"/admin/guilds/{guild}/channels",
+                            {"name": f"check {name}", "type": "voice", "rtc_region": name})
             check.region(client, f"region {name}", guild, channel["id"])
         client.ws.close()
     finally:
@@ -565,4 +580,5 @@ def unknown_region(region, names):
 
 
 def no_regions():
-    raise Wrong("there is no region at all", "name some in the file of SB_REGIONS_FILE, or start a voice node: it brings its own")
+    raise Wrong("there is no region at all",
+                "name some in the file of SB_REGIONS_FILE, or start a voice node: it brings its own")
