@@ -4,10 +4,10 @@
 #include <sodium.h>
 #include <string.h>
 
-#define LEAD_US 300000u   // between the announcement and the first packet: clients drop what they cannot place yet
-#define UNASKED_MS 5000u  // without a word of the gateway
-#define SEAT_MS 10000u    // for his seat to be seen
-#define KEPT_MS 30000u    // after it has ended, for who asks
+#define LEAD_US 300000u  // between the announcement and the first packet: clients drop what they cannot place yet
+#define UNASKED_MS 5000u // without a word of the gateway
+#define SEAT_MS 10000u   // for his seat to be seen
+#define KEPT_MS 30000u   // after it has ended, for who asks
 
 enum play_stage { LOADING, ADMITTING, SITTING, SPEAKING, ENDED };
 
@@ -174,14 +174,9 @@ static void on_admitted(void *ctx, int code, const struct admitted *who)
     life_watch(p->all->voice->life, who->server, who->channel, who->user, who->session);
 }
 
+// That the file can be played its gateway has made sure of; reading all of it here would keep the relay waiting.
 static void admit(struct play *p)
 {
-    struct player_summary sum;
-    const char *why;
-    if (player_check(buf_bytes(&p->file), &sum, &why) != OK) {
-        end(p, "the file cannot be played");
-        return;
-    }
     struct admission *a = mem_alloc(sizeof *a);
     *a = (struct admission){p->all, p->id, p->all->admissions};
     p->all->admissions = a;

@@ -231,6 +231,29 @@ async def test_who_is_thrown_out_plays_no_more(hall, tmp_path):
     assert (over["state"], over["why"]) == ("failed", "he was taken out of the channel")
 
 
+async def test_who_may_not_speak_is_said_to_be_muted_and_is_not_heard(hall, tmp_path):
+    system = hall.system
+    _, listener = await hall.enter(hall.accounts[0])
+    id = play(system, hall.channel, "jukebox", ogg.tone(tmp_path, 1000))
+    await listener.hear()
+    system.admin_ok("PATCH", f"/admin/guilds/{hall.guild['id']}/members/jukebox", {"mute": True})
+    await asyncio.to_thread(poll, lambda: system.admin_ok("GET", f"/admin/plays/{id}")["muted"], "it to be muted")
+    await listener.heard()
+    said = system.admin_ok("GET", f"/admin/plays/{id}")["packets"]
+    await asyncio.to_thread(poll, lambda: system.admin_ok("GET", f"/admin/plays/{id}")["packets"] > said + 20, "more of it")
+    assert not await listener.heard()
+    system.admin_ok("DELETE", f"/admin/plays/{id}")
+    assert (await until_over(system, id))["state"] == "stopped"
+
+
+async def test_who_may_not_join_does_not_play(hall, tmp_path):
+    system = hall.system
+    path = f"/admin/guilds/{hall.guild['id']}/channels/{hall.channel}/roles/@everyone"
+    system.admin_ok("PUT", path, {"allow": [], "deny": ["CONNECT"]})
+    over = await until_over(system, play(system, hall.channel, "jukebox", ogg.tone(tmp_path, 10)))
+    assert (over["state"], over["why"]) == ("failed", "the account may not join that channel now")
+
+
 async def test_nothing_of_what_is_said_or_of_who_may_stands_in_a_log(hall):
     system = hall.system
     words = b"\xf8 what nobody but those in the channel shall hear"
