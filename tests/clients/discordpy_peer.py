@@ -148,7 +148,8 @@ class Bot(discord.Client):
         return {"user": str(self.user.id)}
 
     async def do_join(self, guild, channel, deaf=False):
-        self.voice = await self.get_guild(int(guild)).get_channel(int(channel)).connect(cls=Voice, timeout=PATIENCE_S)
+        self.voice = await self.get_guild(int(guild)).get_channel(int(channel)).connect(
+            cls=Voice, timeout=PATIENCE_S, self_deaf=deaf)
         if not deaf:
             self.voice.listen()
         return {"mode": self.voice.mode, "endpoint": self.voice.endpoint}
@@ -160,7 +161,25 @@ class Bot(discord.Client):
 
     async def do_speak(self):
         self.mouth = Mouth(asyncio.get_running_loop())
-        self.voice.play(self.mouth, after=lambda error: error and emit(event="error", why=str(error)))
+        self.play()
+
+    def play(self):
+        loop = asyncio.get_running_loop()
+        self.voice.play(self.mouth, after=lambda error: loop.call_soon_threadsafe(self.played, error))
+
+    def played(self, error):
+        """The library leaves off when its connection is lost, so a bot that has not finished begins again."""
+        if error:
+            emit(event="error", why=str(error))
+        elif not self.mouth.over:
+            self.playing = asyncio.create_task(self.play_again())
+            self.playing.add_done_callback(lambda done: done.exception() and emit(event="error", why=str(done.exception())))
+
+    async def play_again(self):
+        while not self.voice.is_connected():
+            await asyncio.sleep(0.02)
+        self.voice.stop()       # it takes the player that has left off for one that plays
+        self.play()
 
     async def do_say(self, frames):
         await self.mouth.say(frames)
