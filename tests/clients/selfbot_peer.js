@@ -6,8 +6,15 @@ const { Ears, Mouth, now, serve, tell } = require('./peer');
 const { hangUp, join, login, startProxy } = require('./selfbot_client');
 
 const OPUS = 120;
+const CONNECTED = 0;
 const ears = new Ears();
 let person, voice, mouth, finished;
+
+// The port is none of the library's concern.
+function where() {
+  const { mode, endpoint } = voice.connection.authentication;
+  return { mode, endpoint: `${endpoint}:443` };
+}
 
 const channelOf = id => person.client.channels.cache.get(id);
 
@@ -26,9 +33,9 @@ serve({
     });
     await voice.placed;
     await voice.settled;
-    const { mode, endpoint } = voice.connection.authentication;
-    return { mode, endpoint: `${endpoint}:443` };       // the port is none of its concern
+    return where();
   },
+  ready: () => (voice.connection.status === CONNECTED ? where() : { endpoint: null }),
 
   ring: ({ channel }) => channelOf(channel).ring().then(() => null),
   seen: () => ({ users: [...channelOf(voice.connection.channel.id).voiceUsers.keys()] }),

@@ -11,7 +11,7 @@ class World:
     def __init__(self, system):
         self.system = system
         trust = system.certificate.trust() if system.certificate else True
-        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust))
+        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust, limit=0))
         self.clients = []
 
     async def close(self):
