@@ -139,7 +139,7 @@ static void on_swapped(void *ctx, const struct reply *r)
     switch (record_cas_result(r, &in.raw)) {
     case OK:
         in.kind = PLACE_IN_SWAPPED;
-        if (j->p.next.kind == HOME_NODE)
+        if (j->p.next.kind == HOME_NODE && place_moves(&j->p))
             LOG(INFO, EV("call.placed"), KU("place", j->p.place), KU("channel", j->p.channel),
                 KS("node", j->p.next.node));
         break;

@@ -47,24 +47,16 @@ static void home_none(struct home *h)
     *h = (struct home){.kind = HOME_NONE};
 }
 
-// node NULL: waits for region.
-static void home_make(struct home *h, const struct place *p, const struct node *node, const char *region,
-                      uint64_t unix_ms)
+static void home_pack(struct home *h, const struct place *p)
 {
-    *h = (struct home){.kind = node ? HOME_NODE : HOME_WAITS, .assigned_at = unix_ms};
-    snprintf(h->region, sizeof h->region, "%s", node ? node->region : region);
-    if (node) {
-        snprintf(h->node, sizeof h->node, "%s", node->id);
-        snprintf(h->endpoint, sizeof h->endpoint, "%s", node->endpoint);
-    }
     struct assignment a = {
         .place = p->place,
         .channel = p->channel,
         .node = bytes_of(h->node),
         .region = bytes_of(h->region),
         .endpoint = bytes_of(h->endpoint),
-        .assigned_at = unix_ms,
-        .bound = p->region[0] != '\0',
+        .assigned_at = h->assigned_at,
+        .bound = h->bound,
     };
     struct buf raw = {0};
     PACK(&raw, assignment, &a);
@@ -74,10 +66,34 @@ static void home_make(struct home *h, const struct place *p, const struct node *
     buf_fini(&raw);
 }
 
+// node NULL: waits for region.
+static void home_make(struct home *h, const struct place *p, const struct node *node, const char *region,
+                      uint64_t unix_ms)
+{
+    *h = (struct home){.kind = node ? HOME_NODE : HOME_WAITS, .assigned_at = unix_ms, .bound = p->region[0] != '\0'};
+    snprintf(h->region, sizeof h->region, "%s", node ? node->region : region);
+    if (node) {
+        snprintf(h->node, sizeof h->node, "%s", node->id);
+        snprintf(h->endpoint, sizeof h->endpoint, "%s", node->endpoint);
+    }
+    home_pack(h, p);
+}
+
 // The call manager may not have heard of it yet, and so does not know what it says about this call.
 static bool is_fresh(const struct home *h, const struct place_env *env)
 {
     return h->kind != HOME_NONE && env->unix_ms < h->assigned_at + PLACE_SETTLED_MS;
+}
+
+// Where it lives; whether in a region that was asked for by name is what was asked last.
+static void home_keep(struct home *h, const struct place *p)
+{
+    bool bound = p->region[0] != '\0';
+    *h = p->has;
+    if (h->bound == bound)
+        return;
+    h->bound = bound;
+    home_pack(h, p);
 }
 
 static bool same_home(const struct home *a, const struct home *b)
@@ -87,7 +103,7 @@ static bool same_home(const struct home *a, const struct home *b)
 
 bool place_moves(const struct place *p)
 {
-    return !same_home(&p->has, &p->next);
+    return p->has.kind != p->next.kind || strcmp(p->has.node, p->next.node) != 0;
 }
 
 // --- beginning ---
@@ -229,7 +245,7 @@ static void decide_assign(struct place *p, const struct place_env *env, struct p
     const struct node *node = NULL;
     bool full = choose(p, env, &node) != PICK_NODE;
     if (stays(p, env, node)) {
-        p->next = p->has;
+        home_keep(&p->next, p);
         emit(out, PLACE_DO_EXPECT, p->next.node);
         ask(p, PLACE_LISTING, PLACE_DO_LIST, p->next.node, out); // again: a list mends with every look
     } else if (!full) {
@@ -343,7 +359,7 @@ static void swapped(struct place *p, const struct place_env *env, struct place_f
     leave_old_home(p, env, out);
     switch (p->kind) {
     case PLACE_ASSIGN:
-        M.assignments += p->next.kind == HOME_NODE;
+        M.assignments += p->next.kind == HOME_NODE && place_moves(p);
         write_answer(p, env, out);
         break;
     case PLACE_RELEASE:

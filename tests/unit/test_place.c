@@ -202,6 +202,29 @@ TEST(a_draining_node_loses_a_call_only_to_one_that_may_have_it)
     fleet_fini(&f);
 }
 
+TEST(that_a_region_was_asked_for_by_name_holds_for_as_long_as_it_is)
+{
+    begin();
+    struct fleet f = fleet_new();
+    add_node(&f, "ams-0", "ams", 10, false);
+    add_node(&f, "par-1", "par", 10, false);
+    stand("ams-0", "ams", UNIX_MS);
+    struct worker w = assigned(&f, request("ams"), 1); // it is there, and has to stay in that region from now on
+    CHECK_BYTES(answer(&w).node, "ams-0");
+    CHECK_TRUE(!place_moves(&w.p));
+    add_node(&f, "ams-0", "ams", 10, true);
+    CHECK_TRUE(!place_may_move(&f, (struct bytes){store.raw, store.n}, BYTES("ams-0"), NOW));
+    w = assigned(&f, request("ams"), 2);
+    CHECK_BYTES(answer(&w).node, "ams-0");
+    add_node(&f, "ams-0", "ams", 10, false);
+    w = assigned(&f, request(""), 3); // and now not any more
+    CHECK_BYTES(answer(&w).node, "ams-0");
+    CHECK_EQ(w.lost, 0);
+    add_node(&f, "ams-0", "ams", 10, true);
+    CHECK_TRUE(place_may_move(&f, (struct bytes){store.raw, store.n}, BYTES("ams-0"), NOW));
+    fleet_fini(&f);
+}
+
 TEST(an_allocator_that_just_began_lets_unknown_nodes_be)
 {
     begin();
