@@ -236,8 +236,8 @@ static int leave(struct call_place *p, const struct call_in *in, uint64_t now, s
     if (!his)
         return ERR_STATE; // another session owns the voice state, or it is newer than what this is about
     bool by_node = in->node && in->node[0];
-    if (by_node && (p->channel != in->channel || strcmp(p->node, in->node) != 0))
-        return ERR_STATE; // he has gone elsewhere meanwhile, or has been sent to another server
+    if (by_node && (p->channel != in->channel || strcmp(p->node, in->node) != 0 || s->server != CALL_SERVER_SENT))
+        return ERR_STATE; // he has gone elsewhere or come back meanwhile, or is being sent to another server
     if (in->session[0] && in->gateway && in->gateway[0]) { // by op 4, whose flags are the last that are told
         s->self_mute = in->self_mute;
         s->self_deaf = in->self_deaf;

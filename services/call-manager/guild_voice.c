@@ -102,11 +102,12 @@ static int join(const struct guild_work *w)
 
 // --- LEAVE, MOVED, GATEWAY_LOST ---
 
-// In the channel that is meant, whose room lives on the node that is meant.
+// In the channel that is meant, whose room lives on the node that is meant, to which he was sent; not anew just now.
 static bool sits_on(const struct guild_work *w, const struct voice_seat *seat)
 {
     const struct voice_room *room = w->s->from.room;
-    return seat->channel == w->in->channel && room && bytes_is(room->node, w->in->node);
+    return seat->channel == w->in->channel && room && bytes_is(room->node, w->in->node) &&
+           seat->server == SEAT_SERVER_SENT;
 }
 
 static int leave(const struct guild_work *w)
@@ -118,7 +119,7 @@ static int leave(const struct guild_work *w)
     if (!his)
         return ERR_STATE; // another session owns the voice state, or it is newer than what this is about
     if (w->in->node && w->in->node[0] && !sits_on(w, was))
-        return ERR_STATE; // he has gone elsewhere meanwhile, or has been sent to another server
+        return ERR_STATE; // he has gone elsewhere or come back meanwhile, or is being sent to another server
     w->out->epoch = was->epoch;
     struct voice_seat told = *was;
     if (w->in->session[0] && w->in->gateway && w->in->gateway[0]) { // by op 4, whose flags are the last that are told

@@ -373,6 +373,9 @@ TEST(who_has_been_gone_from_the_server_of_his_call_leaves_it)
     gone.session = "s-old";
     CHECK_EQ(step(&p, gone), ERR_STATE); // another client of his has the seat
     gone.session = "s-ben";
+    CHECK_EQ(step(&p, join(BEN, "s-ben")), OK);
+    CHECK_EQ(step(&p, gone), ERR_STATE); // he has come back since, and is being sent there anew
+    CHECK_EQ(step(&p, assigned(BEN, "s-ben", "node-1", "127.0.0.1:443")), OK);
     CHECK_EQ(step(&p, gone), OK);
     CHECK_STR(told(), "-");
     p = started(false); // on no node yet

@@ -576,6 +576,9 @@ TEST(who_has_been_gone_from_the_server_of_his_room_leaves_it)
     gone.session = "other";
     CHECK_EQ(world_do(&w, gone), ERR_STATE);
     gone.session = "s";
+    CHECK_EQ(join(&w, BEN, HOME), OK);
+    CHECK_EQ(world_do(&w, gone), ERR_STATE); // he has come back since, and is being sent there anew
+    CHECK_EQ(assign(&w, BEN, "m"), OK);
     CHECK_EQ(world_do(&w, gone), OK);
     CHECK_TRUE(!world_seat(&w, BEN));
     world_end(&w);
