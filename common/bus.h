@@ -69,6 +69,8 @@ uint64_t bus_command(struct bus *b, enum bus_kind to, uint64_t key, uint64_t id,
 // late, has not answered by the deadline.
 uint64_t bus_command_at(struct bus *b, enum bus_kind to, const char *instance, uint64_t id, const struct msg *m,
                         uint64_t timeout_ms, bus_answer_fn fn, void *ctx);
+// Nobody is to be asked any more: fn of every command of that id that is not answered is called with NULL, from here.
+void bus_take_back(struct bus *b, uint64_t id);
 // Answers a command. The bus keeps recent answers and gives them to repeats by itself; a repeat of one that is still
 // being worked on is dropped. Every command handed to on_command must be answered once, later is fine. ERR_IO and
 // ERR_CONFLICT are not sent: the asker repeats the command until its deadline, and a repeat may fare better.

@@ -170,6 +170,15 @@ uint64_t bus_command_at(struct bus *b, enum bus_kind to, const char *instance, u
     return command(&p, m, timeout_ms);
 }
 
+void bus_take_back(struct bus *b, uint64_t id)
+{
+    struct bus_pending *p, *next = table_get(&b->pending, id);
+    while ((p = next) != NULL) {
+        next = p->same;
+        pending_done(p, NULL);
+    }
+}
+
 void bus_command_answered(struct bus *b, const struct answer *a)
 {
     struct bus_pending *p, *next = table_get(&b->pending, a->id);

@@ -8,6 +8,7 @@
 #define ADMIT_MS 5000u // for Redis to be there
 #define ADMIT_AGAIN_MS 200u
 #define GONE_MS 10000u // for a call manager to answer, then it is told again
+#define GONE_AGAIN_MS 1000u
 #define CLOSE_SESSION_INVALID 4006
 
 // --- what is on its way ---
@@ -169,6 +170,9 @@ struct going {
     struct life *l;
     uint64_t server, channel, user;
     char session[65];
+    uint64_t command; // that a call manager is told it by; 0: none is just now
+    bool back;        // so that it is told to nobody any more
+    struct timer again;
 };
 
 static void going_done(struct going *g)
@@ -177,6 +181,7 @@ static void going_done(struct going *g)
     while (*at != g)
         at = &(*at)->next;
     *at = g->next;
+    loop_cancel(g->l->loop, &g->again);
     mem_free(g);
 }
 
@@ -189,14 +194,19 @@ static void on_gone_told(void *ctx, const struct answer *answer)
         mem_free(g);
         return;
     }
-    if (!answer && !seats_watched(g->l, g->server, g->user, g->session)) { // nobody has heard, and he is not back
+    g->command = 0;
+    if (g->back) {
+        going_done(g);
+    } else if (!answer) { // nobody has heard
         tell_gone(g);
-        return;
+    } else if (answer->err == ERR_FULL) { // nobody had the time
+        loop_arm(g->l->loop, &g->again, GONE_AGAIN_MS);
+    } else {
+        if (answer->err < 0)
+            LOG(INFO, EV("voice.gone_refused"), KU("user", g->user), KU("server", g->server),
+                KS("why", err_name((int)answer->err)));
+        going_done(g);
     }
-    if (answer && answer->err < 0)
-        LOG(INFO, EV("voice.gone_refused"), KU("user", g->user), KU("server", g->server),
-            KS("why", err_name((int)answer->err)));
-    going_done(g);
 }
 
 static void tell_gone(struct going *g)
@@ -208,18 +218,49 @@ static void tell_gone(struct going *g)
                                     .node = bytes_of(g->l->node)};
     const struct msg m = {&schema_voice_gone, &gone};
     life_ask(g->l);
-    bus_command(g->l->bus, BUS_CALL_MANAGER, g->server, 0, &m, GONE_MS, on_gone_told, g);
+    g->command = bus_command(g->l->bus, BUS_CALL_MANAGER, g->server, 0, &m, GONE_MS, on_gone_told, g);
+}
+
+static void on_again(struct timer *t, uint64_t now)
+{
+    (void)now;
+    tell_gone(container_of(t, struct going, again));
 }
 
 void life_gone(struct life *l, uint64_t server, uint64_t channel, uint64_t user, const char *session)
 {
     struct going *g = mem_alloc(sizeof *g);
-    *g = (struct going){.next = l->going, .l = l, .server = server, .channel = channel, .user = user};
+    *g = (struct going){
+        .next = l->going, .l = l, .server = server, .channel = channel, .user = user, .again.fire = on_again};
     CHECK_ID(bytes_copy(g->session, sizeof g->session, bytes_of(session)) == OK, user);
     l->going = g;
     M.voice_gone_told++;
     LOG(INFO, EV("voice.gone"), KU("user", user), KU("server", server), KU("channel", channel));
     tell_gone(g);
+}
+
+void gone_take_back(struct life *l, uint64_t server, uint64_t user, const char *session)
+{
+    for (struct going *g = l->going, *next; g; g = next) {
+        next = g->next;
+        if (g->server != server || g->user != user || strcmp(g->session, session) != 0)
+            continue;
+        g->back = true;
+        if (g->command)
+            bus_take_back(l->bus, g->command);
+        else
+            going_done(g);
+    }
+}
+
+// Those whose answer is on its way go with it.
+static void gone_free(struct life *l)
+{
+    for (struct going *g = l->going, *next; g; g = next) {
+        next = g->next;
+        if (!g->command)
+            going_done(g);
+    }
 }
 
 // --- beginning and end ---
@@ -245,6 +286,7 @@ void life_free(struct life *l)
 {
     loop_cancel(l->loop, &l->announce);
     admits_free(l);
+    gone_free(l);
     seats_free(l);
     l->closed = true;
     life_ask(l);

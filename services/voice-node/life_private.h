@@ -40,7 +40,9 @@ struct life {
 void life_ask(struct life *l);
 bool life_back(struct life *l);
 
+// He is back, or another who is the same to a call manager: that he is gone is told to nobody any more.
+void gone_take_back(struct life *l, uint64_t server, uint64_t user, const char *session);
+
 void seats_start(struct life *l);
 void seats_free(struct life *l);
-bool seats_watched(const struct life *l, uint64_t server, uint64_t user, const char *session);
 void seats_dump(const struct life *l, struct buf *out);

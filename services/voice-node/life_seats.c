@@ -68,11 +68,6 @@ static struct watched *find(const struct life *l, uint64_t server, uint64_t user
     return x;
 }
 
-bool seats_watched(const struct life *l, uint64_t server, uint64_t user, const char *session)
-{
-    return find(l, server, user, session) != NULL;
-}
-
 static bool counts_here(const struct watched *x)
 {
     return !x->told || x->seat.state == SEAT_HERE;
@@ -152,6 +147,7 @@ void life_watch(struct life *l, uint64_t server, uint64_t channel, uint64_t user
     l->seats.n_here++;
     M.seats_followed = l->seats.sitters.n;
     want_sitter(l, p, x, true);
+    gone_take_back(l, server, user, session);
 }
 
 static void place_free(struct place *p)

@@ -6,7 +6,7 @@
 #include "life.h"
 #include "metrics.h"
 
-enum { GUILD = 100, HOME = 201, AWAY = 202, CALL = 300, ADA = 1, BEN = 2, CROWD = 200 };
+enum { GUILD = 100, HOME = 201, AWAY = 202, CALL = 300, ADA = 1, BEN = 2, CLEO = 3, CROWD = 200 };
 
 struct desk { // one instance
     struct store *store;
@@ -14,6 +14,7 @@ struct desk { // one instance
     struct life *life; // of the node
     // What it was told.
     uint32_t announcements, gone;
+    uint32_t full; // so many commands it has no room for
     struct node_announce last;
     uint64_t gone_user, gone_channel;
     char gone_node[65];
@@ -73,7 +74,8 @@ static void on_command(void *ctx, const struct bus_from *from, const struct msg 
         d->gone_channel = g->channel;
         CHECK_EQ(bytes_copy(d->gone_node, sizeof d->gone_node, g->node), OK);
     }
-    bus_answer(d->bus, from, OK, BYTES_NONE);
+    bus_answer(d->bus, from, d->full > 0 ? ERR_FULL : OK, BYTES_NONE);
+    d->full -= d->full > 0;
 }
 
 static void on_up(void *ctx)
@@ -543,6 +545,16 @@ TEST(a_place_is_listened_to_for_as_long_as_somebody_of_it_is_here_and_after_redi
 
 // --- who is gone ---
 
+static bool says_of_life(const struct rig *r, const char *text)
+{
+    struct buf out = {0};
+    life_dump(r->node.life, &out);
+    buf_char(&out, '\0');
+    bool found = strstr(out.p, text) != NULL;
+    buf_fini(&out);
+    return found;
+}
+
 TEST(who_is_gone_is_told_to_a_call_manager_until_one_has_heard)
 {
     struct rig r;
@@ -557,6 +569,45 @@ TEST(who_is_gone_is_told_to_a_call_manager_until_one_has_heard)
     desk_open(&r, &r.manager, BUS_CALL_MANAGER, "manager-2");
     UNTIL(r.loop, r.manager.gone == 1);
     CHECK_EQ(r.manager.gone_user, BEN);
+    rig_close(&r);
+}
+
+TEST(who_is_gone_is_told_again_to_one_that_had_no_room_for_it)
+{
+    struct rig r;
+    rig_open(&r);
+    r.manager.full = 2;
+    life_gone(r.node.life, GUILD, HOME, ADA, "s1");
+    UNTIL(r.loop, says_of_life(&r, " 0 gone and not told yet"));
+    CHECK_EQ(r.manager.gone, 3);
+    r.manager.full = 1000;
+    life_gone(r.node.life, GUILD, HOME, ADA, "s1"); // it ends while that waits
+    UNTIL(r.loop, r.manager.gone == 4);
+    rig_close(&r);
+}
+
+TEST(who_came_back_before_a_call_manager_heard_it_is_not_gone)
+{
+    struct rig r;
+    rig_open(&r);
+    desk_close(&r, &r.manager);
+    UNTIL(r.loop, !bus_has(r.node.bus, BUS_CALL_MANAGER));
+    life_gone(r.node.life, GUILD, HOME, BEN, "s2");
+    life_gone(r.node.life, GUILD, HOME, BEN, "s3");
+    CHECK_TRUE(says_of_life(&r, " 2 gone and not told yet"));
+    life_watch(r.node.life, GUILD, HOME, BEN, "s2");
+    CHECK_TRUE(says_of_life(&r, " 1 gone and not told yet")); // of another client of his
+    life_watch(r.node.life, GUILD, HOME, BEN, "s3");
+    CHECK_TRUE(says_of_life(&r, " 0 gone and not told yet"));
+    life_gone(r.node.life, GUILD, HOME, ADA, "s1");
+    desk_open(&r, &r.manager, BUS_CALL_MANAGER, "manager-2");
+    UNTIL(r.loop, r.manager.gone == 1);
+    CHECK_EQ(r.manager.gone_user, ADA);
+    r.manager.full = 1;
+    life_gone(r.node.life, GUILD, HOME, CLEO, "s4");
+    UNTIL(r.loop, r.manager.full == 0); // it is told again, unless he is back
+    life_watch(r.node.life, GUILD, HOME, CLEO, "s4");
+    CHECK_TRUE(says_of_life(&r, " 0 gone and not told yet"));
     rig_close(&r);
 }
 
