@@ -51,6 +51,7 @@ static void play_free(struct play *p)
 {
     loop_cancel(p->all->voice->svc.loop, &p->timer);
     table_remove(&p->all->plays, p->id);
+    M.plays = p->all->plays.n;
     buf_fini(&p->file);
     mem_free(p);
 }
@@ -215,6 +216,7 @@ static int open_play(struct players *all, const struct play_open *m)
     }
     p->until = now_of(all) + UNASKED_MS + SEAT_MS;
     table_put(&all->plays, p->id, p);
+    M.plays = all->plays.n;
     loop_arm(all->voice->svc.loop, &p->timer, UNASKED_MS);
     LOG(INFO, EV("play.begins"), KU("play", p->id), KU("channel", m->channel), KU("user", m->user));
     return OK;
@@ -253,7 +255,6 @@ bool players_command(struct players *all, const struct bus_from *from, const str
         show(p, from);
     else
         bus_answer(all->voice->svc.bus, from, err, BYTES_NONE);
-    M.plays = all->plays.n;
     return true;
 }
 
