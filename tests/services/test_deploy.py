@@ -1,0 +1,51 @@
+"""What deploy/ does where a whole run would take too long: once a day, or with names that meet."""
+import importlib.machinery
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+
+
+def load(name, file):
+    """A module of deploy/, whatever its file is called."""
+    spec = importlib.util.spec_from_loader(name, importlib.machinery.SourceFileLoader(name, str(DEPLOY / file)))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_bytecode():
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    yield
+    sys.dont_write_bytecode = before
+
+
+def test_a_certificate_that_cannot_be_renewed_today_ends_nothing(capsys):
+    module = load("supervisor", "supervisor")
+
+    class Node:
+        def __init__(self, name, works):
+            self.name, self.works, self.asked = name, works, 0
+
+        def certify(self):
+            self.asked += 1
+            if not self.works:
+                raise module.Failure(f"{self.name} has no certificate")
+            return False
+
+    supervisor = object.__new__(module.Supervisor)
+    bad, good = Node("bad", False), Node("good", True)
+    supervisor.nodes = {"bad": bad, "good": good}
+    supervisor.services, supervisor.redis, supervisor.certify_at = [], None, 0.0
+    with pytest.raises(module.Failure):
+        supervisor.certify(at_start=True)  # at the start nothing begins without one
+    supervisor.certify_at = 0.0
+    supervisor.turn()
+    assert "bad has no certificate" in capsys.readouterr().err
+    assert good.asked == 1 and bad.asked == 2
+    supervisor.turn()
+    assert bad.asked == 2  # tomorrow again
