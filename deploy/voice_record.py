@@ -66,6 +66,21 @@ def file_of(api, path):
     return whole
 
 
+def plain(name):
+    """As it can stand in a file's name, and be printed."""
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+def files_of(out, names):
+    """{id: where his file goes}: one alone has `out`; of several each has his name in it, and his id where names, as they can
+    stand there, are the same."""
+    if len(names) == 1:
+        return dict.fromkeys(names, out)
+    told = [plain(name) for name in names.values()]
+    ends = {user: name if told.count(name) == 1 else f"{name}@{user}" for user, name in zip(names, told)}
+    return {user: out.with_name(f"{out.stem}-{end}{out.suffix}") for user, end in ends.items()}
+
+
 def write(path, data):
     beside = path.with_name(path.name + ".new")
     beside.write_bytes(data)
@@ -88,10 +103,10 @@ def record(api, args, failure):
         if shown["state"] != "stopped":
             say(f"it has ended by itself: {shown['why']}")
         names = names_of(api, [speaker["user_id"] for speaker in shown["speakers"]])
+        files = files_of(out, names)
         lines = [f"{shown['seconds']:.2f} s were recorded"]
         for speaker in shown["speakers"]:
-            name = re.sub(r"[^\w.-]", "_", names[speaker["user_id"]])
-            file = out if len(names) == 1 else out.with_name(f"{out.stem}-{name}{out.suffix}")
+            name, file = plain(names[speaker["user_id"]]), files[speaker["user_id"]]
             write(file, file_of(api, f"{path}/{speaker['user_id']}.ogg"))
             speaker.update(username=name, file=str(file))
             lines.append(f"{file}: {name}, who spoke for {speaker['seconds']:.2f} s of them ({speaker['packets']} packets)")

@@ -49,3 +49,13 @@ def test_a_certificate_that_cannot_be_renewed_today_ends_nothing(capsys):
     assert good.asked == 1 and bad.asked == 2
     supervisor.turn()
     assert bad.asked == 2  # tomorrow again
+
+
+def test_of_speakers_whose_names_are_the_same_in_a_file_each_has_his_own(tmp_path):
+    module = load("voice_record", "voice_record.py")
+    names = {"1": "a b", "2": "a_b", "3": "a/b", "4": "ben", "5": "a_b-2"}
+    files = module.files_of(tmp_path / "x.ogg", names)
+    assert list(files) == list(names) and len(set(files.values())) == 5
+    assert all(file.parent == tmp_path and file.suffix == ".ogg" for file in files.values())
+    assert files["4"].name == "x-ben.ogg"
+    assert module.files_of(tmp_path / "x.ogg", {"1": "a b"}) == {"1": tmp_path / "x.ogg"}
