@@ -191,6 +191,12 @@ struct bus_peer *bus_peer_named(const struct bus *b, struct bytes name)
     return table_get(&b->peers, bytes_hash(name));
 }
 
+bool bus_is(const struct bus *b, struct bytes instance, enum bus_kind kind)
+{
+    const struct bus_peer *p = bus_peer_named(b, instance);
+    return p && p->kind == kind;
+}
+
 bool bus_lives(const struct bus *b, struct bytes instance, uint64_t born)
 {
     const struct bus_peer *p = bus_peer_named(b, instance);

@@ -54,6 +54,7 @@ bool bus_refused(const struct bus *b);                 // Redis answers, and tak
 bool bus_has(const struct bus *b, enum bus_kind kind); // a live instance is known
 // Names of those of a kind that are known, at most max of them; they live until the loop turns. Returns how many.
 size_t bus_names(const struct bus *b, enum bus_kind kind, const char **names, size_t max);
+bool bus_is(const struct bus *b, struct bytes instance, enum bus_kind kind); // it is known, and of that kind
 // That very process is there; a later one of its name was not born with it.
 bool bus_lives(const struct bus *b, struct bytes instance, uint64_t born);
 uint64_t bus_born(const struct bus *b); // of this process

@@ -102,11 +102,12 @@ static bool ends_here(struct telling *t) // the last reply, or there is nobody t
     return true;
 }
 
+// Voice nodes listen to guilds, too, and have no use for it.
 static void add_gateways(struct telling *t, const struct reply *r)
 {
     for (size_t i = 0; i < reply_n(r); i++) {
         struct bytes name = reply_text(reply_at(r, i));
-        bool known = false;
+        bool known = bus_is(t->g->svc.bus, name, BUS_VOICE_NODE);
         for (uint32_t k = 0; k < t->n_gateways; k++)
             known = known || bytes_eq(t->gateways[k], name);
         if (!known && t->n_gateways < GATEWAYS_MAX)

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from bus import now_ms, pack
+from bus import BusPeer, now_ms, pack
 from client import CAPABILITIES
 from gateway_guild import GUILDS, PRESENCES, Guild
 from gateway_house import Clients, House, event, until
@@ -59,6 +59,23 @@ async def test_members_of_a_guild_hear_who_comes_what_he_says_and_that_he_goes(h
     await client.close()
     await presence_of(watcher, ben, "offline")
     await until(lambda: not house.redis.exists(f"{{u:{ben.id}}}:on"), "his row to go")
+
+
+async def test_a_voice_node_that_listens_to_a_guild_hears_of_nobody_s_presence(house, clients):
+    ann, ben = house.users("ann", "ben")
+    guild = Guild(house, ann, ben)
+    with BusPeer(house.redis, "voice-node") as node, BusPeer(house.redis, "gateway") as other:
+        house.redis.sadd(f"{{{guild.id}}}:gw", node.instance, other.instance)
+        watcher = await clients.login(ann)
+        await there(house, ann)
+        client = await clients.login(ben)
+        await presence_of(watcher, ben, "online")
+        await until(lambda: any(head["instance"].startswith("gateway-") for head in list(other.heads)), "a connection")
+        for status in ("idle", "dnd", "online"):
+            await says(client, status)
+            await presence_of(watcher, ben, status)
+        told = [e for e in (await until(lambda: list(other.events.queue), "it to be told")) if e[0] == "presence_told"]
+        assert told and not [e for e in list(node.events.queue) if e[0] == "presence_told"]
 
 
 async def test_friends_hear_of_each_other_without_a_guild(house, clients):
