@@ -38,7 +38,7 @@ int main(int argc, char **argv)
          "the operator's own voice nodes by region; empty: only nodes that announce themselves"},
         {"SB_VOICE_TOKEN_MS", CONFIG_UINT, &a.token_ms, "300000", 1000, 86400000,
          "how long a voice node accepts a token, in ms"},
-        {"SB_NODE_LEASE_MS", CONFIG_UINT, &a.node_lease_ms, "2000", 1000, 60000,
+        {"SB_NODE_LEASE_MS", CONFIG_UINT, &a.node_lease_ms, "2000", 1500, 60000,
          "silence after which a voice node is lost, in ms; they speak three times a second"},
         {"SB_NODES_MAX", CONFIG_UINT, &a.nodes_max, "1024", 1, 16384, "voice nodes known; more are refused"},
         {"SB_JOBS_MAX", CONFIG_UINT, &a.jobs_max, "4000", 1, 100000, "commands in progress; more are refused"},

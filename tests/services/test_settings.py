@@ -92,3 +92,10 @@ def test_a_voice_node_that_nobody_could_reach_refuses_to_start_in_a_sentence(env
     assert done.returncode == 2
     own = [line for line in done.stderr.splitlines() if not line.startswith("ts=")]
     assert own == [sentence]
+
+
+def test_a_node_s_lease_outlasts_what_an_allocator_may_be_away_for():
+    """One that stood still for up to a second (FLEET_STALL_MS) has not read the last three words of each node yet."""
+    binary = Path(os.environ["SB_BUILD"]) / "bin" / "switchboard-region-allocator"
+    done = subprocess.run([binary, "--node-lease-ms=1400"], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 2 and "1500" in done.stderr, done.stderr
