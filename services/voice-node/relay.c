@@ -291,7 +291,8 @@ static void silence(struct relay *r, struct peer *p)
         t->o = (struct opened){.body = opened_room(r, r->n_taken), .body_n = sizeof frame};
         t->o.rtp = (struct rtp){.pt = RTP_PT_OPUS, .ssrc = p->ssrc, .seq = (uint16_t)(s->top + i)};
         t->o.rtp.timestamp = s->timestamp + i * SILENCE_TIMESTAMPS;
-        t->again = false;
+        t->again = false; // if anything has been under this header, it was silence too
+        t->shift = s->shift;
         seen_note(&p->streams[0].said, s->top + i);
         relay_pass_on(r, p, t);
     }

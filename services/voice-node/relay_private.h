@@ -71,6 +71,7 @@ struct taken { // an opened packet, to be passed on to its room
     struct opened o;
     uint32_t from, next; // slot of the sender; next of the room
     bool again;          // a header that may have been there before
+    uint32_t shift;      // of its timestamp, where the header is the nonce
 };
 
 struct relay {
@@ -147,5 +148,5 @@ void relay_out_flush(struct relay *r);
 // much of this kind has come.
 struct peer *relay_owner(struct relay *r, struct peer *p, uint32_t ssrc);
 void relay_take_rtcp(struct relay *r, struct peer *p, const struct datagram *d);
-bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest);
+bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest, bool *anew);
 void relay_heard_from(struct relay *r, struct peer *p, struct address4 from, bool newest);
