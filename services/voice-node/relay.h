@@ -38,7 +38,7 @@ struct relay_cfg {
     uint32_t peers_max, rooms_max;
     uint32_t peer_pps;     // datagrams of one peer in a second, more are dropped
     uint32_t stranger_pps; // of one address and port that is nobody's
-    uint64_t seed;         // random: where the SSRCs begin
+    uint64_t seed;         // random: SSRCs are drawn with it
     // Neither of the first two may call the relay.
     // Hands out one batch: n datagrams, each for one address; what is for the same address in a row lies in a row, and
     // may go as one if the sizes are equal.

@@ -41,7 +41,7 @@ struct peer {
     struct relay_rights rights;
     uint32_t video;      // streams that are on
     uint32_t ssrc;       // of its audio; also its name
-    uint32_t generation; // of the slot: how often it has been used
+    uint32_t generation; // drawn for each who has the slot
     uint32_t room, chunk, place;
     uint64_t user;
     struct tally tally;
@@ -90,7 +90,7 @@ struct relay {
     uint32_t chunks_max, n_chunks;
     struct tally strangers[STRANGERS];
     struct tally openings; // packets of strangers that a key was tried on
-    uint64_t salt, now_us;
+    uint64_t salt, now_us, n_drawn;
     uint32_t own_ssrc; // that reports come from: 2^31 or more
 
     struct taken taken[TAKE_MAX];

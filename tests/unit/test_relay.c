@@ -537,6 +537,20 @@ TEST(ssrcs_are_nobody_elses_and_who_has_left_names_nobody)
     rig_end();
 }
 
+// Until a client has its key its address is where discovery asked last: whoever knew its SSRC could ask, too. So coming
+// and going tells nobody the SSRCs of those who come next.
+TEST(who_has_been_here_cannot_tell_the_ssrc_of_who_comes_next)
+{
+    rig_begin(8, 8, 1000, 1000);
+    uint32_t ssrcs[16], steps = 0;
+    for (uint32_t i = 0; i < countof(ssrcs); i++)
+        relay_leave(rig.relay, relay_join(rig.relay, ROOM, 1, &ssrcs[i]));
+    for (uint32_t i = 2; i < countof(ssrcs); i++)
+        steps += ssrcs[i] - ssrcs[i - 1] == ssrcs[1] - ssrcs[0];
+    CHECK_EQ(steps, 0);
+    rig_end();
+}
+
 TEST(rooms_of_any_size_keep_their_lists)
 {
     enum { N = 70 };
