@@ -254,15 +254,14 @@ static void take_rtp(struct relay *r, struct peer *p, const struct datagram *d)
 
 // --- one datagram ---
 
-// Who is at the address that it comes from. Of several who share one, him whose SSRC it carries.
+// Who is at the address that it comes from. Of several who share one, him whose SSRC it carries: it is his rate that it
+// counts against.
 static struct peer *source(const struct relay *r, const struct datagram *d, enum packet_kind kind)
 {
     bool carries = kind == PACKET_IS_RTP || kind == PACKET_IS_RTCP;
-    struct peer *p = relay_by_address(r, d->from);
-    if (p || !carries)
-        return p;
-    p = relay_by_ssrc(r, packet_ssrc(d->p, kind));
-    return p && p->address != ADDRESS_NONE && same_address(p->at, d->from) ? p : NULL;
+    struct peer *p = carries ? relay_by_ssrc(r, packet_ssrc(d->p, kind)) : NULL;
+    bool there = p && p->address != ADDRESS_NONE && same_address(p->at, d->from);
+    return there ? p : relay_by_address(r, d->from);
 }
 
 static void take_one(struct relay *r, const struct datagram *d)

@@ -411,7 +411,7 @@ TEST(two_at_one_address_are_told_apart_by_their_ssrcs)
     relay_key(rig.relay, c.peer, MODE, c.client.key);
     relay_rights(rig.relay, c.peer, rig_all);
     relay_announced(rig.relay, c.peer);
-    for (uint32_t i = 0; i < 3; i++) { // a's rate, then its own: never a stranger's
+    for (uint32_t i = 0; i < 3; i++) { // never a stranger's rate
         rig.now_us += 1000000;
         rig_clear();
         rig_say(&c, "me");
@@ -429,6 +429,23 @@ TEST(two_at_one_address_are_told_apart_by_their_ssrcs)
     CHECK_TRUE(rig_heard_by(&b, &c, 0, "alone here"));
     rig_take(c.at, ping, sizeof ping);
     CHECK_EQ(rig.n_sent, 2);
+    rig_end();
+}
+
+TEST(of_two_at_one_address_each_has_a_rate_of_his_own)
+{
+    rig_begin(8, 8, 10, 1000);
+    struct rig_client a = rig_enter(ROOM, 1, MODE), b = rig_enter(ROOM, 2, MODE), c = rig_enter(ROOM, 3, MODE);
+    rig_say(&a, "first");
+    b.at = a.at;
+    rig_say(&b, "there too"); // which is not known before it has come: of the rate of a
+    for (uint32_t i = 0; i < 10; i++)
+        rig_say(&a, "many");
+    CHECK_EQ(M.media_dropped_peer_rate, 2);
+    rig_clear();
+    rig_say(&b, "hears of none of it");
+    CHECK_TRUE(rig_heard_by(&c, &b, 0, "hears of none of it"));
+    CHECK_EQ(M.media_dropped_peer_rate, 2);
     rig_end();
 }
 
