@@ -325,6 +325,75 @@ TEST(who_begins_anew_is_heard_and_no_header_is_used_twice)
     }
 }
 
+struct header_use {
+    uint64_t header, text;
+};
+
+static int by_header(const void *a, const void *b)
+{
+    const struct header_use *x = a, *y = b;
+    return x->header != y->header ? (x->header < y->header ? -1 : 1) : (x->text > y->text) - (x->text < y->text);
+}
+
+// What c was sent and nobody has looked at: the end of each header and what was under it.
+static uint32_t note_uses(const struct rig_client *c, struct header_use *out)
+{
+    uint8_t p[CLIENT_MAX];
+    uint32_t n = 0;
+    for (size_t length; (length = rig_got(c, p)) > 12; n++) {
+        memcpy(&out[n].header, p, 8);
+        out[n].text = 0;
+        memcpy(&out[n].text, p + 12, length - 12 < 8 ? length - 12 : 8);
+    }
+    rig_clear();
+    return n;
+}
+
+// By chance: losses, pauses, packets that come late, mutes and other beginnings. Where the header is the nonce nothing
+// else is ever sealed under it.
+TEST(whatever_happens_no_header_has_two_texts_where_it_is_the_nonce)
+{
+    enum { STEPS = 200000, MOST = STEPS * 2 };
+    struct header_use *uses = calloc(MOST, sizeof *uses);
+    uint32_t n = 0, x = 1, twice = 0;
+    uint8_t late[CLIENT_MAX];
+    size_t late_n = 0;
+    rig_begin(8, 8, 1u << 30, 1000);
+    struct rig_client a = rig_enter(ROOM, 1, MODE), b = rig_enter(ROOM, 2, SEAL_XSALSA20_POLY1305), first = a;
+    for (uint32_t i = 0; i < STEPS; i++) {
+        char text[9];
+        x = x * 1664525 + 1013904223;
+        uint32_t dice = x >> 16 & 4095;
+        snprintf(text, sizeof text, "%08x", i);
+        if (dice < 2) {
+            relay_begins(rig.relay, a.peer);
+            a = first;
+        } else if (dice < 40) {
+            relay_rights(rig.relay, a.peer, (struct relay_rights){.speaks = dice % 2});
+        } else if (dice < 200) {
+            a.seq = (uint16_t)(a.seq + dice % 5); // lost
+            a.timestamp += dice % 5 * 960;
+        } else if (dice < 300) {
+            a.timestamp += dice * 960; // a pause
+        } else if (dice < 400 && late_n) {
+            rig_take(a.at, late, late_n);
+            late_n = 0;
+        } else if (dice < 500 && !late_n) {
+            late_n = rig_frame(&a, 0, text, late);
+        }
+        rig_say(&a, text);
+        n += note_uses(&b, uses + n);
+        CHECK(n <= MOST - 16);
+    }
+    qsort(uses, n, sizeof *uses, by_header);
+    for (uint32_t i = 1; i < n; i++)
+        twice += uses[i].header == uses[i - 1].header && uses[i].text != uses[i - 1].text;
+    CHECK_TRUE(n > STEPS / 4);
+    CHECK_EQ(twice, 0);
+    free(uses);
+    rig_end();
+}
+
 // The same without a word, when it plays something else before the first is at its end.
 TEST(another_packet_under_one_of_the_first_numbers_is_a_beginning)
 {
