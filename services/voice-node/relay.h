@@ -2,6 +2,8 @@
 // Pure: no socket and no clock; memory is taken once, in relay_new, and nothing that a datagram causes takes a lock,
 // logs or allocates. udp.c feeds it batches and sends what it says; who is there and what each may do is told by the
 // signalling.
+// A sender's SSRC, sequence number and timestamp are kept; but where the RTP header is the nonce the timestamps of who
+// begins anew are put behind what he has said.
 #pragma once
 #include "seal.h"
 
