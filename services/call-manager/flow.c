@@ -139,11 +139,13 @@ static struct flow_step claim_and_sit(struct flow *f)
                               .timer = f->location.leaving != 0};
 }
 
-// What stands here of a claim that holds no more. When the user's location is elsewhere, or nowhere (who leaves makes
-// no new epoch), that is any seat; else one that is older than the claim to here.
+// The user's location is elsewhere, or nowhere (who leaves makes no new epoch): no seat may stand here, of whatever
+// claim. When it is here, none is in the way: whoever has claimed the place anew is about to sit down over an older
+// seat. Were that taken away before, his client would be told that he left, and hang up; and did nothing come of the
+// claim, he would have lost what he was acknowledged.
 static struct flow_step leave_outlived(struct flow *f, const struct location *now)
 {
-    return leave_stale(f, f->place, now->place == f->place ? now->epoch : now->epoch + 1);
+    return leave_stale(f, f->place, now->epoch + 1);
 }
 
 static struct flow_step undo(struct flow *f, const struct location *now)
@@ -207,16 +209,16 @@ static struct flow_step seated(struct flow *f, const struct flow_result *r)
     return f->sits && f->location.leaving == 0 ? done(f, f->result) : check(f);
 }
 
-// Was he moved, or his session ended, between the claim and the seat? Then the seat must not stay.
+// Did he go elsewhere, or did his session end, between the claim and the seat? Then the seat must not stay.
 static struct flow_step checked(struct flow *f, const struct flow_result *r)
 {
     if (r->err != OK)
         return done(f, r->err);
     if (r->over && r->location.place == f->place)
         return leave_over(f);
-    if (r->location.place != f->place || r->location.epoch != f->location.epoch)
+    if (r->location.place != f->place)
         return undo(f, &r->location);
-    if (r->location.leaving == 0)
+    if (r->location.epoch != f->location.epoch || r->location.leaving == 0) // a newer claim is not ours to settle
         return done(f, f->result);
     struct location to = r->location;
     to.leaving = 0;
@@ -286,12 +288,14 @@ static bool is_said(const struct flow *f) // by whoever holds the session; else 
     return f->in.gateway && f->in.gateway[0];
 }
 
+// The seat that went was of the claim that holds, or that claim is by the same client, who has said since that he
+// leaves: nobody is about to sit down. Else another session of his is. Applied before: when his location says that he
+// came back since, he did; else something late has sat down that has to go (FLOW_AGREE), which it does from nowhere.
 static struct flow_step left(struct flow *f, const struct flow_result *r)
 {
-    if (r->err != OK || r->applied) // applied: he has sat down again since, and his location says so
+    bool own = f->in.hold && f->in.hold == f->location.hold && !r->applied;
+    if (r->err != OK || (r->epoch != f->location.epoch && !own))
         return done(f, r->err);
-    if (r->epoch != f->location.epoch) // another session of his has claimed the place anew and is about to sit down
-        return done(f, OK);
     return settle(f, gone_to(f, (struct location){.epoch = f->location.epoch}));
 }
 
@@ -465,7 +469,7 @@ static struct flow_step agree_next(struct flow *f, const struct flow_result *r)
     case FLOW_AT_RECORD:
         return recipient_next(f, r);
     case FLOW_AT_READ:
-        if (r->err != OK)
+        if (r->err != OK || r->location.place == f->place)
             return done(f, r->err);
         f->at = FLOW_AT_OLDER;
         return leave_outlived(f, &r->location);

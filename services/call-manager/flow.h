@@ -2,7 +2,8 @@
 // moving it between places is: claim the user's location (its epoch grows), leave the old place (only a seat older
 // than that epoch), sit down in the new one with it, look whether the claim still holds, settle. Leaving comes first
 // because clients hang up the new call when they are told afterwards that they left. Nobody sits down without a claim,
-// and every claim grows the epoch: so whoever was overtaken sees it, and takes back what he did too late.
+// and every claim grows the epoch: so whoever was overtaken by a claim to elsewhere, or by a leave, sees it, and takes
+// back what he did too late. A claim to the same place takes nothing away: who made it sits down over what is there.
 // Whoever dies in between is finished by the next who looks: by the repeated command, or by the user's timer row
 // (FLOW_SETTLE). The shell (job.c) carries out each step and hands back how it went; it never chooses one.
 // A place is a private channel or a guild; within a guild a claim is new with each channel that he goes to himself. A
@@ -62,7 +63,8 @@ struct flow_result {
     bool over, elsewhere; // READ_USER: the session of `in` is over; it is held by another than `in` came from
     bool applied;         // MAY_JOIN, PLACE: before. PLACE: only when the core, too, had something left to do
     bool sits;            // MAY_JOIN
-    // MAY_JOIN: of his seat. PLACE with LEAVE, OK: of the one that went. LOCATE, ERR_STATE: written the first time.
+    // MAY_JOIN: of his seat. PLACE with LEAVE, OK: of the one that went, if need be before. LOCATE, ERR_STATE: written
+    // the first time.
     uint64_t epoch;
     bool recipient, listed; // LOOK
     struct location location;

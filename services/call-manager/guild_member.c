@@ -142,8 +142,8 @@ static void put_member(const struct guild_work *w, const struct member *m)
 
 // --- PATCH of a member: his seat ---
 
-// Where he stays, he is silenced or heard as his roles now are. On a stage only a time-out counts: who speaks there was
-// asked to.
+// A time-out silences him where he stays, and when it is over he is heard again if his roles let him. On a stage he has
+// to be asked again. His roles alone change nothing there before he moves (guild_seat.h).
 static void hush(const struct guild_work *w, const struct member *m, struct voice_seat *seat)
 {
     const struct guild_channel *c = w->s->from.channel;
@@ -175,7 +175,7 @@ static bool put_seat(const struct guild_work *w, const struct member_edit *e, co
     struct voice_seat seat = moves ? *was : seat_in(w, who, &w->s->from);
     if (moves)
         move_to(w, who, &seat);
-    else if (e->set & (SET_MEMBER_ROLES | SET_MEMBER_DISABLED))
+    else if (who->member->disabled_until != w->s->target.member->disabled_until)
         hush(w, who->member, &seat);
     if (!moves && guild_same(w, &schema_voice_seat, was, &seat))
         return false;

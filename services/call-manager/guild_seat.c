@@ -80,11 +80,6 @@ uint64_t seat_soonest(const struct guild_work *w, const struct voice_seat *seat)
     return waits ? seat->server_at - retry : w->now;
 }
 
-static uint64_t told_epoch(const struct voice_seat *seat)
-{
-    return seat->bot ? 0 : seat->epoch; // bots have a voice state in each guild: theirs are not to be compared
-}
-
 void seat_tell_server(const struct guild_work *w, const struct voice_seat *seat, struct bytes endpoint,
                       struct bytes token)
 {
@@ -95,7 +90,6 @@ void seat_tell_server(const struct guild_work *w, const struct voice_seat *seat,
     e->user = seat->user;
     e->session = seat->session;
     e->sitter = seat->user;
-    e->epoch = told_epoch(seat);
 }
 
 // --- rows ---
@@ -188,7 +182,6 @@ static struct event *tell_state(const struct guild_work *w, const struct scene_m
     struct bytes body = present_guild_voice(w->a, seat, w->s->id, left, who->member, who->user, hoisted);
     struct event *e = guild_event_in(w, channel, "VOICE_STATE_UPDATE", body);
     e->sitter = seat->user;
-    e->epoch = told_epoch(seat);
     return e;
 }
 
@@ -225,7 +218,6 @@ void seat_put(const struct guild_work *w, const struct scene_member *who, const 
     w->out->joins += !was;
     if (moves) { // who may see where he was and not where he is now
         struct event *e = tell_state(w, who, was, was->channel, true);
-        e->epoch = told_epoch(next);
         e->unless = next->channel;
         e->to = 3;
         e->user = next->user;

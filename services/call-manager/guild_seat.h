@@ -11,8 +11,8 @@ enum seat_server { SEAT_SERVER_OWED, SEAT_SERVER_NONE, SEAT_SERVER_SENT }; // vo
 // What he may there, whoever moves him: the seat that he would have in `room`, with the flags of the one that he has.
 // Suppressed: in the AFK channel, where he may not speak, and in a stage whose moderator he is not. His camera goes out
 // where he may not use it, or too many do. Server, session and gateway stay as they are: see seat_ask.
-// When a role or the channel's overwrites change later, whoever sits there stays suppressed or not as he is, until he
-// moves or sits down anew: as on Discord (https://github.com/discord/discord-api-docs/issues/4032).
+// When his roles, a role or the channel's overwrites change later, who sits there stays suppressed or not as he is,
+// until he moves or sits down anew: as on Discord (https://github.com/discord/discord-api-docs/issues/4032).
 struct voice_seat seat_in(const struct guild_work *w, const struct scene_member *who, const struct scene_room *room);
 bool seat_suppressed(const struct guild_work *w, const struct member *m, const struct guild_channel *c);
 bool seat_may_film(const struct guild_work *w, const struct scene_member *who, const struct scene_room *room);

@@ -114,6 +114,8 @@ static void on_place_committed(void *ctx, const struct commit_result *r)
     } else { // ERR_STATE: this very command was applied before. Nothing of this attempt stands
         j->after = j->before;
         j->result.applied = r->err == ERR_STATE;
+        if (r->err == ERR_STATE)
+            job_was_applied(j, r->answer);
     }
     job_next(j, r->err == ERR_STATE ? OK : r->err);
 }

@@ -14,8 +14,10 @@
 
 // --- what stands ---
 
-static void find_guild(struct step *s, bool and_user, struct bytes user)
+// And the user of that name or id; BYTES_NONE: nobody.
+static void find_guild(struct step *s, struct bytes user)
 {
+    bool and_user = user.p != NULL;
     struct guild_find *find = arena_take(s->a, sizeof *find);
     struct msg *both = arena_take(s->a, 2 * sizeof *both);
     find->name = s->route.param[0];
@@ -168,12 +170,15 @@ void admin_guild_add(struct step *s)
     }
 }
 
-void admin_guild_show(struct step *s)
+static void show_guild(struct step *s, const json_t *guild)
 {
-    if (s->r->stage == 0)
-        find_guild(s, false, BYTES_NONE);
-    else if (admin_went_well(s, 1))
-        admin_reply(s, 200, s->answers[0]->body);
+    (void)guild;
+    admin_reply(s, 200, s->answers[0]->body);
+}
+
+static struct bytes new_owner(const struct step *s)
+{
+    return ((const struct a_guild *)s->r->form)->owner;
 }
 
 static void edit_guild(struct step *s, const json_t *guild)
@@ -203,72 +208,52 @@ static void edit_guild(struct step *s, const json_t *guild)
     MANAGE(s, guild_edit, &edit);
 }
 
-void admin_guild_edit(struct step *s)
-{
-    if (!form_once(s, &schema_a_guild))
-        return;
-    const struct a_guild *f = s->r->form;
-    if (s->r->stage == 0) {
-        find_guild(s, f->owner.p != NULL, f->owner);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, f->owner.p ? 2 : 1);
-        if (guild)
-            edit_guild(s, guild);
-        json_decref(guild);
-    } else {
-        pass_on(s);
-    }
-}
-
 // Once it is deleted its name is free for another one, whether that was heard or not: the message service takes a name
 // from a guild that is not there.
-void admin_guild_remove(struct step *s)
+static void remove_guild(struct step *s, const json_t *guild)
 {
-    if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 1);
-        if (!guild)
-            return;
-        const json_t *name = json_object_get(guild, "name");
-        struct guild_forget *forget = arena_take(s->a, sizeof *forget);
-        *forget = (struct guild_forget){
-            .guild = s->r->guild,
-            .owner = admin_u64(json_object_get(guild, "owner_id")),
-            .name = arena_copy(s->a, (struct bytes){json_string_value(name), json_string_length(name)})};
-        s->r->form = forget;
-        MANAGE(s, guild_delete, &(const struct guild_delete){.guild = forget->guild});
-        json_decref(guild);
-    } else if (s->r->stage == 2 && admin_went_well(s, 1)) {
+    const json_t *name = json_object_get(guild, "name");
+    struct guild_forget *forget = arena_take(s->a, sizeof *forget);
+    *forget = (struct guild_forget){
+        .guild = s->r->guild,
+        .owner = admin_u64(json_object_get(guild, "owner_id")),
+        .name = arena_copy(s->a, (struct bytes){json_string_value(name), json_string_length(name)})};
+    s->r->form = forget;
+    MANAGE(s, guild_delete, &(const struct guild_delete){.guild = forget->guild});
+}
+
+static void forget_guild(struct step *s)
+{
+    if (s->r->stage == 2 && admin_went_well(s, 1))
         ADMIN_COMMAND(s, BUS_MESSAGE, 0, guild_forget, s->r->form);
-    } else if (s->r->stage == 3) {
+    else if (s->r->stage == 3)
         admin_reply(s, 204, BYTES_NONE);
-    }
 }
 
 // --- members ---
 
-void admin_member_list(struct step *s)
+static struct bytes member(const struct step *s)
 {
-    if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
-    } else if (s->r->stage == 1) {
-        struct guild_members page = {.limit = 1000};
-        struct fault fault = {0};
-        bool has_after;
-        json_t *guild = found_guild(s, 1);
-        if (!guild)
-            return;
-        json_decref(guild);
-        page.guild = s->r->guild;
-        if (form_query_id(s->a, s->r->query, "after", &page.after, &has_after, &fault) ||
-            form_query_number(s->a, s->r->query, "limit", 1, 1000, &page.limit, &fault))
-            admin_refuse_form(s, &fault);
-        else
-            ADMIN_COMMAND(s, BUS_MESSAGE, 0, guild_members, &page);
-    } else if (admin_went_well(s, 1)) {
+    return s->route.param[1];
+}
+
+static void list_members(struct step *s, const json_t *guild)
+{
+    struct guild_members page = {.guild = s->r->guild, .limit = 1000};
+    struct fault fault = {0};
+    bool has_after;
+    (void)guild;
+    if (form_query_id(s->a, s->r->query, "after", &page.after, &has_after, &fault) ||
+        form_query_number(s->a, s->r->query, "limit", 1, 1000, &page.limit, &fault))
+        admin_refuse_form(s, &fault);
+    else
+        ADMIN_COMMAND(s, BUS_MESSAGE, 0, guild_members, &page);
+}
+
+static void show_members(struct step *s)
+{
+    if (admin_went_well(s, 1))
         admin_reply(s, 200, s->answers[0]->body);
-    }
 }
 
 // What the body says about a member. False: it has been refused.
@@ -295,69 +280,39 @@ static bool read_member(struct step *s, const json_t *guild, uint64_t user, stru
     return !f->channel.p || (out->channel = channel_named(s, guild, f->channel)) != 0;
 }
 
-static void edit_member(struct step *s)
+static void edit_member(struct step *s, const json_t *guild)
 {
     struct member_edit edit;
-    json_t *guild = found_guild(s, 2);
-    if (guild && read_member(s, guild, admin_answered_id(s, 1), &edit))
+    if (read_member(s, guild, admin_answered_id(s, 1), &edit))
         MANAGE(s, member_edit, &edit);
-    json_decref(guild);
-}
-
-void admin_member_edit(struct step *s)
-{
-    if (!form_once(s, &schema_a_member))
-        return;
-    if (s->r->stage == 0)
-        find_guild(s, true, s->route.param[1]);
-    else if (s->r->stage == 1)
-        edit_member(s);
-    else
-        pass_on(s);
 }
 
 // He becomes one by a world document; what else the body says follows.
-static void join_member(struct step *s)
+static void add_member(struct step *s, const json_t *guild)
 {
-    json_t *guild = found_guild(s, 2);
-    uint64_t user = guild ? admin_answered_id(s, 1) : 0;
-    if (guild && read_member(s, guild, user, &s->r->member))
+    uint64_t user = admin_answered_id(s, 1);
+    if (read_member(s, guild, user, &s->r->member))
         load_guilds(s, arena_printf(s->a, "{\"id\":\"%llu\",\"members\":[\"%llu\"]}", (unsigned long long)s->r->guild,
                                     (unsigned long long)user));
-    json_decref(guild);
 }
 
-void admin_member_add(struct step *s)
+static void edit_new_member(struct step *s)
 {
-    if (!form_once(s, &schema_a_member))
+    if (s->r->stage > 2)
+        pass_on(s);
+    else if (!admin_went_well(s, 1))
         return;
-    if (s->r->stage == 0)
-        find_guild(s, true, s->route.param[1]);
-    else if (s->r->stage == 1)
-        join_member(s);
-    else if (s->r->stage == 2 && !admin_went_well(s, 1))
-        return;
-    else if (s->r->stage == 2 && s->r->member.set)
+    else if (s->r->member.set)
         MANAGE(s, member_edit, &s->r->member);
-    else if (s->r->stage == 2)
-        admin_reply(s, 204, BYTES_NONE);
     else
-        pass_on(s);
+        admin_reply(s, 204, BYTES_NONE);
 }
 
-void admin_member_remove(struct step *s)
+static void remove_member(struct step *s, const json_t *guild)
 {
-    if (s->r->stage == 0) {
-        find_guild(s, true, s->route.param[1]);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 2);
-        const struct member_remove gone = {.guild = s->r->guild, .target = guild ? admin_answered_id(s, 1) : 0};
-        if (guild)
-            MANAGE(s, member_remove, &gone);
-        json_decref(guild);
-    } else {
-        pass_on(s);
-    }
+    const struct member_remove gone = {.guild = s->r->guild, .target = admin_answered_id(s, 1)};
+    (void)guild;
+    MANAGE(s, member_remove, &gone);
 }
 
 // --- roles ---
@@ -384,60 +339,36 @@ static void put_role(struct step *s, uint64_t role)
     MANAGE(s, role_put, &put);
 }
 
-static bool name_given(struct step *s, struct bytes name)
+static bool has_name(struct step *s, struct bytes name)
 {
     if (!name.n)
         admin_refuse_form(s, &(struct fault){"name", -1, "BASE_TYPE_REQUIRED", "This field is required"});
     return name.n != 0;
 }
 
-void admin_role_add(struct step *s)
+static bool role_has_name(struct step *s)
 {
-    if (!form_once(s, &schema_a_role) || !name_given(s, ((const struct a_role *)s->r->form)->name))
-        return;
-    if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 1);
-        if (guild)
-            put_role(s, 0);
-        json_decref(guild);
-    } else {
-        pass_on(s);
-    }
+    return has_name(s, ((const struct a_role *)s->r->form)->name);
 }
 
-void admin_role_edit(struct step *s)
+static void add_role(struct step *s, const json_t *guild)
 {
-    if (!form_once(s, &schema_a_role))
-        return;
-    if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 1);
-        uint64_t role = guild ? role_named(s, guild, s->route.param[1]) : 0;
-        if (role)
-            put_role(s, role);
-        json_decref(guild);
-    } else {
-        pass_on(s);
-    }
+    (void)guild;
+    put_role(s, 0);
 }
 
-void admin_role_remove(struct step *s)
+static void edit_role(struct step *s, const json_t *guild)
 {
-    if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 1);
-        const struct role_delete gone = {.guild = s->r->guild,
-                                         .role = guild ? role_named(s, guild, s->route.param[1]) : 0};
-        if (gone.role)
-            MANAGE(s, role_delete, &gone);
-        json_decref(guild);
-    } else {
-        pass_on(s);
-    }
+    uint64_t role = role_named(s, guild, s->route.param[1]);
+    if (role)
+        put_role(s, role);
+}
+
+static void remove_role(struct step *s, const json_t *guild)
+{
+    const struct role_delete gone = {.guild = s->r->guild, .role = role_named(s, guild, s->route.param[1])};
+    if (gone.role)
+        MANAGE(s, role_delete, &gone);
 }
 
 // --- channels ---
@@ -493,53 +424,28 @@ static void put_channel(struct step *s, const json_t *guild, uint64_t channel)
     MANAGE(s, channel_put, &put);
 }
 
-void admin_channel_add(struct step *s)
+static bool channel_has_name(struct step *s)
 {
-    if (!form_once(s, &schema_a_channel) || !name_given(s, ((const struct a_channel *)s->r->form)->name))
-        return;
-    if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 1);
-        if (guild)
-            put_channel(s, guild, 0);
-        json_decref(guild);
-    } else {
-        pass_on(s);
-    }
+    return has_name(s, ((const struct a_channel *)s->r->form)->name);
 }
 
-void admin_channel_edit(struct step *s)
+static void add_channel(struct step *s, const json_t *guild)
 {
-    if (!form_once(s, &schema_a_channel))
-        return;
-    if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 1);
-        uint64_t channel = guild ? channel_named(s, guild, s->route.param[1]) : 0;
-        if (channel)
-            put_channel(s, guild, channel);
-        json_decref(guild);
-    } else {
-        pass_on(s);
-    }
+    put_channel(s, guild, 0);
 }
 
-void admin_channel_remove(struct step *s)
+static void edit_channel(struct step *s, const json_t *guild)
 {
-    if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 1);
-        const struct channel_delete gone = {.guild = s->r->guild,
-                                            .channel = guild ? channel_named(s, guild, s->route.param[1]) : 0};
-        if (gone.channel)
-            MANAGE(s, channel_delete, &gone);
-        json_decref(guild);
-    } else {
-        pass_on(s);
-    }
+    uint64_t channel = channel_named(s, guild, s->route.param[1]);
+    if (channel)
+        put_channel(s, guild, channel);
+}
+
+static void remove_channel(struct step *s, const json_t *guild)
+{
+    const struct channel_delete gone = {.guild = s->r->guild, .channel = channel_named(s, guild, s->route.param[1])};
+    if (gone.channel)
+        MANAGE(s, channel_delete, &gone);
 }
 
 // --- overwrites ---
@@ -560,35 +466,73 @@ static void put_overwrite(struct step *s, const json_t *guild, uint64_t target, 
     MANAGE(s, channel_put, &put);
 }
 
-void admin_role_overwrite(struct step *s)
+static struct bytes overwritten(const struct step *s)
 {
-    if (!form_once(s, &schema_a_overwrite))
+    return s->route.param[2];
+}
+
+static void overwrite_role(struct step *s, const json_t *guild)
+{
+    uint64_t role = role_named(s, guild, s->route.param[2]);
+    if (role)
+        put_overwrite(s, guild, role, 0);
+}
+
+static void overwrite_member(struct step *s, const json_t *guild)
+{
+    put_overwrite(s, guild, admin_answered_id(s, 1), 1);
+}
+
+// --- what is asked of a guild that is there ---
+
+struct verb {
+    const struct schema *form;                        // of the body; NULL: it is not looked at
+    bool (*complete)(struct step *s);                 // false: the form lacks something, and that has been answered
+    struct bytes (*user)(const struct step *s);       // whom it names beside the guild; BYTES_NONE: nobody
+    void (*say)(struct step *s, const json_t *guild); // sends what is asked for, or answers
+    void (*then)(struct step *s);                     // what follows on the answer to that; NULL: it is passed on
+};
+
+static void carry_out(struct step *s, const struct verb *v)
+{
+    if (v->form && !form_once(s, v->form))
         return;
+    if (v->complete && !v->complete(s))
+        return;
+    struct bytes user = v->user ? v->user(s) : BYTES_NONE;
     if (s->r->stage == 0) {
-        find_guild(s, false, BYTES_NONE);
+        find_guild(s, user);
     } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 1);
-        uint64_t role = guild ? role_named(s, guild, s->route.param[2]) : 0;
-        if (role)
-            put_overwrite(s, guild, role, 0);
+        json_t *guild = found_guild(s, user.p ? 2 : 1);
+        if (guild)
+            v->say(s, guild);
         json_decref(guild);
     } else {
-        pass_on(s);
+        (v->then ? v->then : pass_on)(s);
     }
 }
 
-void admin_member_overwrite(struct step *s)
-{
-    if (!form_once(s, &schema_a_overwrite))
-        return;
-    if (s->r->stage == 0) {
-        find_guild(s, true, s->route.param[2]);
-    } else if (s->r->stage == 1) {
-        json_t *guild = found_guild(s, 2);
-        if (guild)
-            put_overwrite(s, guild, admin_answered_id(s, 1), 1);
-        json_decref(guild);
-    } else {
-        pass_on(s);
+#define VERBS(V)                                                                                                       \
+    V(admin_guild_show, NULL, NULL, NULL, show_guild, NULL)                                                            \
+    V(admin_guild_edit, &schema_a_guild, NULL, new_owner, edit_guild, NULL)                                            \
+    V(admin_guild_remove, NULL, NULL, NULL, remove_guild, forget_guild)                                                \
+    V(admin_member_list, NULL, NULL, NULL, list_members, show_members)                                                 \
+    V(admin_member_add, &schema_a_member, NULL, member, add_member, edit_new_member)                                   \
+    V(admin_member_edit, &schema_a_member, NULL, member, edit_member, NULL)                                            \
+    V(admin_member_remove, NULL, NULL, member, remove_member, NULL)                                                    \
+    V(admin_role_add, &schema_a_role, role_has_name, NULL, add_role, NULL)                                             \
+    V(admin_role_edit, &schema_a_role, NULL, NULL, edit_role, NULL)                                                    \
+    V(admin_role_remove, NULL, NULL, NULL, remove_role, NULL)                                                          \
+    V(admin_channel_add, &schema_a_channel, channel_has_name, NULL, add_channel, NULL)                                 \
+    V(admin_channel_edit, &schema_a_channel, NULL, NULL, edit_channel, NULL)                                           \
+    V(admin_channel_remove, NULL, NULL, NULL, remove_channel, NULL)                                                    \
+    V(admin_role_overwrite, &schema_a_overwrite, NULL, NULL, overwrite_role, NULL)                                     \
+    V(admin_member_overwrite, &schema_a_overwrite, NULL, overwritten, overwrite_member, NULL)
+#define VERB(name, form, complete, user, say, then)                                                                    \
+    void name(struct step *s)                                                                                          \
+    {                                                                                                                  \
+        static const struct verb verb = {form, complete, user, say, then};                                             \
+        carry_out(s, &verb);                                                                                           \
     }
-}
+VERBS(VERB)
+#undef VERB

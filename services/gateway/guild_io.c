@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define RETRY_MS 250u
+#define BEHIND_MAX 8u           // times that one is read anew because others here know more of it
 #define SEAT_SENT 2u            // voice_seat.server
 #define TEXT_KEPT (64u * 1024u) // between one GUILD_CREATE and the next
 // A member's row and the version that it stands at, in one atomic step.
@@ -30,6 +31,7 @@ struct ask { // of one session that WAITS at a guild
     uint64_t need; // … as it was at this version, or later
     bool flying;   // something is being read for it
     bool read;     // the picture was, for it
+    uint32_t behind;
 };
 
 struct guilds {
@@ -250,6 +252,14 @@ static void go_on(struct gateway *g, struct ask *a)
     }
 }
 
+// Others have heard of something that he, to whom what was read is told, would have to hear of too late: when it
+// happened to himself, it would cut him off.
+static bool is_behind(struct ask *a, const struct loaded_guild *lg)
+{
+    const struct audience *known = a->picture->audience;
+    return !a->from && known && lg->version < known->version && a->behind++ < BEHIND_MAX;
+}
+
 static void on_guild(void *ctx, int err, const struct world *w)
 {
     struct flight f = *(struct flight *)ctx;
@@ -262,7 +272,7 @@ static void on_guild(void *ctx, int err, const struct world *w)
     a->flying = false;
     if (p->loader == a->nth)
         p->loader = 0;
-    if ((err && err != ERR_MISSING) || (lg && lg->version < a->need)) {
+    if ((err && err != ERR_MISSING) || (lg && (lg->version < a->need || is_behind(a, lg)))) {
         retry_later(f.g->guilds);
     } else if (!lg || !member_of(lg, a->user)) {
         turn_away(f.g, a);

@@ -19,14 +19,17 @@ struct voice_cfg {
     uint64_t heartbeat_ms, identify_ms, resume_ms, grace_ms, drain_ms, modes_old;
 };
 
+enum voice_way { VOICE_BY_USER, VOICE_BY_SESSION, VOICE_WAYS }; // each within a server
+
 struct talker { // a voice session and what it has here
     struct vsession s;
     struct voice *voice;
     relay_peer peer;    // in its room and in the relay exactly while vsession_in_room
     struct vroom *room; // NULL: in none
-    bool watched;       // life follows its seat
-    bool described;     // it was told a key before
-    char media[33];     // media_session_id
+    bool watched;       // life follows its seat; from then on it is found by user and by client session
+    struct talker *next[VOICE_WAYS];
+    bool described; // it was told a key before
+    char media[33]; // media_session_id
     struct timer deadline;
 };
 struct ask; // voice_io.c: an Identify that is being compared
@@ -40,9 +43,10 @@ struct voice {
     struct udp *udp;
     struct relay *relay;
     struct life *life;
-    struct table talkers; // by number
-    struct table conns;   // the same by socket; those that have been closed are not in it
-    struct table rooms;   // by channel
+    struct table talkers;          // by number
+    struct table conns;            // the same by socket; those that have been closed are not in it
+    struct table ways[VOICE_WAYS]; // hash -> the first talker of it
+    struct table rooms;            // by channel
     struct ask *asks;
     uint64_t last_talker;
     uint32_t sockets; // open, or closing

@@ -28,6 +28,40 @@ uint32_t voice_known(const struct voice *v)
     return n;
 }
 
+// --- finding ---
+
+static uint64_t user_hash(uint64_t server, uint64_t user)
+{
+    const uint64_t name[2] = {server, user};
+    return bytes_hash((struct bytes){(const char *)name, sizeof name});
+}
+
+static uint64_t session_hash(uint64_t server, struct bytes session)
+{
+    return bytes_hash(session) ^ server;
+}
+
+static void list(struct talker *t, enum voice_way way, uint64_t hash)
+{
+    t->next[way] = table_get(&t->voice->ways[way], hash);
+    table_put(&t->voice->ways[way], hash, t);
+}
+
+static void unlist(struct talker *t, enum voice_way way, uint64_t hash)
+{
+    struct table *ways = &t->voice->ways[way];
+    struct talker *at = table_get(ways, hash);
+    if (at != t) {
+        while (at->next[way] != t)
+            at = at->next[way];
+        at->next[way] = t->next[way];
+    } else if (t->next[way]) {
+        table_put(ways, hash, t->next[way]);
+    } else {
+        table_remove(ways, hash);
+    }
+}
+
 // --- telling ---
 
 static void say(struct talker *t, uint8_t op, const struct schema *schema, const void *value)
@@ -152,13 +186,16 @@ static void acknowledge(struct talker *t, const struct vop_beat *beat)
 
 // --- letting in ---
 
-static struct talker *next_of_user(const struct voice *v, uint32_t *i, uint64_t server, uint64_t user)
+static struct talker *next_of_user(struct talker *t, uint64_t server, uint64_t user)
 {
-    struct talker *t;
-    while ((t = table_next(&v->talkers, i, NULL)) != NULL)
-        if (vsession_known(&t->s) && t->s.who.server == server && t->s.who.user == user)
-            break;
+    while (t && (t->s.who.server != server || t->s.who.user != user))
+        t = t->next[VOICE_BY_USER];
     return t;
+}
+
+static struct talker *first_of_user(const struct voice *v, uint64_t server, uint64_t user)
+{
+    return next_of_user(table_get(&v->ways[VOICE_BY_USER], user_hash(server, user)), server, user);
 }
 
 // A user is in one place of a server at a time: whoever else was he there has lost it. The code says whether it was the
@@ -166,7 +203,7 @@ static struct talker *next_of_user(const struct voice *v, uint32_t *i, uint64_t 
 static void replace_others(struct voice *v, const struct admitted *who)
 {
     struct talker *t;
-    for (uint32_t i = 0; (t = next_of_user(v, &i, who->server, who->user)) != NULL;) {
+    while ((t = first_of_user(v, who->server, who->user)) != NULL) {
         bool same = strcmp(t->s.who.session, who->session) == 0;
         M.voice_replaced++;
         voice_step(t, &(struct vsession_in){.kind = VSESSION_IN_REPLACED,
@@ -211,6 +248,8 @@ static void watch(struct talker *t)
 {
     const struct admitted *who = &t->s.who;
     t->watched = true;
+    list(t, VOICE_BY_USER, user_hash(who->server, who->user));
+    list(t, VOICE_BY_SESSION, session_hash(who->server, bytes_of(who->session)));
     life_watch(t->voice->life, who->server, who->channel, who->user, who->session);
 }
 
@@ -221,6 +260,8 @@ static void forget(struct talker *t)
     struct voice *v = t->voice;
     const struct admitted *who = &t->s.who;
     if (t->watched) {
+        unlist(t, VOICE_BY_USER, user_hash(who->server, who->user));
+        unlist(t, VOICE_BY_SESSION, session_hash(who->server, bytes_of(who->session)));
         life_unwatch(v->life, who->server, who->user, who->session);
         LOG(INFO, EV("voice.out"), KU("session", t->s.id), KU("user", who->user), KU("channel", who->channel));
     }
@@ -234,11 +275,10 @@ static void forget(struct talker *t)
 
 static struct talker *find_session(const struct voice *v, const struct vc_resume *c)
 {
-    struct talker *t;
-    for (uint32_t i = 0; (t = table_next(&v->talkers, &i, NULL)) != NULL;)
-        if (vsession_known(&t->s) && t->s.who.server == c->server_id && bytes_is(c->session_id, t->s.who.session))
-            return t;
-    return NULL;
+    struct talker *t = table_get(&v->ways[VOICE_BY_SESSION], session_hash(c->server_id, c->session_id));
+    while (t && (t->s.who.server != c->server_id || !bytes_is(c->session_id, t->s.who.session)))
+        t = t->next[VOICE_BY_SESSION];
+    return t;
 }
 
 static void perform(struct talker *t, const struct vsession_fxs *fxs);
@@ -387,11 +427,11 @@ void voice_open(struct voice *v, uint64_t conn, uint32_t version)
 
 void voice_on_seat(void *ctx, uint64_t server, uint64_t user, const char *session, const struct seat *seat)
 {
-    struct voice *v = ctx;
-    struct talker *t;
-    for (uint32_t i = 0; (t = next_of_user(v, &i, server, user)) != NULL;)
-        if (t->watched && strcmp(t->s.who.session, session) == 0)
-            voice_step(t, &(struct vsession_in){.kind = VSESSION_IN_SEAT, .seat = seat});
+    struct talker *t = first_of_user(ctx, server, user);
+    while (t && strcmp(t->s.who.session, session) != 0)
+        t = next_of_user(t->next[VOICE_BY_USER], server, user);
+    if (t)
+        voice_step(t, &(struct vsession_in){.kind = VSESSION_IN_SEAT, .seat = seat});
 }
 
 void voice_on_worn(void *ctx, relay_peer p)
@@ -423,6 +463,8 @@ void voice_free(struct voice *v)
     table_fini(&v->talkers);
     table_fini(&v->conns);
     table_fini(&v->rooms);
+    for (int way = 0; way < VOICE_WAYS; way++)
+        table_fini(&v->ways[way]);
 }
 
 void voice_dump(const struct voice *v, struct buf *out)

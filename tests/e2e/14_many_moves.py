@@ -77,11 +77,14 @@ async def test_a_thousand_moves_in_a_loop(world, system, bystander):
             reply = await rest.patch(f"/guilds/{guild['id']}/members/{people[n % MEMBERS].id}", {"channel_id": to})
             assert reply.status == 200 or (reply.status == 503 and reply.json["code"] in UNAVAILABLE), reply
             answers.append(reply.status)
-    watching = asyncio.create_task(watch(system, over))
+    watching, before = asyncio.create_task(watch(system, over)), bystander.moves
     await asyncio.gather(*[move() for _ in range(system.connections)])
+    others = bystander.moves - before
     over.set()
     most = await watching
     assert len(answers) == MOVES and answers.count(200) > MOVES / 2, answers.count(200)
+    # Whom a bystander moved meanwhile, over one connection: a fair part, if each connection has its turn.
+    assert others >= MOVES // system.connections // 4, others
     assert most["jobs"] <= system.jobs_max
     # The moderator's, those of whom he moves who ask for a server, and the bystanders'.
     assert most["gateway commands"] <= system.connections + 10 and most["call-manager commands"] <= 4 * MEMBERS, most

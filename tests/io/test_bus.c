@@ -6,6 +6,7 @@
 #include <nng/nng.h>
 #include <nng/protocol/pipeline0/push.h>
 #include <nng/protocol/pubsub0/pub.h>
+#include <nng/protocol/pubsub0/sub.h>
 
 struct desk { // one instance
     struct loop *loop;
@@ -721,6 +722,41 @@ TEST(a_voice_node_hears_whoever_commits_from_the_start_and_is_told_when_somethin
     UNTIL(r.loop, node.losses >= 2);
     buf_fini(&said);
     desk_close(&node);
+    desk_close(&owner);
+    room_close(&r);
+}
+
+static bool came(nng_socket s)
+{
+    uint8_t message[256];
+    size_t n = sizeof message;
+    return nng_recv(s, message, &n, NNG_FLAG_NONBLOCK) == 0;
+}
+
+TEST(whoever_commits_beats_to_a_voice_node_for_which_there_was_nothing_yet)
+{
+    struct room r;
+    struct desk owner;
+    struct buf node = {0};
+    nng_socket s;
+    nng_listener l;
+    char url[32];
+    bool heard = false;
+    int port = 0;
+    room_open(&r);
+    CHECK_EQ(nng_sub0_open(&s), 0);
+    CHECK_EQ(nng_setopt(s, NNG_OPT_SUB_SUBSCRIBE, "", 0), 0);
+    CHECK_EQ(nng_listen(s, "tcp://127.0.0.1:0", &l, 0), 0);
+    CHECK_EQ(nng_listener_get_int(l, NNG_OPT_TCP_BOUND_PORT, &port), 0);
+    (void)snprintf(url, sizeof url, "tcp://127.0.0.1:%d", port);
+    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
+    PACK(&node, bus_node, (&(struct bus_node){BYTES("bare"), bytes_of(url), BYTES("tcp://127.0.0.1:1"), 1, 1}));
+    store_cmd(owner.store, NULL, NULL, "SET bus:voice-node:bare %b", node.p, node.n);
+    store_cmd(owner.store, NULL, NULL, "ZADD bus:voice-node %llu bare",
+              (unsigned long long)loop_unix_ms(r.loop) + 60000);
+    UNTIL(r.loop, heard = heard || came(s));
+    nng_close(s);
+    buf_fini(&node);
     desk_close(&owner);
     room_close(&r);
 }

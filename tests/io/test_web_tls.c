@@ -134,6 +134,7 @@ static struct rig *rig_with(uint64_t request_ms)
                                                .held_max = 4 << 20,
                                                .connections_max = 8,
                                                .request_ms = request_ms,
+                                               .keepalive_ms = PATIENT_MS,
                                                .tls = t->tls,
                                                .on_request = on_request,
                                                .on_open = on_open,

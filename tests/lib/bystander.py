@@ -1,7 +1,7 @@
 """bystander: people in a call, and others in voice channels of a guild, who have nothing to do with what a test does to
 the system meanwhile. In the call a third one is rung and let be again without a pause, and one mutes and unmutes; in the
 guild one is moved between two channels by a moderator, and mutes and unmutes. Each of them has to be told of each step,
-whole, in order and nothing else. How long that took at most is kept."""
+whole, in order and nothing else. How long that took at most is kept; what takes far too long on any machine is late."""
 import asyncio
 import threading
 import time
@@ -11,7 +11,7 @@ from world import World
 
 MUTE_EVERY_S = 1.0                              # of the 120 events a minute that a client may send
 BEAT_EVERY_S = 20.0
-LATE_S = 1.0                                    # an event that takes longer is late, also under sanitizers
+LATE_S = 5.0                                    # by then whatever holds up a server that is not to be, on a busy machine too
 
 
 class Bystander:

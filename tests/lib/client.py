@@ -13,7 +13,7 @@ from yarl import URL
 
 import etf
 
-DEADLINE_S = float(os.environ.get("SB_TEST_DEADLINE_S", "10"))
+DEADLINE_S = float(os.environ.get("SB_TEST_DEADLINE_S", "30"))
 # What dpy-self announces: bits 0, 2 to 10, 12 (calls after READY) and 14.
 CAPABILITIES = 22525
 SUPPLEMENTAL_BIT = 1 << 5

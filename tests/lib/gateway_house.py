@@ -225,7 +225,7 @@ class Clients:
         return client
 
 
-async def until(condition, what, deadline_s=10):
+async def until(condition, what, deadline_s=30):
     """As harness.poll, without holding up the clients of the same loop."""
     end = asyncio.get_running_loop().time() + deadline_s
     while not (answer := await asyncio.to_thread(condition)):

@@ -65,6 +65,7 @@ class Person(Client):
         self.state, self.asked = OUT, None    # acknowledged; asked for
         self.live, self.over = asyncio.Event(), False
         self.at = None                          # the gateway's name
+        self.silent = None                      # of the one that did not answer a request last
         self.nudge = asyncio.Event()
         self.beaten_at = 0.0                    # when the last heartbeat was sent that has been acknowledged
         self.ready_at = 0                       # index of READY among the events
@@ -112,7 +113,9 @@ class Person(Client):
         if now == self.asked:
             self.state, self.asked = now, None
         elif now != self.state:
-            self.violations.append(f"{self}: {now} came, {self.state} was acknowledged and {self.asked} asked for")
+            away = time.monotonic() - self.beaten_at
+            self.violations.append(f"{self}: {now} came, {self.state} was acknowledged and {self.asked} asked for; "
+                                   f"the last heartbeat that was acknowledged was {away:.1f} s ago")
             self.state = now
 
     # -- staying there
@@ -212,11 +215,13 @@ class Person(Client):
         if not names:
             await asyncio.sleep(0.05)
             return None
-        rest = Rest(self.http, self.random.choice(list(names.values()))[1], self.account)
+        name = self.random.choice([name for name in names if name != self.silent] or list(names))
+        rest = Rest(self.http, names[name][1], self.account)
         try:
             async with asyncio.timeout(REST_S):
                 return await rest.send(method, path, body)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError):
+            self.silent = name
             return None
 
     async def insist(self, method, path, body=None, status=204):

@@ -3,7 +3,7 @@ It forwards whole requests in order: what came before the chosen one has reached
 import socket
 import threading
 
-WAIT_S = 10
+WAIT_S = 30
 
 
 def _requests(buffer):

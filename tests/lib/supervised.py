@@ -119,7 +119,7 @@ class Supervised(Reachable):
         if not troubles:
             self.proc.send_signal(signal.SIGTERM)
             try:
-                self.proc.wait(STOP_S * 12)
+                self.proc.wait(STOP_S * 2)
             except subprocess.TimeoutExpired:
                 troubles.append("the supervisor does not end")
             if self.proc.returncode:

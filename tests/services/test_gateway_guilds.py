@@ -377,6 +377,31 @@ async def test_who_is_no_member_any_more_hears_that_it_has_gone_and_nothing_else
     await hears(ann, n=3)
 
 
+async def test_who_comes_is_not_shown_an_older_guild_than_others_know_already(house, clients):
+    """What happened to himself meanwhile could not be told him any more."""
+    owner, new = house.users("owner", "new")
+    guild = Guild(house, owner)
+    there, client = await clients.login(owner), await clients.login(new)
+    guild.change(guild.member(new, name="GUILD_MEMBER_ADD"))
+    word = event("GUILD_CREATE", place_op=LISTEN, place=guild.id, place_version=guild.record.version)
+    named, row_of_him = guild.member(new, nick="Kitty")
+    early = {"ref": guild.id, "version": guild.record.version + 1, "events": [named]}
+    house.publish(pack("place_event", **early))             # the bus is faster than a replica
+    await there.next("GUILD_MEMBER_ADD")
+    await there.next("GUILD_MEMBER_UPDATE")
+
+    def reads():
+        return house.redis.info("commandstats")["cmdstat_eval_ro"]["calls"]
+    before = reads()
+    house.user_record(new.id).commit(word, changes=[("g", guild.id, "")])
+    await until(lambda: reads() > before, "the guild to be read")
+    guild.commit(named, changes=[row_of_him], publish=False)
+    created = await client.next("GUILD_CREATE", id=str(guild.id))
+    assert [m["nick"] for m in created["members"] if m["user"]["id"] == new.id] == ["Kitty"]
+    guild.mark(1)
+    await hears(there, client, n=1)
+
+
 async def test_word_of_a_guild_that_he_has_left_again_is_no_guild(house, clients):
     owner, new = house.users("owner", "new")
     guild = Guild(house, owner)

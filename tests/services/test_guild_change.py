@@ -74,7 +74,7 @@ def test_who_is_moved_is_sent_to_a_server_anew_and_who_is_put_out_is_out(house):
     guild.wait_server(ada)
 
 
-def test_roles_and_time_outs_are_heard_in_voice_at_once(house):
+def test_a_time_out_is_heard_in_voice_at_once_and_roles_with_the_next_move(house):
     guild = Guild(house)
     ada, = guild.members
     silent = guild.put_role(position=2)
@@ -82,8 +82,14 @@ def test_roles_and_time_outs_are_heard_in_voice_at_once(house):
     overwrites = [{"id": silent, "type": 0, "allow": 0, "deny": MAY["SPEAK"]}]
     guild.done("channel_put", by=guild.owner, set=64, to={"id": guild.voice, "overwrites": overwrites})
     guild.done("member_edit", target=ada, set=16, to={"roles": [silent]})
+    assert guild.seat(ada)["suppress"] is False
+    for channel in guild.other, guild.voice:
+        guild.done("member_edit", target=ada, set=4, to={}, channel=channel)
     assert guild.seat(ada)["suppress"] is True
     guild.done("member_edit", target=ada, set=16, to={"roles": []})
+    assert guild.seat(ada)["suppress"] is True
+    for channel in guild.other, guild.voice:
+        guild.done("member_edit", target=ada, set=4, to={}, channel=channel)
     assert guild.seat(ada)["suppress"] is False
     until = now_ms() + 60000
     body = guild.done("member_edit", target=ada, set=32, to={"disabled_until": until})

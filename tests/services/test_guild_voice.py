@@ -39,7 +39,7 @@ def test_a_join_is_a_state_then_a_server_and_the_room_begins(house):
         str(guild), str(channel), str(ben), f"session-{ben}", True)
     assert (body["mute"], body["deaf"], body["suppress"]) == (False, False, False)
     assert body["member"]["user"]["id"] == str(ben) and body["member"]["joined_at"].startswith("2023-11-14")
-    assert (state["to"], state["channel"], state["unless"], state["sitter"], state["epoch"]) == (0, channel, 0, ben, 1)
+    assert (state["to"], state["channel"], state["unless"], state["sitter"], state["epoch"]) == (0, channel, 0, ben, 0)
     assert (begins["channel"], start["id"], start["guild_id"]) == (channel, str(channel), str(guild))
     assert abs(start["voice_start_time"] * 1000 - now_ms()) < 60_000
     ask, = house.allocator.asks(guild)
@@ -198,7 +198,7 @@ def test_a_move_within_a_guild_is_one_state_for_who_sees_both_channels(house):
     (_, new, here), (_, old, gone), (_, ended, end), (_, began, begin) = house.log(guild)[3:7]
     assert (new["channel"], new["unless"], new["to"], here["channel_id"]) == (away, 0, 0, str(away))
     assert (old["channel"], old["unless"], old["to"], old["user"], gone["channel_id"]) == (home, away, 3, ben, None)
-    assert (old["row_tag"], new["row_tag"], old["left"], old["epoch"], new["epoch"]) == (0, 17, False, 2, 2)
+    assert (old["row_tag"], new["row_tag"], old["left"], old["epoch"], new["epoch"]) == (0, 17, False, 0, 0)
     assert (ended["channel"], end["voice_start_time"], began["channel"]) == (home, None, away)
     assert begin["voice_start_time"] > 0
     assert house.in_room(guild, home) == set() and house.in_room(guild, away) == {ben}

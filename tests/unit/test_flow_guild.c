@@ -262,12 +262,13 @@ TEST(a_guild_and_a_member_are_made_to_agree)
     CHECK_STEP(looked(&f, false, true), FLOW_FAREWELL, ADA, 0);
     CHECK_STEP(went(&f, OK), FLOW_LOOK, ADA, 0);
     CHECK_STEP(looked(&member, true, false), FLOW_READ_USER, ADA, GUILD);
-    struct flow bot = member;
-    struct flow_step s = read_user(&member, at(GUILD, HOME, 4));
+    struct flow bot = member, moves = member;
+    struct flow_step s = read_user(&member, at(OTHER, HOME, 4));
     CHECK_STEP(s, FLOW_PLACE, GUILD, 0);
-    CHECK_EQ(s.in.epoch, 4); // seats older than his claim
-    s = read_bot(&bot, at(0, 0, 4));
     CHECK_EQ(s.in.epoch, 5); // any seat
+    s = read_bot(&bot, at(0, 0, 4));
+    CHECK_EQ(s.in.epoch, 5);
+    CHECK_DONE(read_user(&moves, at(GUILD, AWAY, 5)), OK); // he sits in HOME and has claimed AWAY: a move takes no seat
 }
 
 // --- what a step means at a guild ---
