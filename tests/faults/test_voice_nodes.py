@@ -108,9 +108,10 @@ def test_a_private_call_on_a_node_that_is_killed_goes_on_on_another():
 
 
 def test_who_is_on_the_only_node_is_heard_again_when_it_has_been_started_again():
-    """One of them stands still meanwhile and comes with a resume to the new process, which knows nothing of him."""
+    """One of them stands still meanwhile and comes with a resume to the new process, which knows nothing of him. Not with
+    discord.py: when it has left and come back by itself, it takes the next voice server that it is told for its end."""
     with stage({"only": "north"}) as (system, cast):
-        talk = Talk(cast, "discord.js", "discord.js", "discord.py", deaf="discord.py")
+        talk = Talk(cast, "discord.js", "discord.js")
         resumer = talk.peers[0]
         killed = ms()
         resumer.proc.send_signal(signal.SIGSTOP)

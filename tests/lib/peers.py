@@ -119,7 +119,7 @@ class Peer:
         self.log.seek(0)
         said = self.log.read().decode(errors="replace")
         events = "\n".join(str(event)[:300] for event in self.events[-30:])
-        return f"{self}: {what}\nit told:\n{events}\non stderr:\n{said[-6000:]}\n{self.system.report()}"
+        return f"{self}: {what}\nit told:\n{events}\non stderr:\n{said[-6000:]}\n"
 
     # -- what it does
 
@@ -233,7 +233,8 @@ def until_heard(wanted, what):
         poll(all_heard, what, ANSWER_S)
     except AssertionError:
         counts = {f"{listener} of {speaker}": listener.count_of(speaker) for listener, speaker in wanted}
-        raise PeerFailed(next(iter(wanted))[0].story(f"not heard: {what}; (frames, silences): {counts}")) from None
+        stories = "\n".join(peer.story("what it saw") for peer in dict.fromkeys(next(iter(wanted))))
+        raise PeerFailed(f"not heard: {what}; (frames, silences): {counts}\n{stories}") from None
 
 
 def say_all(lines, to):
