@@ -218,6 +218,15 @@ bool bus_has(const struct bus *b, enum bus_kind kind)
     return bus_peers_of(b, kind, &one, 1) > 0;
 }
 
+size_t bus_names(const struct bus *b, enum bus_kind kind, const char **names, size_t max)
+{
+    uint64_t hashes[BUS_PEERS_MAX];
+    size_t n = bus_peers_of(b, kind, hashes, max < BUS_PEERS_MAX ? max : BUS_PEERS_MAX);
+    for (size_t i = 0; i < n; i++)
+        names[i] = ((const struct bus_peer *)table_get(&b->peers, hashes[i]))->name;
+    return n;
+}
+
 void bus_miss(struct bus *b, struct bytes name)
 {
     static char mark;

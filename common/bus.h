@@ -52,6 +52,8 @@ void bus_watch(struct bus *b, enum bus_kind kind);     // keep its live instance
 bool bus_ready(const struct bus *b);                   // registered, and every watched kind has been read once
 bool bus_refused(const struct bus *b);                 // Redis answers, and takes no writes (its disk is full, say)
 bool bus_has(const struct bus *b, enum bus_kind kind); // a live instance is known
+// Names of those of a kind that are known, at most max of them; they live until the loop turns. Returns how many.
+size_t bus_names(const struct bus *b, enum bus_kind kind, const char **names, size_t max);
 // That very process is there; a later one of its name was not born with it.
 bool bus_lives(const struct bus *b, struct bytes instance, uint64_t born);
 uint64_t bus_born(const struct bus *b); // of this process

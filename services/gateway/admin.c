@@ -9,7 +9,8 @@
 #include <strings.h>
 
 #define DOCUMENT_MAX (1024u * 1024u)
-#define NAME_MAX_BYTES 64u // of user_find
+#define BODY_MAX (2u * 1024u * 1024u) // of anything but sound
+#define NAME_MAX_BYTES 64u            // of user_find
 #define GROUP_USERS_MIN 1u
 #define GROUP_USERS_MAX 10u
 #define PAGE_MAX 10000u // of users or private channels
@@ -401,15 +402,29 @@ static bool is_admin(const struct admin_request *r)
     return had.n == r->admin_token.n && sodium_memcmp(had.p, r->admin_token.p, had.n) == 0;
 }
 
-// A form of a web page cannot say this, and a script cannot without asking first, which nobody answers.
-static bool is_json(const struct admin_request *r)
+static bool type_is(struct bytes type, const char *wanted)
 {
-    static const char json[] = "application/json";
-    struct bytes type = r->content_type;
     size_t n = 0;
     while (n < type.n && type.p[n] != ';' && type.p[n] != ' ')
         n++;
-    return r->body.n == 0 || (n == sizeof json - 1 && strncasecmp(type.p, json, n) == 0);
+    return n == strlen(wanted) && strncasecmp(type.p, wanted, n) == 0;
+}
+
+static bool is_sound(const struct admin_request *r)
+{
+    static const char plays[] = "/plays";
+    size_t n = sizeof plays - 1;
+    return r->path.n > n && memcmp(r->path.p + r->path.n - n, plays, n) == 0;
+}
+
+// A form of a web page cannot say this, and a script cannot without asking first, which nobody answers.
+static bool has_type(const struct admin_request *r)
+{
+    struct bytes type = r->content_type;
+    if (r->body.n == 0 || (!is_sound(r) && type_is(type, "application/json")))
+        return true;
+    return is_sound(r) &&
+           (type_is(type, "audio/ogg") || type_is(type, "application/ogg") || type_is(type, "audio/opus"));
 }
 
 #define ADMIN_ROUTES(R)                                                                                                \
@@ -423,7 +438,8 @@ static bool is_json(const struct admin_request *r)
     R("POST", "/admin/friends", admin_friends)                                                                         \
     R("POST", "/admin/load", admin_load)                                                                               \
     R("GET", "/admin/list", admin_list)                                                                                \
-    ADMIN_GUILD_ROUTES(R)
+    ADMIN_GUILD_ROUTES(R)                                                                                              \
+    ADMIN_VOICE_ROUTES(R)
 
 void admin_step(struct arena *a, struct admin_request *r, const struct answer *const *answers, struct admin_out *out)
 {
@@ -439,8 +455,12 @@ void admin_step(struct arena *a, struct admin_request *r, const struct answer *c
         admin_reply(&s, 401, BYTES("{\"message\":\"401: Unauthorized\",\"code\":0}"));
         return;
     }
-    if (!is_json(r)) {
+    if (!has_type(r)) {
         admin_reply(&s, 415, BYTES("{\"message\":\"415: Unsupported Media Type\",\"code\":0}"));
+        return;
+    }
+    if (r->body.n > BODY_MAX && !is_sound(r)) {
+        admin_reply(&s, 413, BYTES("{\"message\":\"Request entity too large\",\"code\":40005}"));
         return;
     }
     switch (route_find(paths, countof(paths), r->method, r->path, &s.route)) {

@@ -146,7 +146,7 @@ void admin_guild_list(struct step *s)
         admin_reply(s, 200, s->answers[0]->body);
 }
 
-static void load_guilds(struct step *s, struct bytes guild)
+void admin_load_guild(struct step *s, struct bytes guild)
 {
     const struct world_load load = {.document = arena_printf(s->a, "{\"guilds\":[%.*s]}", BYTES_FMT(guild))};
     ADMIN_COMMAND(s, BUS_MESSAGE, 0, world_load, &load);
@@ -159,7 +159,7 @@ void admin_guild_add(struct step *s)
     if (s->r->stage == 0 && s->r->body.n > ADMIN_GUILD_MAX) {
         admin_refuse_form(s, &(struct fault){NULL, -1, "BASE_TYPE_MAX_LENGTH", "The document is too large."});
     } else if (s->r->stage == 0) {
-        load_guilds(s, s->r->body);
+        admin_load_guild(s, s->r->body);
     } else if (admin_went_well(s, 1)) {
         json_t *world = admin_answer(s, 0), *guild = json_array_get(json_object_get(world, "guilds"), 0);
         if (guild)
@@ -292,8 +292,8 @@ static void add_member(struct step *s, const json_t *guild)
 {
     uint64_t user = admin_answered_id(s, 1);
     if (read_member(s, guild, user, &s->r->member))
-        load_guilds(s, arena_printf(s->a, "{\"id\":\"%llu\",\"members\":[\"%llu\"]}", (unsigned long long)s->r->guild,
-                                    (unsigned long long)user));
+        admin_load_guild(s, arena_printf(s->a, "{\"id\":\"%llu\",\"members\":[\"%llu\"]}",
+                                         (unsigned long long)s->r->guild, (unsigned long long)user));
 }
 
 static void edit_new_member(struct step *s)

@@ -1,5 +1,5 @@
-// admin_private: what admin.c and its handlers (admin_guilds.c) share. A handler is called at each stage: it wants
-// commands sent, which brings it to the next stage with their answers, or answers.
+// admin_private: what admin.c and its handlers (admin_guilds.c, admin_voice.c) share. A handler is called at each
+// stage: it wants commands sent, which brings it to the next stage with their answers, or answers.
 #pragma once
 #include "admin.h"
 #include "errors.h"
@@ -29,7 +29,8 @@ struct msg admin_find(struct step *s, struct bytes name);
 bool admin_went_well(struct step *s, uint32_t n);       // all n did; false: the first that did not has been passed on
 json_t *admin_answer(struct step *s, uint32_t i);       // a new reference; NULL: no JSON
 uint64_t admin_answered_id(struct step *s, uint32_t i); // of what it shows; 0: of nothing
-uint64_t admin_u64(const json_t *j);                    // decimal text; 0: it is none
+void admin_load_guild(struct step *s, struct bytes guild); // as it stands in a world document
+uint64_t admin_u64(const json_t *j);                       // decimal text; 0: it is none
 
 #define ADMIN_GUILD "/admin/guilds/:guild"
 #define ADMIN_GUILD_ROUTES(R)                                                                                          \
@@ -52,6 +53,19 @@ uint64_t admin_u64(const json_t *j);                    // decimal text; 0: it i
     R("DELETE", ADMIN_GUILD "/channels/:channel/roles/:role", admin_role_overwrite)                                    \
     R("PUT", ADMIN_GUILD "/channels/:channel/members/:user", admin_member_overwrite)                                   \
     R("DELETE", ADMIN_GUILD "/channels/:channel/members/:user", admin_member_overwrite)
+
+#define ADMIN_RECORDING "/admin/recordings/:recording_id"
+#define ADMIN_VOICE_ROUTES(R)                                                                                          \
+    R("POST", "/admin/channels/:channel_id/recordings", admin_recording_start)                                         \
+    R("GET", ADMIN_RECORDING, admin_recording_show)                                                                    \
+    R("DELETE", ADMIN_RECORDING, admin_recording_drop)                                                                 \
+    R("POST", ADMIN_RECORDING "/stop", admin_recording_stop)                                                           \
+    R("GET", ADMIN_RECORDING "/:file", admin_recording_file)                                                           \
+    R("POST", "/admin/channels/:channel_id/plays", admin_play_start)                                                   \
+    R("GET", "/admin/plays/:play_id", admin_play_show)                                                                 \
+    R("DELETE", "/admin/plays/:play_id", admin_play_stop)
+
 #define ROW(method, path, handler) void handler(struct step *s);
 ADMIN_GUILD_ROUTES(ROW)
+ADMIN_VOICE_ROUTES(ROW)
 #undef ROW

@@ -45,6 +45,7 @@ struct system;
 struct loads;
 struct rest;
 struct admin;
+struct plays;
 
 struct gateway {
     struct service svc; // loop, store, bus, health, instance name
@@ -57,6 +58,7 @@ struct gateway {
     struct loads *loads;             // load.c
     struct rest *rest;               // rest_io.c
     struct admin *admin;             // admin_io.c
+    struct plays *plays;             // plays_io.c
     struct certificate *certificate; // NULL: the public port is plain
 };
 

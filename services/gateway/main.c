@@ -1,13 +1,14 @@
 // switchboard-gateway: between clients and the owners of state. Settings, and the order of starting and stopping.
 #include "conns.h"
 #include "origin.h"
+#include "plays.h"
 #include "token.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define BODY_MAX (256u * 1024)            // of a public request: a message of 4000 characters, escaped
-#define ADMIN_BODY_MAX (2u * 1024 * 1024) // a world document
+#define ADMIN_BODY_MAX (8u * 1024 * 1024) // a file that is to be spoken; a world document has 1 MiB
 #define FRAME_MAX (15u * 1024)            // https://docs.discord.food/gateway/using-gateway, "Sending Events"
 #define ADMIN_CONNECTIONS 64u
 #define ADMIN_HELD (64u * 1024 * 1024)
@@ -69,6 +70,7 @@ static void on_stop(void *ctx)
     struct gateway *g = ctx;
     web_refuse_new(g->web);
     web_refuse_new(g->admin_web);
+    plays_stop(g);
     system_stop(g);
     conns_stop(g);
 }
@@ -76,7 +78,7 @@ static void on_stop(void *ctx)
 static bool idle(void *ctx)
 {
     const struct gateway *g = ctx;
-    return conns_idle(g) && rest_idle(g) && loads_idle(g);
+    return conns_idle(g) && rest_idle(g) && loads_idle(g) && plays_idle(g);
 }
 
 static void on_fini(void *ctx)
@@ -95,6 +97,7 @@ static void on_end(void *ctx)
     certificate_free(g->certificate);
     rest_stop(g);
     admin_stop(g);
+    plays_free(g);
     conns_free(g);
     guilds_free(g);
     fanout_free(g);
@@ -206,9 +209,11 @@ static void start(struct gateway *g)
     system_start(g);
     rest_start(g);
     admin_start(g);
+    plays_start(g);
     bus_watch(g->svc.bus, BUS_CALL_MANAGER);
     bus_watch(g->svc.bus, BUS_REGION_ALLOCATOR);
     bus_watch(g->svc.bus, BUS_MESSAGE);
+    bus_watch(g->svc.bus, BUS_VOICE_NODE);
     g->certificate = certificate_start(g->svc.loop, g->cfg.tls_certificate, g->cfg.tls_key);
     listen_to_clients(g);
 }

@@ -1,6 +1,7 @@
 // switchboard-voice-node: speaks the voice websocket and relays media between those in a channel. Settings, and the
 // order of starting and stopping.
-#include "voice.h"
+#include "players.h"
+#include "recorder.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,6 +30,26 @@ static void on_send(void *ctx, const struct relay_send *s, uint32_t n)
 {
     struct voice *v = ctx;
     udp_send(v->udp, s, n);
+}
+
+static void on_heard(void *ctx, uint64_t room, const struct relay_heard *h)
+{
+    struct voice *v = ctx;
+    recorder_heard(v->recorder, room, h);
+}
+
+static void on_seat(void *ctx, uint64_t server, uint64_t user, const char *session, const struct seat *seat)
+{
+    struct voice *v = ctx;
+    if (!players_seat(v->players, server, user, session, seat))
+        voice_on_seat(v, server, user, session, seat);
+}
+
+static void on_command(void *ctx, const struct bus_from *from, const struct msg *m)
+{
+    struct voice *v = ctx;
+    if (!recorder_command(v->recorder, from, m) && !players_command(v->players, from, m))
+        bus_answer(v->svc.bus, from, ERR_INVALID, BYTES_NONE);
 }
 
 static uint32_t load(void *ctx)
@@ -101,6 +122,8 @@ static void on_dump(void *ctx, struct buf *out)
         return;
     voice_dump(v, out);
     relay_dump(v->relay, out);
+    recorder_dump(v->recorder, out);
+    players_dump(v->players, out);
     life_dump(v->life, out);
 }
 
@@ -133,6 +156,8 @@ static bool idle(void *ctx)
 static void on_fini(void *ctx)
 {
     struct voice *v = ctx;
+    players_free(v->players);
+    recorder_free(v->recorder);
     voice_finish(v);
     loop_cancel(v->svc.loop, &v->second);
     loop_cancel(v->svc.loop, &v->lag);
@@ -183,6 +208,7 @@ static void listen_for_media(struct voice *v)
         .stranger_pps = STRANGER_PPS,
         .seed = ((uint64_t)randombytes_random() << 32) | randombytes_random(),
         .send = on_send,
+        .heard = on_heard,
         .worn = voice_on_worn,
         .ctx = v,
     };
@@ -230,7 +256,7 @@ static void start(struct voice *v)
         .region = v->cfg.region,
         .endpoint = v->cfg.endpoint,
         .capacity = v->cfg.capacity,
-        .on_seat = voice_on_seat,
+        .on_seat = on_seat,
         .load = load,
         .ctx = v,
     };
@@ -247,6 +273,13 @@ static void start(struct voice *v)
     listen_for_media(v);
     listen_to_clients(v);
     v->life = life_new(&life);
+    v->recorder = recorder_new(&(struct recorder_cfg){.service = &v->svc,
+                                                      .relay = v->relay,
+                                                      .now_us = udp_now_us,
+                                                      .bytes = v->cfg.record_bytes,
+                                                      .longest_ms = v->cfg.record_ms,
+                                                      .keep_ms = v->cfg.record_keep_ms});
+    v->players = players_new(v);
     v->second.fire = on_second;
     v->lag.fire = on_lag;
     loop_arm(v->svc.loop, &v->second, 1000);
@@ -290,10 +323,17 @@ int main(int argc, char **argv)
          "1: the three xsalsa20 encryption modes are offered too, which some libraries need; 0: not"},
         {"SB_DRAIN_MS", CONFIG_UINT, &v.cfg.drain_ms, "10000", 0, 600000,
          "how long a node that stops waits for who is there to be moved to another, in ms"},
+        {"SB_RECORD_BYTES", CONFIG_UINT, &v.cfg.record_bytes, "67108864", 1u << 20, 1ull << 36,
+         "what all recordings of a node may take; one for which there is no room ends"},
+        {"SB_RECORD_MS", CONFIG_UINT, &v.cfg.record_ms, "3600000", 1000, 14400000,
+         "how long a recording may be, in ms; then it ends"},
+        {"SB_RECORD_KEEP_MS", CONFIG_UINT, &v.cfg.record_keep_ms, "600000", 1000, 86400000,
+         "how long one that has ended can be read, in ms"},
     };
     v.svc = (struct service){
         .kind = BUS_VOICE_NODE,
         .ctx = &v,
+        .on_command = on_command,
         .on_event = on_event,
         .on_loss = on_loss,
         .on_up = on_up,

@@ -17,6 +17,7 @@ struct voice_cfg {
     uint64_t port, udp_port; // 0: any free
     uint64_t capacity, connections_per_address, request_ms;
     uint64_t heartbeat_ms, identify_ms, resume_ms, grace_ms, drain_ms, modes_old;
+    uint64_t record_bytes, record_ms, record_keep_ms;
 };
 
 enum voice_way { VOICE_BY_USER, VOICE_BY_SESSION, VOICE_WAYS }; // each within a server
@@ -32,6 +33,8 @@ struct talker { // a voice session and what it has here
     char media[33]; // media_session_id
     struct timer deadline;
 };
+struct recorder;
+struct players;
 struct ask; // voice_io.c: an Identify that is being compared
 
 struct voice {
@@ -43,6 +46,8 @@ struct voice {
     struct udp *udp;
     struct relay *relay;
     struct life *life;
+    struct recorder *recorder;
+    struct players *players;
     struct table talkers;          // by number
     struct table conns;            // the same by socket; those that have been closed are not in it
     struct table ways[VOICE_WAYS]; // hash -> the first talker of it
@@ -61,10 +66,26 @@ void voice_open(struct voice *v, uint64_t conn, uint32_t version);
 void voice_step(struct talker *t, const struct vsession_in *in); // it may be gone afterwards
 void voice_on_seat(void *ctx, uint64_t server, uint64_t user, const char *session, const struct seat *seat);
 void voice_on_worn(void *ctx, relay_peer p);
-void voice_finish(struct voice *v);          // closes all
-uint32_t voice_known(const struct voice *v); // sessions that were let in
+struct vroom *voice_room(struct voice *v, uint64_t channel);     // made, if nobody is there yet
+void voice_room_left(struct voice *v, struct vroom *room);       // it goes with the last who was there
+void voice_hand_out(struct voice *v, struct vtells *tells);      // and empties it
+void voice_replace(struct voice *v, const struct admitted *who); // who is let in: other sessions of his there end
+void voice_finish(struct voice *v);                              // closes all
+uint32_t voice_known(const struct voice *v);                     // sessions that were let in
 void voice_free(struct voice *v);
 void voice_dump(const struct voice *v, struct buf *out);
+
+// --- voice_guest.c: somebody without a socket, in a room and in the relay like any other; he is told nothing ---
+struct guest {
+    struct voice *voice;
+    uint64_t id; // of the talkers' numbers
+    relay_peer peer;
+    struct vroom *room;
+};
+MUST_USE bool guest_enter(struct guest *g, struct voice *v, const struct admitted *who); // false: the node is full
+void guest_seat(struct guest *g, const struct seat *seat);                               // HERE: others see him now
+void guest_speak(struct guest *g, bool on);                                              // announced, or taken back
+void guest_leave(struct guest *g);
 
 // --- voice_conn.c: the callbacks of web.h; ctx is the struct voice ---
 void conn_open(void *ctx, uint64_t conn, struct bytes path, struct bytes query, const char *address);

@@ -22,7 +22,7 @@ void conn_say(struct talker *t, uint8_t op, struct bytes d)
     int32_t number = vop_numbered(op) ? vsession_number(&t->s) : -1;
     vop_frame(&text, op, d, number);
     if (number >= 0)
-        vsession_keep(&t->s, buf_bytes(&text));
+        vreplay_keep(&t->s.replay, buf_bytes(&text));
     if (t->s.line.conn)
         web_send(t->voice->web, t->s.line.conn, buf_bytes(&text), false);
     buf_fini(&text);
@@ -30,11 +30,12 @@ void conn_say(struct talker *t, uint8_t op, struct bytes d)
 
 void conn_say_again(struct talker *t, uint32_t skip)
 {
-    const struct vkept *k = t->s.n_kept ? t->s.kept : NULL;
+    const struct vreplay *r = &t->s.replay;
+    const struct vkept *k = r->first;
     struct voice *v = t->voice;
     uint64_t id = t->s.id, conn = t->s.line.conn;
     struct buf all = {0};
-    for (uint32_t i = 0; k && i < t->s.n_kept; i++, k = k->next)
+    for (uint32_t i = 0; i < r->n; i++, k = k->next)
         if (i >= skip) {
             buf_add(&all, &k->n, sizeof k->n);
             buf_add(&all, k->p, k->n);

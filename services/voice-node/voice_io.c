@@ -73,7 +73,7 @@ static void say(struct talker *t, uint8_t op, const struct schema *schema, const
 #define SAY(t, op, type, ...) say((t), (op), &schema_##type, &(const struct type){__VA_ARGS__})
 
 // Whoever is told may be closed by it, because he reads too slowly: he is looked up each time.
-static void hand_out(struct voice *v, struct vtells *tells)
+void voice_hand_out(struct voice *v, struct vtells *tells)
 {
     for (uint32_t i = 0; i < tells->n; i++) {
         struct talker *t = talker_get(v, tells->v[i].session);
@@ -85,16 +85,29 @@ static void hand_out(struct voice *v, struct vtells *tells)
 
 // --- rooms ---
 
+struct vroom *voice_room(struct voice *v, uint64_t channel)
+{
+    struct vroom *room = table_get(&v->rooms, channel);
+    if (room)
+        return room;
+    room = mem_alloc(sizeof *room);
+    room->channel = channel;
+    table_put(&v->rooms, channel, room);
+    return room;
+}
+
+void voice_room_left(struct voice *v, struct vroom *room)
+{
+    if (room->n > 0)
+        return;
+    table_remove(&v->rooms, room->channel);
+    vroom_fini(room);
+    mem_free(room);
+}
+
 static void enter(struct talker *t)
 {
-    struct voice *v = t->voice;
-    uint64_t channel = t->s.who.channel;
-    t->room = table_get(&v->rooms, channel);
-    if (!t->room) {
-        t->room = mem_alloc(sizeof *t->room);
-        t->room->channel = channel;
-        table_put(&v->rooms, channel, t->room);
-    }
+    t->room = voice_room(t->voice, t->s.who.channel);
     vroom_join(t->room, t->s.id, t->s.who.user, t->s.ssrc);
 }
 
@@ -104,11 +117,7 @@ static void quit(struct talker *t, struct vtells *tells)
     relay_leave(v->relay, t->peer);
     t->peer = 0;
     vroom_leave(t->room, t->s.id, tells);
-    if (t->room->n == 0) {
-        table_remove(&v->rooms, t->room->channel);
-        vroom_fini(t->room);
-        mem_free(t->room);
-    }
+    voice_room_left(v, t->room);
     t->room = NULL;
 }
 
@@ -200,7 +209,7 @@ static struct talker *first_of_user(const struct voice *v, uint64_t server, uint
 
 // A user is in one place of a server at a time: whoever else was he there has lost it. The code says whether it was the
 // same client.
-static void replace_others(struct voice *v, const struct admitted *who)
+void voice_replace(struct voice *v, const struct admitted *who)
 {
     struct talker *t;
     while ((t = first_of_user(v, who->server, who->user)) != NULL) {
@@ -224,7 +233,7 @@ static void on_admitted(void *ctx, int code, const struct admitted *who)
     if (!t) // its socket is gone meanwhile
         return;
     if (code == OK) {
-        replace_others(v, who);
+        voice_replace(v, who);
         t->peer = relay_join(v->relay, who->channel, who->user, &in.ssrc);
         in.ssrc = t->peer ? in.ssrc : 0;
     }
@@ -370,7 +379,7 @@ static void perform(struct talker *t, const struct vsession_fxs *fxs)
     for (uint32_t i = 0; i < fxs->n && (t = talker_get(v, id)) != NULL; i++) {
         struct vtells tells = {.arena = &arena};
         perform_one(t, &fxs->v[i], &tells);
-        hand_out(v, &tells);
+        voice_hand_out(v, &tells);
     }
     arena_fini(&arena);
     t = talker_get(v, id);

@@ -49,64 +49,14 @@ void vsession_init(struct vsession *s, uint64_t id, uint64_t conn, uint32_t v, c
     s->line.identify_by = now + r->identify_ms;
 }
 
-static void forget_oldest(struct vsession *s)
-{
-    struct vkept *k = s->kept;
-    s->kept = k->next;
-    s->n_kept--;
-    s->kept_bytes -= k->n;
-    mem_free(k);
-}
-
 void vsession_fini(struct vsession *s)
 {
-    while (s->n_kept)
-        forget_oldest(s);
+    vreplay_clear(&s->replay);
 }
-
-// --- what is kept ---
 
 int32_t vsession_number(struct vsession *s)
 {
-    return s->line.v < VOP_VERSION_SEQ ? -1 : ++s->seq;
-}
-
-void vsession_keep(struct vsession *s, struct bytes message)
-{
-    struct vkept *k = mem_alloc(sizeof *k + message.n);
-    k->seq = s->seq;
-    k->n = message.n;
-    memcpy(k->p, message.p, message.n);
-    *(s->n_kept ? s->kept_tail : &s->kept) = k;
-    s->kept_tail = &k->next;
-    s->n_kept++;
-    s->kept_bytes += k->n;
-    while (s->n_kept > VSESSION_KEPT_MAX || s->kept_bytes > VSESSION_KEPT_BYTES) {
-        forget_oldest(s);
-        s->cut = true;
-    }
-}
-
-// How many of those kept its client has; ERR_MISSING: it lacks some that are not kept any more. Numbers wrap, so what
-// counts is how far back they lie.
-static int have(const struct vsession *s, int64_t ack, uint32_t *out)
-{
-    uint32_t behind = ack < 0 ? UINT32_MAX : (uint16_t)(s->seq - (uint16_t)ack);
-    *out = 0;
-    if (behind <= s->n_kept)
-        *out = s->n_kept - behind;
-    return behind > s->n_kept && s->cut && ack >= 0 ? ERR_MISSING : OK;
-}
-
-static void acked(struct vsession *s, int64_t ack)
-{
-    uint32_t n;
-    if (ack < 0 || have(s, ack, &n) != OK)
-        return;
-    while (n-- > 0)
-        forget_oldest(s);
-    if ((uint16_t)(s->seq - (uint16_t)ack) <= s->n_kept)
-        s->cut = false;
+    return s->line.v < VOP_VERSION_SEQ ? -1 : ++s->replay.seq;
 }
 
 // --- effects ---
@@ -137,8 +87,7 @@ static void end(struct vsession *s, struct vsession_fxs *out)
 static void quit(struct vsession *s, struct vsession_fxs *out)
 {
     s->ssrc = 0;
-    while (s->n_kept)
-        forget_oldest(s);
+    vreplay_clear(&s->replay);
     emit(out, VSESSION_FX_QUIT);
 }
 
@@ -172,7 +121,7 @@ static void beat(struct vsession *s, const struct vop *op, const struct vsession
                  struct vsession_fxs *out)
 {
     s->line.beat_by = beat_by(r, now);
-    acked(s, op->beat.ack);
+    vreplay_acked(&s->replay, op->beat.ack);
     emit(out, VSESSION_FX_ACK)->op = op;
 }
 
@@ -562,7 +511,8 @@ void vsession_resume(struct vsession *fresh, struct vsession *old, const struct 
     uint32_t skip;
     mine->n = theirs->n = 0;
     CHECK_ID(fresh->state == VSESSION_HELLO, fresh->id);
-    if (!old || !vsession_in_room(old) || !means(old, op, fresh->line.v) || have(old, op->ack, &skip) != OK) {
+    if (!old || !vsession_in_room(old) || !means(old, op, fresh->line.v) ||
+        vreplay_have(&old->replay, op->ack, &skip) != OK) {
         close_with(fresh, VCLOSE_SESSION_INVALID, r, now, mine);
         return;
     }
@@ -571,7 +521,7 @@ void vsession_resume(struct vsession *fresh, struct vsession *old, const struct 
     if (old->state == VSESSION_DETACHED)
         old->state = old->described ? VSESSION_LIVE : VSESSION_READY;
     if (fresh->line.v < VOP_VERSION_SEQ)
-        skip = old->n_kept;
+        skip = old->replay.n;
     old->line = fresh->line;
     fresh->line.conn = 0;
     end(fresh, mine);
@@ -627,8 +577,7 @@ bool vsession_valid(const struct vsession *s)
         return false;
     if (vsession_in_room(s) != (s->ssrc != 0) || (vsession_known(s) && !s->who.user))
         return false;
-    if (s->n_streams > VOP_STREAMS || (s->n_kept && !vsession_in_room(s)))
+    if (s->n_streams > VOP_STREAMS || (s->replay.n && !vsession_in_room(s)))
         return false;
-    return s->n_kept <= VSESSION_KEPT_MAX && s->kept_bytes <= VSESSION_KEPT_BYTES &&
-           (s->n_kept > 0) == (s->kept_bytes > 0);
+    return vreplay_valid(&s->replay);
 }

@@ -5,6 +5,7 @@
 #include "admit.h"
 #include "seal.h"
 #include "vop.h"
+#include "vreplay.h"
 #include "window.h"
 
 enum vsession_state {
@@ -27,8 +28,6 @@ struct vsession_rules {
 #define VSESSION_FRAMES_MS 60000u
 #define VSESSION_BEATS 3u       // heartbeats that a client may leave out
 #define VSESSION_LEAVE_MS 3000u // LEAVING
-#define VSESSION_KEPT_MAX 1024u // messages that are kept for a resume …
-#define VSESSION_KEPT_BYTES (128u * 1024u)
 
 struct vline {     // what belongs to a socket; moves with it to the session that it resumes
     uint64_t conn; // 0: none
@@ -36,13 +35,6 @@ struct vline {     // what belongs to a socket; moves with it to the session tha
     uint64_t beat_by;     // when a heartbeat must have come
     uint64_t identify_by; // HELLO, ADMITTING: when it must have been let in
     uint32_t v;           // outlives conn
-};
-
-struct vkept {
-    struct vkept *next;
-    uint16_t seq;
-    size_t n;
-    char p[];
 };
 
 struct vsession {
@@ -62,11 +54,7 @@ struct vsession {
     uint64_t resume_by, gone_by; // DETACHED both, ABSENT the second
     uint64_t leave_by;           // LEAVING: then it is closed …
     uint16_t leave_code;         // … with this
-    uint16_t seq;                // of the last numbered message; the first is 1, wraps
-    bool cut;                    // messages that its client may not have are not kept any more
-    uint32_t n_kept;
-    size_t kept_bytes;
-    struct vkept *kept, **kept_tail;
+    struct vreplay replay;       // empty unless in a room
 };
 
 enum vsession_in_kind {
@@ -137,10 +125,9 @@ void vsession_resume(struct vsession *fresh, struct vsession *old, const struct 
 
 bool vsession_in_room(const struct vsession *s); // READY, LIVE, DETACHED
 bool vsession_known(const struct vsession *s);   // `who` is filled
-// The number of the next numbered message; < 0: its version has none.
+// The number of the next numbered message, to be kept with vreplay_keep; < 0: its version has none.
 int32_t vsession_number(struct vsession *s);
-void vsession_keep(struct vsession *s, struct bytes message); // under the last number
-uint64_t vsession_deadline(const struct vsession *s);         // when a TICK is due
+uint64_t vsession_deadline(const struct vsession *s); // when a TICK is due
 uint32_t vsession_modes(const struct vsession_rules *r, struct bytes out[SEAL_MODES]);
 bool vsession_valid(const struct vsession *s); // every invariant; asked after each step
 

@@ -52,7 +52,7 @@ static void say(struct run *r, struct slot *t, uint8_t op, struct bytes d)
     int32_t number = vop_numbered(op) ? vsession_number(&t->s) : -1;
     vop_frame(&text, op, d, number);
     if (number >= 0)
-        vsession_keep(&t->s, buf_bytes(&text));
+        vreplay_keep(&t->s.replay, buf_bytes(&text));
     buf_fini(&text);
     if (!t->s.line.conn)
         return;
@@ -126,9 +126,9 @@ static void come_in(struct run *r, struct slot *t)
 
 static void send_again(struct run *r, struct slot *t, uint32_t skip)
 {
-    const struct vkept *k = t->s.kept;
+    const struct vkept *k = t->s.replay.first;
     say(r, t, SAY_RESUMED, BYTES_NONE);
-    for (uint32_t i = 0; i < t->s.n_kept; i++, k = k->next)
+    for (uint32_t i = 0; i < t->s.replay.n; i++, k = k->next)
         if (i >= skip) {
             if (t->client_any)
                 CHECK((uint16_t)(k->seq - t->client_seq) == 1);
@@ -229,16 +229,17 @@ static void resume(struct run *r, struct slot *t, const struct vop *op)
     bool resumed = theirs.n > 0;
     if (resumed) { // its client says what it has, or less; a version without numbers lacks what it missed
         uint16_t ack = op->resume.ack < 0 ? 0 : (uint16_t)op->resume.ack;
-        old->client_any = op->resume.ack >= 0 && v >= VOP_VERSION_SEQ && (uint16_t)(old->s.seq - ack) <= old->s.n_kept;
-        old->client_seq = v < VOP_VERSION_SEQ ? old->s.seq : ack;
+        old->client_any =
+            op->resume.ack >= 0 && v >= VOP_VERSION_SEQ && (uint16_t)(old->s.replay.seq - ack) <= old->s.replay.n;
+        old->client_seq = v < VOP_VERSION_SEQ ? old->s.replay.seq : ack;
     }
     perform(r, t, &mine);
     if (!resumed)
         return;
     perform(r, old, &theirs);
     if (old->s.line.v >= VOP_VERSION_SEQ)
-        CHECK(old->s.n_kept == 0 || old->client_seq == old->s.seq);
-    old->client_seq = old->s.seq;
+        CHECK(old->s.replay.n == 0 || old->client_seq == old->s.replay.seq);
+    old->client_seq = old->s.replay.seq;
 }
 
 static const char *const payloads[] = {

@@ -50,3 +50,7 @@ class Authority:
         openssl("req", "-x509", *EC, "-config", extensions, "-extensions", "node", "-CA", self.chain, "-CAkey", self.key,
                 "-keyout", key, "-out", chain, "-subj", f"/CN={name}")
         return {"SB_TLS_CERTIFICATE": str(chain), "SB_TLS_KEY": str(key)}
+
+    def trust(self):
+        """For a client that trusts it."""
+        return ssl.create_default_context(cafile=str(self.chain))

@@ -24,7 +24,7 @@ from certificates import Authority, Certificate
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("region-allocator", "message", "call-manager", "gateway", "voice-node")
 NODE = "voice-node"
-NONE_UNLESS_ASKED = {NODE}  # calls go to nodes that deploy/regions.json names and nobody runs
+NONE_UNLESS_ASKED = {NODE}  # calls go to nodes that tests/lib/regions.json names and nobody runs
 VOICE_PORT = 443
 READY_S = 30
 STOP_S = 30         # a service takes four seconds at most (common/service.c); a sanitizer, or a busy machine, as it likes
@@ -195,8 +195,8 @@ class System(Reachable):
                "gateway-2"
     world      the document for /admin/load, by default deploy/demo.json; None loads nothing
     tls        True: the gateways' public ports speak TLS, with .certificate
-    nodes      voice nodes, {name: region}; the first region is the default. Without any the regions of deploy/regions.json
-               stand for nodes that nobody has started
+    nodes      voice nodes, {name: region}; the first region is the default. Without any there are those of
+               regions.json here, which nobody has started
     From the environment of the tests: SB_BUILD (the build directory, when none is given), SB_TEST_LOG_LEVEL,
     SB_KEEP_LOGS (anything: logs stay also after success).
     """
@@ -335,7 +335,7 @@ class System(Reachable):
 
     def _regions_file(self):
         if not self.nodes:
-            return ROOT / "deploy" / "regions.json"
+            return Path(__file__).with_name("regions.json")
         regions = list(dict.fromkeys(self.nodes.values()))
         file = self.dir / "regions.json"
         file.write_text(json.dumps({"default": regions[0], "regions": [

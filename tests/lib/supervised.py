@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import ROOT, STOP_S, Reachable, Unclean, clean_environment, fetch, poll, sanitizer_words
+from harness import NODE, ROOT, STOP_S, Reachable, Unclean, clean_environment, fetch, free_address, poll, sanitizer_words
 
 KINDS = ("gateway", "call-manager", "region-allocator", "message")
 DEATHS = 10000          # the tests are what kills
@@ -63,9 +63,11 @@ class Child:
 
 
 class Supervised(Reachable):
-    """instances: {kind: how many}; env: settings of all services. redis_url: another Redis than the supervisor's own."""
+    """instances: {kind: how many}; env: settings of all services. redis_url: another Redis than the supervisor's own.
+    nodes: voice nodes, {name: region}, with an authority in .ca_file; without any there are those of regions.json here,
+    which nobody has started."""
 
-    def __init__(self, instances=None, env=None, redis_url=None):
+    def __init__(self, instances=None, env=None, redis_url=None, nodes=None):
         build = Path(os.environ.get("SB_BUILD") or ROOT / "build").resolve()
         self.dir = Path(tempfile.mkdtemp(prefix="switchboard-faults-"))
         self.state, self.out = self.dir / "run", self.dir / "supervisor.out"
@@ -75,9 +77,14 @@ class Supervised(Reachable):
                 name = kind if number == 1 else f"{kind}-{number}"
                 self.services[name] = Child(name, kind, self.state)
         self.redis = Child("redis", "redis", self.state)
+        for name in nodes or {}:
+            self.services[name] = Child(name, NODE, self.state)
+        self.ca_file = self.state / "ca" / "ca.pem" if nodes else None
         argv = [sys.executable, ROOT / "deploy" / "supervisor", "--bin", build / "bin", "--state", self.state, "--no-demo",
-                "--deaths", str(DEATHS), "--instances", *(f"{kind}={n}" for kind, n in (instances or {}).items())]
+                "--deaths", str(DEATHS), "--nodes", self._nodes_file(nodes), "--instances", *(f"{kind}={n}" for kind, n in (instances or {}).items())]
         settings = {"SWITCHBOARD_PORT": "0", "SB_LOG_LEVEL": os.environ.get("SB_TEST_LOG_LEVEL", "info")}
+        if not nodes:
+            settings["SB_REGIONS_FILE"] = str(Path(__file__).with_name("regions.json"))
         settings |= {key: str(value) for key, value in (env or {}).items()}
         if redis_url:
             settings["REDIS_URL"] = redis_url
@@ -100,6 +107,15 @@ class Supervised(Reachable):
 
     def __exit__(self, kind, *_):
         self.stop(keep=kind is not None)
+
+    def _nodes_file(self, nodes):
+        if not nodes:
+            return "none"
+        places = {name: free_address() for name in nodes}
+        file = self.dir / "nodes.json"
+        file.write_text(json.dumps([{"name": name, "region": nodes[name], "address": address, "port": port}
+                                    for name, (address, port) in places.items()]))
+        return file
 
     def said(self):
         return self.out.read_text(errors="replace")

@@ -1,3 +1,3 @@
-foreach(module route form rest rest_changes admin admin_guilds origin)
+foreach(module route form rest rest_changes admin admin_guilds admin_voice origin)
   sb_test(test_${module} test_${module}.c LINK gateway_core)
 endforeach()

@@ -351,7 +351,7 @@ static void tell(struct vsession *s, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         int32_t number = vsession_number(s);
         int len = snprintf(text, sizeof text, "message %d", number);
-        vsession_keep(s, (struct bytes){text, (size_t)len});
+        vreplay_keep(&s->replay, (struct bytes){text, (size_t)len});
     }
 }
 
@@ -421,14 +421,14 @@ TEST(an_older_version_resumes_without_what_was_missed)
 TEST(numbers_wrap_and_are_compared_so)
 {
     struct vsession s = in_state(VSESSION_DETACHED);
-    s.seq = 65533;
+    s.replay.seq = 65533;
     tell(&s, 5); // 65534, 65535, 0, 1, 2
-    CHECK_EQ(s.seq, 2);
+    CHECK_EQ(s.replay.seq, 2);
     CHECK_TRUE(resume(&s, RESUME_AT("65535"), 8));
     CHECK_EQ(theirs.v[0].skip, 2);
     say(&s, "{\"op\":3,\"d\":{\"t\":1,\"seq_ack\":0}}");
-    CHECK_EQ(s.n_kept, 2);
-    CHECK_EQ(s.kept->seq, 1);
+    CHECK_EQ(s.replay.n, 2);
+    CHECK_EQ(s.replay.first->seq, 1);
     vsession_fini(&s);
 }
 
@@ -437,23 +437,23 @@ TEST(what_was_acknowledged_is_forgotten)
     struct vsession s = in_state(VSESSION_LIVE);
     tell(&s, 5);
     say(&s, "{\"op\":3,\"d\":{\"t\":1,\"seq_ack\":-1}}");
-    CHECK_EQ(s.n_kept, 5);
+    CHECK_EQ(s.replay.n, 5);
     say(&s, "{\"op\":3,\"d\":{\"t\":1,\"seq_ack\":4}}");
-    CHECK_EQ(s.n_kept, 1);
+    CHECK_EQ(s.replay.n, 1);
     say(&s, "{\"op\":3,\"d\":{\"t\":1,\"seq_ack\":2}}"); // older than the last
-    CHECK_EQ(s.n_kept, 1);
+    CHECK_EQ(s.replay.n, 1);
     say(&s, "{\"op\":3,\"d\":{\"t\":1,\"seq_ack\":5}}");
-    CHECK_EQ(s.n_kept, 0);
+    CHECK_EQ(s.replay.n, 0);
     tell(&s, 1);
-    CHECK_EQ(s.kept->seq, 6);
+    CHECK_EQ(s.replay.first->seq, 6);
     vsession_fini(&s);
 }
 
 TEST(what_is_kept_is_bounded_and_whoever_lacks_more_is_refused)
 {
     struct vsession s = in_state(VSESSION_DETACHED);
-    tell(&s, VSESSION_KEPT_MAX + 10);
-    CHECK_EQ(s.n_kept, VSESSION_KEPT_MAX);
+    tell(&s, VREPLAY_MAX + 10);
+    CHECK_EQ(s.replay.n, VREPLAY_MAX);
     CHECK_TRUE(!resume(&s, RESUME_AT("9"), 8));
     CHECK_EQ(s.state, VSESSION_DETACHED); // nothing has happened to it
     CHECK_TRUE(resume(&s, RESUME_AT("10"), 8));
@@ -466,9 +466,9 @@ TEST(what_is_kept_is_bounded_and_whoever_lacks_more_is_refused)
     s = in_state(VSESSION_DETACHED);
     for (int i = 0; i < 4; i++) {
         (void)vsession_number(&s);
-        vsession_keep(&s, (struct bytes){large, sizeof large});
+        vreplay_keep(&s.replay, (struct bytes){large, sizeof large});
     }
-    CHECK_EQ(s.n_kept, VSESSION_KEPT_BYTES / sizeof large);
+    CHECK_EQ(s.replay.n, VREPLAY_BYTES / sizeof large);
     CHECK_TRUE(!resume(&s, RESUME_AT("1"), 8));
     vsession_fini(&s);
 }
