@@ -251,8 +251,8 @@ async def test_a_hundred_calls_of_a_node_that_is_killed_go_on_on_another():
 
         seconds = await asyncio.gather(*map(recover, struck))
         told = [(person.told_at - killed) / 1000 for pair in struck for person in pair]
-        print(f"\nnode killed: {len(struck)} of {PAIRS} calls were on it; their people were told of another after p50/p99/max "
-              f"{percentiles(told)}, and heard each other there after {percentiles(seconds)}")
+        print(f"\nnode killed: {len(struck)} of {PAIRS} calls were on it; their people were told of another after "
+              f"p50/p99/max {percentiles(told)}, and heard each other there after {percentiles(seconds)}")
         for a, b in calls:
             assert a.endpoint == b.endpoint and node_at(system, a.endpoint) != node
             await b.hears(a)
