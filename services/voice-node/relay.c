@@ -2,6 +2,7 @@
 #include "relay_private.h"
 #include "metrics.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #define SSRC_END 0x80000000u
@@ -27,19 +28,28 @@ static void take_memory(struct relay *r)
     relay_map_init(&r->by_room, rooms, r->salt);
 }
 
+// Numbers drawn with the seed: who is told some of them, as all are told SSRCs, learns nothing of the others.
+static uint64_t draw(const struct relay *r, uint64_t which)
+{
+    uint8_t key[crypto_shorthash_KEYBYTES] = {0};
+    uint64_t out;
+    _Static_assert(sizeof out == crypto_shorthash_BYTES, "a number");
+    memcpy(key, &r->cfg.seed, sizeof r->cfg.seed);
+    crypto_shorthash((uint8_t *)&out, (const uint8_t *)&which, sizeof which, key);
+    return out;
+}
+
 struct relay *relay_new(const struct relay_cfg *cfg)
 {
     CHECK(cfg->peers_max > 0 && cfg->peers_max <= 1u << 20 && cfg->rooms_max > 0 && cfg->rooms_max <= 1u << 20);
     struct relay *r = mem_alloc(sizeof *r);
     r->cfg = *cfg;
-    r->salt = relay_hash(cfg->seed, 0);
-    r->own_ssrc = SSRC_END | (uint32_t)r->salt;
+    r->salt = draw(r, r->n_drawn++);
+    r->own_ssrc = SSRC_END | (uint32_t)draw(r, r->n_drawn++);
     for (r->slots = 1; r->slots < cfg->peers_max;)
         r->slots *= 2;
     r->generations = (SSRC_END - 1) / RELAY_SSRCS / r->slots;
     take_memory(r);
-    for (uint32_t i = 0; i < r->slots; i++)
-        r->peers[i].generation = (uint32_t)(relay_hash(i, r->salt) % r->generations);
     for (uint32_t i = 0; i < cfg->peers_max; i++)
         r->free_peers[i] = i;
     for (uint32_t i = 0; i < cfg->rooms_max; i++) {
@@ -212,7 +222,9 @@ relay_peer relay_join(struct relay *r, uint64_t room_id, uint64_t user, uint32_t
         return 0;
     uint32_t slot = r->free_peers[r->n_peers++];
     struct peer *p = &r->peers[slot];
-    uint32_t generation = (p->generation + 1) % r->generations;
+    uint32_t generation = (uint32_t)(draw(r, r->n_drawn++) % r->generations);
+    if (generation == p->generation)
+        generation = (generation + 1) % r->generations;
     *p = (struct peer){.live = true, .user = user, .generation = generation};
     p->ssrc = 1 + RELAY_SSRCS * (generation * r->slots + slot);
     room_add(r, room, p);
@@ -291,7 +303,8 @@ static void silence(struct relay *r, struct peer *p)
         t->o = (struct opened){.body = opened_room(r, r->n_taken), .body_n = sizeof frame};
         t->o.rtp = (struct rtp){.pt = RTP_PT_OPUS, .ssrc = p->ssrc, .seq = (uint16_t)(s->top + i)};
         t->o.rtp.timestamp = s->timestamp + i * SILENCE_TIMESTAMPS;
-        t->again = false;
+        t->again = false; // if anything has been under this header, it was silence too
+        t->shift = s->shift;
         seen_note(&p->streams[0].said, s->top + i);
         relay_pass_on(r, p, t);
     }

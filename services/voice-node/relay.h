@@ -2,6 +2,8 @@
 // Pure: no socket and no clock; memory is taken once, in relay_new, and nothing that a datagram causes takes a lock,
 // logs or allocates. udp.c feeds it batches and sends what it says; who is there and what each may do is told by the
 // signalling.
+// A sender's SSRC, sequence number and timestamp are kept; but where the RTP header is the nonce the timestamps of who
+// begins anew are put behind what he has said.
 #pragma once
 #include "seal.h"
 
@@ -38,7 +40,7 @@ struct relay_cfg {
     uint32_t peers_max, rooms_max;
     uint32_t peer_pps;     // datagrams of one peer in a second, more are dropped
     uint32_t stranger_pps; // of one address and port that is nobody's
-    uint64_t seed;         // random: where the SSRCs begin
+    uint64_t seed;         // random: SSRCs are drawn with it
     // Neither of the first two may call the relay.
     // Hands out one batch: n datagrams, each for one address; what is for the same address in a row lies in a row, and
     // may go as one if the sizes are equal.

@@ -45,13 +45,14 @@ static bool may_send(struct relay *r, struct peer *p, struct address4 from)
 // by another packet under one of the first numbers, which only who has the key can make; or it has just said that it
 // begins to speak, of who goes on with his numbers then, the next packet takes back what a repeated one has made of
 // that.
-bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest)
+bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest, bool *anew)
 {
     uint32_t counter = get32(d->p + d->n - 4), mark = get32(d->p + d->n - 8); // mark: of the seal
     bool before = seen_before(&p->seen, counter);
     uint32_t place = p->seen.any ? counter - p->first : 0;
-    bool anew = place < RELAY_MARKS && (p->begins || (p->marks[place] && p->marks[place] != mark));
-    if (before && !anew)
+    bool may = place < RELAY_MARKS && (p->begins || (p->marks[place] && p->marks[place] != mark));
+    *anew = before;
+    if (before && !may)
         return false;
     *newest = !before && (!p->seen.any || counter > p->seen.top);
     if (!p->seen.any)
@@ -193,7 +194,6 @@ static void take_opened(struct relay *r, struct peer *p, struct taken *t, uint32
     struct opened *o = &t->o;
     uint32_t stream = o->rtp.ssrc - p->ssrc;
     struct relay_stream *s = &p->streams[stream];
-    t->again = seen_before(&s->said, number) || !relay_stream_goes_on(s, number, o->rtp.timestamp);
     relay_stream_note(s, number, o->rtp.timestamp, o->body_n, stream_clock(stream), r->now_us);
     if (!relay_passes(p, stream)) {
         if (stream)
@@ -204,7 +204,7 @@ static void take_opened(struct relay *r, struct peer *p, struct taken *t, uint32
             M.media_dropped_muted++;
         return;
     }
-    seen_note(&s->said, number);
+    t->again = !relay_stream_say(s, number, o->rtp.timestamp, stream == 0, &t->shift);
     if (stream == 0) {
         o->rtp.pt = RTP_PT_OPUS;
         p->talks = !is_silence(o);
@@ -241,28 +241,27 @@ static void take_rtp(struct relay *r, struct peer *p, const struct datagram *d)
     }
     struct relay_stream *s = &owner->streams[ssrc - owner->ssrc];
     uint32_t number = relay_stream_extend(s, t->o.rtp.seq);
-    bool newest;
+    bool newest, anew = false;
     bool fresh = owner->countless ? fresh_number(s, number, t->o.rtp.timestamp, &newest)
-                                  : relay_fresh_counter(owner, d, &newest);
+                                  : relay_fresh_counter(owner, d, &newest, &anew);
     if (!fresh) {
         M.media_dropped_replayed++;
         return;
     }
     relay_heard_from(r, owner, d->from, newest);
-    take_opened(r, owner, t, number);
+    take_opened(r, owner, t, anew ? relay_stream_anew(s, number) : number);
 }
 
 // --- one datagram ---
 
-// Who is at the address that it comes from. Of several who share one, him whose SSRC it carries.
+// Who is at the address that it comes from. Of several who share one, him whose SSRC it carries: it is his rate that it
+// counts against.
 static struct peer *source(const struct relay *r, const struct datagram *d, enum packet_kind kind)
 {
     bool carries = kind == PACKET_IS_RTP || kind == PACKET_IS_RTCP;
-    struct peer *p = relay_by_address(r, d->from);
-    if (p || !carries)
-        return p;
-    p = relay_by_ssrc(r, packet_ssrc(d->p, kind));
-    return p && p->address != ADDRESS_NONE && same_address(p->at, d->from) ? p : NULL;
+    struct peer *p = carries ? relay_by_ssrc(r, packet_ssrc(d->p, kind)) : NULL;
+    bool there = p && p->address != ADDRESS_NONE && same_address(p->at, d->from);
+    return there ? p : relay_by_address(r, d->from);
 }
 
 static void take_one(struct relay *r, const struct datagram *d)

@@ -27,9 +27,16 @@ void relay_out_add(struct relay *r, struct address4 to, size_t n)
     M.media_bytes_out += n;
 }
 
-static void out_rtp(struct relay *r, struct peer *to, const struct opened *o)
+static void out_rtp(struct relay *r, struct peer *to, const struct taken *t)
 {
-    uint8_t *out = relay_out_room(r, o->body_n + o->ext_n + RTP_HEADER + SEAL_GROWTH);
+    uint8_t *out = relay_out_room(r, t->o.body_n + t->o.ext_n + RTP_HEADER + SEAL_GROWTH);
+    const struct opened *o = &t->o;
+    struct opened later;
+    if (to->bare && t->shift) {
+        later = t->o;
+        later.rtp.timestamp += t->shift;
+        o = &later;
+    }
     size_t n = seal_rtp(peer_seal(r, to), o, out);
     if (!n) {
         M.media_seal_failures++;
@@ -47,7 +54,7 @@ static void fan_to(struct relay *r, const struct room *room, uint32_t slot)
     for (uint32_t i = room->first_taken; i != NONE; i = r->taken[i].next) {
         const struct taken *t = &r->taken[i];
         if (t->from != slot && !(t->again && to->bare))
-            out_rtp(r, to, &t->o);
+            out_rtp(r, to, t);
     }
 }
 

@@ -41,7 +41,7 @@ struct peer {
     struct relay_rights rights;
     uint32_t video;      // streams that are on
     uint32_t ssrc;       // of its audio; also its name
-    uint32_t generation; // of the slot: how often it has been used
+    uint32_t generation; // drawn for each who has the slot
     uint32_t room, chunk, place;
     uint64_t user;
     struct tally tally;
@@ -71,6 +71,7 @@ struct taken { // an opened packet, to be passed on to its room
     struct opened o;
     uint32_t from, next; // slot of the sender; next of the room
     bool again;          // a header that may have been there before
+    uint32_t shift;      // of its timestamp, where the header is the nonce
 };
 
 struct relay {
@@ -89,7 +90,7 @@ struct relay {
     uint32_t chunks_max, n_chunks;
     struct tally strangers[STRANGERS];
     struct tally openings; // packets of strangers that a key was tried on
-    uint64_t salt, now_us;
+    uint64_t salt, now_us, n_drawn;
     uint32_t own_ssrc; // that reports come from: 2^31 or more
 
     struct taken taken[TAKE_MAX];
@@ -147,5 +148,5 @@ void relay_out_flush(struct relay *r);
 // much of this kind has come.
 struct peer *relay_owner(struct relay *r, struct peer *p, uint32_t ssrc);
 void relay_take_rtcp(struct relay *r, struct peer *p, const struct datagram *d);
-bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest);
+bool relay_fresh_counter(struct peer *p, const struct datagram *d, bool *newest, bool *anew);
 void relay_heard_from(struct relay *r, struct peer *p, struct address4 from, bool newest);

@@ -92,7 +92,8 @@ static bool fresh(struct peer *p, const struct datagram *d, bool *newest)
     *newest = false;
     if (p->countless)
         return p->address != ADDRESS_NONE && same_address(p->at, d->from);
-    return relay_fresh_counter(p, d, newest);
+    bool anew;
+    return relay_fresh_counter(p, d, newest, &anew);
 }
 
 void relay_take_rtcp(struct relay *r, struct peer *p, const struct datagram *d)

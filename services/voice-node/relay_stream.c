@@ -6,6 +6,8 @@
 #define ROUND 0x10000u
 #define JUMP 3000 // further than this is no loss but another beginning (RFC 3550, A.1: MAX_DROPOUT)
 #define LOST_MAX 0x7fffffu
+#define STEP 960u     // between what was said and another beginning: a frame of audio
+#define LATE 0x40000u // of timestamps; in a round of numbers more than these pass
 
 uint32_t relay_stream_extend(const struct relay_stream *s, uint16_t seq)
 {
@@ -18,6 +20,30 @@ uint32_t relay_stream_extend(const struct relay_stream *s, uint16_t seq)
 bool relay_stream_goes_on(const struct relay_stream *s, uint32_t number, uint32_t timestamp)
 {
     return !s->any || (int32_t)(number - s->top) <= 0 || (int32_t)(timestamp - s->timestamp) >= 0;
+}
+
+uint32_t relay_stream_anew(const struct relay_stream *s, uint32_t number)
+{
+    return s->any && (int32_t)(number - s->top) <= 0 ? number + ROUND : number;
+}
+
+// By number the timestamps that are told never fall, so a number comes again, a round later, with a later one. What is
+// late has to lie close behind, and so not in an earlier round.
+bool relay_stream_say(struct relay_stream *s, uint32_t number, uint32_t timestamp, bool shifts, uint32_t *shift)
+{
+    bool before = seen_before(&s->said, number), newest = !s->said.any || number > s->said.top;
+    if (!s->told)
+        s->said_timestamp = timestamp;
+    s->told = true;
+    if (newest && shifts && (int32_t)(timestamp + s->shift - s->said_timestamp) < 0)
+        s->shift = s->said_timestamp + STEP - timestamp;
+    uint32_t told = timestamp + s->shift;
+    int32_t ahead = (int32_t)(told - s->said_timestamp);
+    if (newest && ahead > 0)
+        s->said_timestamp = told;
+    seen_note(&s->said, number);
+    *shift = s->shift;
+    return newest ? ahead >= 0 : !before && ahead <= 0 && (uint32_t)-ahead < LATE;
 }
 
 static uint64_t missing(const struct relay_stream *s)

@@ -15,6 +15,9 @@ struct relay_stream {
     uint64_t jitter16;                // of timestamp units, a sixteenth each
     struct seen seen;                 // numbers received
     struct seen said;                 // numbers passed on
+    bool told;                        // the next is there
+    uint32_t said_timestamp;          // the last of theirs, shifted; silence of ours aside
+    uint32_t shift;                   // see relay_stream_say
     uint64_t told_lost, told_packets; // at the last report
     uint32_t report_ntp;              // middle 32 bits of its last sender report; 0: none
     uint64_t report_us;               // when that came
@@ -24,6 +27,12 @@ struct relay_stream {
 uint32_t relay_stream_extend(const struct relay_stream *s, uint16_t seq);
 // The numbers and the timestamps both go on, so no header of it is one of an earlier packet.
 bool relay_stream_goes_on(const struct relay_stream *s, uint32_t number, uint32_t timestamp);
+// The number of a packet with which its sender begins anew: in the next round, unless it goes on anyway.
+uint32_t relay_stream_anew(const struct relay_stream *s, uint32_t number);
+// A packet is passed on. false: where the header is the nonce it may not be, since that may have been there before.
+// Otherwise its timestamp is to be *shift later there: who begins anew, with timestamps that were there, goes on behind
+// what he has said, if his timestamps may be shifted.
+bool relay_stream_say(struct relay_stream *s, uint32_t number, uint32_t timestamp, bool shifts, uint32_t *shift);
 void relay_stream_note(struct relay_stream *s, uint32_t number, uint32_t timestamp, uint32_t bytes, uint32_t clock,
                        uint64_t now_us);
 uint64_t relay_stream_lost(const struct relay_stream *s);

@@ -163,8 +163,8 @@ static void refused(struct udp *u, uint32_t i, int why)
         M.media_send_errors++;
         return;
     }
-    if (send_apart(u, u->out_of[i], u->out_iov[i].iov_len) && why != EMSGSIZE)
-        u->segments = false; // not for want of a path: this kernel or its device cannot
+    if (send_apart(u, u->out_of[i], u->out_iov[i].iov_len) && why == EIO)
+        u->segments = false; // its device cannot; anything else (a small MTU: EINVAL) is of this way only
 }
 
 static void transmit(struct udp *u, uint32_t n)
@@ -229,6 +229,13 @@ static void widen(int fd)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
+static bool knows_segments(int fd)
+{
+    int size;
+    socklen_t n = sizeof size;
+    return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, &n) == 0;
+}
+
 static int open_socket(const char *address, uint16_t *port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(*port)};
@@ -261,7 +268,7 @@ struct udp *udp_new(struct loop *loop, const char *bind, uint16_t port, udp_take
     u->port = port;
     u->take = take_fn;
     u->ctx = ctx;
-    u->segments = true;
+    u->segments = knows_segments(fd);
     lay_out(u);
     u->poll.data = u;
     CHECK(uv_poll_init(loop_uv(loop), &u->poll, fd) == 0);

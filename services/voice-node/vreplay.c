@@ -1,6 +1,7 @@
 // vreplay: see vreplay.h.
 #include "vreplay.h"
 
+#include <sodium.h>
 #include <string.h>
 
 static void forget_oldest(struct vreplay *r)
@@ -9,6 +10,7 @@ static void forget_oldest(struct vreplay *r)
     r->first = k->next;
     r->n--;
     r->bytes -= k->n;
+    sodium_memzero(k->p, k->n); // it may be the one with the key
     mem_free(k);
 }
 

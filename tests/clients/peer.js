@@ -45,7 +45,8 @@ class Mouth extends Readable {
   // Settled when the last of them has been taken.
   say(frames) {
     return new Promise(resolve => {
-      this.#queue.push(...frames.map((frame, i) => [Buffer.from(frame, 'base64'), i + 1 === frames.length ? resolve : null]));
+      const last = frames.length - 1;
+      this.#queue.push(...frames.map((frame, i) => [Buffer.from(frame, 'base64'), i === last ? resolve : null]));
     });
   }
 
@@ -81,7 +82,8 @@ class Ears {
   }
 
   heard() {
-    return Object.fromEntries([...this.#heard].map(([user, all]) => [user, all.map(([at, p]) => [at, p.toString('base64')])]));
+    const text = ([at, payload]) => [at, payload.toString('base64')];
+    return Object.fromEntries([...this.#heard].map(([user, all]) => [user, all.map(text)]));
   }
 }
 

@@ -108,9 +108,10 @@ def test_a_private_call_on_a_node_that_is_killed_goes_on_on_another():
 
 
 def test_who_is_on_the_only_node_is_heard_again_when_it_has_been_started_again():
-    """One of them stands still meanwhile and comes with a resume to the new process, which knows nothing of him."""
+    """One of them stands still meanwhile and comes with a resume to the new process, which knows nothing of him. Not with
+    discord.py: when it has left and come back by itself, it takes the next voice server that it is told for its end."""
     with stage({"only": "north"}) as (system, cast):
-        talk = Talk(cast, "discord.js", "discord.js", "discord.py", deaf="discord.py")
+        talk = Talk(cast, "discord.js", "discord.js")
         resumer = talk.peers[0]
         killed = ms()
         resumer.proc.send_signal(signal.SIGSTOP)
@@ -250,8 +251,8 @@ async def test_a_hundred_calls_of_a_node_that_is_killed_go_on_on_another():
 
         seconds = await asyncio.gather(*map(recover, struck))
         told = [(person.told_at - killed) / 1000 for pair in struck for person in pair]
-        print(f"\nnode killed: {len(struck)} of {PAIRS} calls were on it; their people were told of another after p50/p99/max "
-              f"{percentiles(told)}, and heard each other there after {percentiles(seconds)}")
+        print(f"\nnode killed: {len(struck)} of {PAIRS} calls were on it; their people were told of another after "
+              f"p50/p99/max {percentiles(told)}, and heard each other there after {percentiles(seconds)}")
         for a, b in calls:
             assert a.endpoint == b.endpoint and node_at(system, a.endpoint) != node
             await b.hears(a)

@@ -88,7 +88,7 @@ class Peer:
             self.proc.stdin.write(json.dumps({"id": self.asked, "do": do, **fields}) + "\n")
             self.proc.stdin.flush()
         except OSError:
-            raise PeerFailed(self.story(f"{do}: it has ended")) from None
+            raise self.failed(f"{do}: it has ended") from None
         return self.asked
 
     def answer(self, id, deadline_s=ANSWER_S):
@@ -96,9 +96,9 @@ class Peer:
             self.more.wait_for(lambda: id in self.answers or self.ended, deadline_s)
             answer = self.answers.pop(id, None)
         if answer is None:
-            raise PeerFailed(self.story("it has ended" if self.ended else f"no answer within {deadline_s} s"))
+            raise self.failed("it has ended" if self.ended else f"no answer within {deadline_s} s")
         if "failed" in answer:
-            raise PeerFailed(self.story(answer["failed"]))
+            raise self.failed(answer["failed"])
         return answer["ok"]
 
     def tell(self, do, **fields):
@@ -112,14 +112,17 @@ class Peer:
         with self.more:
             found = self.more.wait_for(lambda: there() or self.ended, ANSWER_S) and there()
         if not found:
-            raise PeerFailed(self.story(f"no event {name} {fields}"))
+            raise self.failed(f"no event {name} {fields}")
         return found
+
+    def failed(self, what):
+        return PeerFailed(f"{self.story(what)}{self.system.report()}")
 
     def story(self, what):
         self.log.seek(0)
         said = self.log.read().decode(errors="replace")
         events = "\n".join(str(event)[:300] for event in self.events[-30:])
-        return f"{self}: {what}\nit told:\n{events}\non stderr:\n{said[-6000:]}\n{self.system.report()}"
+        return f"{self}: {what}\nit told:\n{events}\non stderr:\n{said[-6000:]}\n"
 
     # -- what it does
 
@@ -233,7 +236,8 @@ def until_heard(wanted, what):
         poll(all_heard, what, ANSWER_S)
     except AssertionError:
         counts = {f"{listener} of {speaker}": listener.count_of(speaker) for listener, speaker in wanted}
-        raise PeerFailed(next(iter(wanted))[0].story(f"not heard: {what}; (frames, silences): {counts}")) from None
+        listener, speaker = next(iter(wanted))
+        raise listener.failed(f"not heard: {what}; (frames, silences): {counts}\n{speaker.story('what it saw')}") from None
 
 
 def say_all(lines, to):
@@ -258,8 +262,8 @@ def compared(listener, speaker, payloads):
     order = {payload: number for number, payload in enumerate(payloads)}
     numbers = [order[payload] for payload in heard if payload in order]
     return (f"{listener} heard {len(heard)} of {len(payloads)} frames of {speaker}: lost "
-            f"{[order[payload] for payload in lost][:20]} ({sum(lost.values())}), {sum(more.values())} that were not said or "
-            f"came twice, {'in order' if numbers == sorted(numbers) else 'out of order'}")
+            f"{[order[payload] for payload in lost][:20]} ({sum(lost.values())}), {sum(more.values())} that were not said "
+            f"or came twice, {'in order' if numbers == sorted(numbers) else 'out of order'}")
 
 
 def gap_ms(listener, speaker, since=0):

@@ -304,6 +304,25 @@ TEST(counters_go_up_in_the_servers_half_and_rtcp_shares_them)
     }
 }
 
+// discord.js cuts off what it takes for one.
+TEST(nothing_that_has_no_extension_looks_as_if_it_had_one)
+{
+    for (unsigned m = 0; m <= SEAL_XCHACHA20_POLY1305_RTPSIZE; m++) {
+        struct seal *s = make((enum seal_mode)m);
+        uint8_t body[2] = {0x78, 1}, out[64];
+        struct opened o = {.body = body, .body_n = sizeof body};
+        uint32_t packets = 300000, seen = 0;
+        size_t n = 0;
+        for (uint32_t i = 0; i < packets; i++) {
+            n = seal_rtp(s, &o, out);
+            seen += out[12] == 0xbe && out[13] == 0xde;
+        }
+        CHECK_EQ(seen, 0);
+        CHECK_TRUE(counter_of(out, n) > 0x80000000 + packets - 1); // some would have
+        end(s);
+    }
+}
+
 TEST(what_the_server_sealed_is_not_opened_again)
 {
     for (unsigned m = 0; m <= SEAL_XSALSA20_POLY1305_LITE; m++) {

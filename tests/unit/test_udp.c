@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -171,6 +172,47 @@ static void on_flush(struct loop_flush *f)
 {
     (void)f;
     got_in.flushes++;
+}
+
+static int port_socket(void)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in a;
+        socklen_t n = sizeof a;
+        if (getsockname(fd, (struct sockaddr *)&a, &n) == 0 && a.sin_family == AF_INET &&
+            ntohs(a.sin_port) == udp_port(got_in.udp))
+            return fd;
+    }
+    CHECK(false);
+    return -1;
+}
+
+// Whether what is refused together is refused for the way there (its MTU may be small) or because this socket sends no
+// checksums, as here: the others' packets go together afterwards.
+TEST(who_cannot_be_sent_several_as_one_does_not_keep_others_from_it)
+{
+    static const uint8_t packets[400];
+    uint8_t in[1000];
+    struct address4 to;
+    struct relay_send v[4];
+    int on = 1, off = 0;
+    begin(1);
+    int fd = client(&to);
+    CHECK_EQ(setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on), 0); // then what left as one is received as one
+    for (uint32_t i = 0; i < countof(v); i++)
+        v[i] = (struct relay_send){to, packets + 100 * (size_t)i, 100};
+    udp_send(got_in.udp, v, countof(v));
+    CHECK_EQ(got(fd, in, sizeof in), 400);
+    CHECK_EQ(setsockopt(port_socket(), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+    udp_send(got_in.udp, v, countof(v));
+    for (uint32_t i = 0; i < countof(v); i++)
+        CHECK_EQ(got(fd, in, sizeof in), 100);
+    CHECK_EQ(setsockopt(port_socket(), SOL_SOCKET, SO_NO_CHECK, &off, sizeof off), 0);
+    udp_send(got_in.udp, v, countof(v));
+    CHECK_EQ(got(fd, in, sizeof in), 400);
+    CHECK_EQ(M.media_send_errors, 0);
+    close(fd);
+    end();
 }
 
 TEST(a_flood_leaves_others_their_turn)

@@ -1,4 +1,4 @@
-foreach(name relay relay_media relay_map relay_worn)
+foreach(name relay relay_headers relay_media relay_map relay_worn)
   sb_test(test_${name} test_${name}.c LINK voice_core)
 endforeach()
 sb_test(test_relay_model test_relay_model.c ../relay_world.c LINK voice_core)
