@@ -1,5 +1,5 @@
-"""What is secret stands in no log, no dump and no metric: tokens, secrets, passwords, voice tokens, and what people write:
-messages, nicknames, topics and statuses, descriptions, names of guilds, channels and roles, what they play.
+"""What is secret stands in no log, no dump and no metric: tokens, secrets, passwords, voice tokens and keys, what people
+say, and what they write: messages, nicknames, topics and statuses, descriptions, names of guilds, channels and roles, what they play.
 A world is driven through with everything logged, well and badly, and then all that any process has said is searched."""
 import base64
 import contextlib
@@ -14,9 +14,11 @@ import calls
 from bus import redis_of
 from client import Client
 from gateway_house import until
+from hall import Hall, ask, play, recorded, until_over
 from harness import KINDS, fetch
+from voice_client import VoiceClient
 
-SYSTEM = {"env": {"*": {"SB_LOG_LEVEL": "debug"}}}
+SYSTEM = {"env": {"*": {"SB_LOG_LEVEL": "debug"}}, "nodes": {"node-1": "rotterdam"}}
 
 
 class Secrets:
@@ -60,7 +62,7 @@ def hidden(system):
 async def everything_said(system):
     """{log or page: all of it}, after every process has dumped its state."""
     def dumps(service):
-        return service.log.read_text().count(f"--- {service.kind}")
+        return service.log.read_text().count("\n--- ")
 
     for service in system.services.values():
         before = dumps(service)
@@ -165,6 +167,41 @@ async def test_a_day_in_a_guild(system, world, hidden):
                 await stray.rejected()
                 if stray.close_code is None:
                     await stray.close()
+    await nothing_told(system, hidden, ada, ben)
+
+
+async def test_a_day_on_a_voice_node(system, world, hidden):
+    hall = Hall(world, "ada", "ben")
+    ada, ben = hall.accounts
+    begun = system.admin_ok("POST", f"/admin/channels/{hall.channel}/recordings")["id"]
+    voices = [(await hall.enter(account))[1] for account in (ada, ben)]
+    one, two = voices
+    for voice in voices:
+        hidden.add("a voice token", voice.grant["token"])
+        key = hidden.add("a key", bytes(voice.description["secret_key"]).hex())
+        hidden.add("a key", ", ".join(map(str, bytes.fromhex(key))))
+        hidden.add("a key", ",".join(map(str, bytes.fromhex(key))))
+    for speaker, listener in (voices, voices[::-1]):
+        said = hidden.fresh("what is said").encode()
+        speaker.say(said)
+        assert (await listener.hear(speaker.ssrc)).payload == said
+        speaker.media.send(said * 9)                                    # and what nobody can open
+    played = hidden.fresh("what is played").encode()
+    music = play(system, hall.channel, "jukebox", [played] * 5)
+    assert (await one.hear()).payload == played and (await until_over(system, music))["over"]
+    system.admin_ok("POST", f"/admin/recordings/{begun}/stop")
+    assert recorded(system, begun, ada.id)
+    await one.lose()
+    await one.resume()
+    wrong = hidden.fresh("a wrong token")
+    for op, d in ((0, one.grant | {"token": wrong[:16]}), (0, one.grant | {"token": wrong * 3}), (0, {"token": [wrong]}),
+                  (7, one.grant | {"token": wrong[:16]}), (7, {"session_id": wrong, "token": wrong}), (99, wrong), (1, {"data": wrong}),
+                  (5, {"speaking": wrong}), (12, {"streams": [{"rid": wrong}]})):
+        async with VoiceClient(one.url.split("/?")[0], ssl=system.authority.trust()) as stray:
+            await stray.send(op, d)
+            assert await stray.closed() >= 4000
+    assert ask(system, "POST", f"/admin/channels/{hall.channel}/plays?user=x", hidden.fresh("no file").encode())[0] >= 400
+    await hall.close()
     await nothing_told(system, hidden, ada, ben)
 
 
