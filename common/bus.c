@@ -663,8 +663,10 @@ void bus_stop(struct bus *b)
 {
     struct bus_peer *p;
     const char *kind = bus_kind_name(b->cfg.kind);
-    if (b->stopped)
+    if (b->stopped) {
+        bus_command_stop(b);
         return;
+    }
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
         bus_event_flush(&p->flush);
         bus_command_flush(&p->orders_flush);

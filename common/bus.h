@@ -86,6 +86,8 @@ void bus_commit(struct bus *b, const struct commit *c, commit_fn fn, void *ctx);
 
 const char *bus_url(const struct bus *b, const char *which); // "events" or "commands": what others dial
 
-void bus_stop(struct bus *b); // unregisters, sends what is queued, closes sockets; callbacks of commands run with NULL
+// Unregisters, sends what is queued, closes sockets; callbacks of commands run with NULL. Once more: those of commands
+// that were asked since, by what the store had still to say.
+void bus_stop(struct bus *b);
 void bus_free(struct bus *b);
 void bus_dump(const struct bus *b, struct buf *out);

@@ -292,6 +292,7 @@ static void end(struct service *s)
     memory_unwatch(&s->memory);
     store_free(s->store);
     s->store = NULL;
+    bus_stop(s->bus);
     loop_end(s->loop);
 }
 

@@ -761,6 +761,24 @@ TEST(whoever_commits_beats_to_a_voice_node_for_which_there_was_nothing_yet)
     room_close(&r);
 }
 
+// A store that is freed last may have its callbacks ask for something still.
+TEST(what_is_asked_after_the_stop_ends_with_the_second_one)
+{
+    struct room r;
+    struct desk d;
+    struct asked k;
+    room_open(&r);
+    desk_open(&r, &d, BUS_GATEWAY, "g");
+    bus_stop(d.bus);
+    ask(&d, &k, 1, 1000);
+    CHECK_EQ(k.answers, 0);
+    bus_stop(d.bus);
+    CHECK_EQ(k.answers, 1);
+    CHECK_TRUE(k.timed_out);
+    desk_close(&d);
+    room_close(&r);
+}
+
 TEST(what_is_for_all_of_a_kind_goes_to_all_of_it)
 {
     struct room r;
