@@ -66,12 +66,11 @@ static void home_pack(struct home *h, const struct place *p)
     buf_fini(&raw);
 }
 
-// node NULL: waits for region.
-static void home_make(struct home *h, const struct place *p, const struct node *node, const char *region,
-                      uint64_t unix_ms)
+// node NULL: waits for one in the region that was asked for.
+static void home_make(struct home *h, const struct place *p, const struct node *node, uint64_t unix_ms)
 {
     *h = (struct home){.kind = node ? HOME_NODE : HOME_WAITS, .assigned_at = unix_ms, .bound = p->region[0] != '\0'};
-    snprintf(h->region, sizeof h->region, "%s", node ? node->region : region);
+    snprintf(h->region, sizeof h->region, "%s", node ? node->region : p->region);
     if (node) {
         snprintf(h->node, sizeof h->node, "%s", node->id);
         snprintf(h->endpoint, sizeof h->endpoint, "%s", node->endpoint);
@@ -249,7 +248,7 @@ static void decide_assign(struct place *p, const struct place_env *env, struct p
         emit(out, PLACE_DO_EXPECT, p->next.node);
         ask(p, PLACE_LISTING, PLACE_DO_LIST, p->next.node, out); // again: a list mends with every look
     } else if (!full) {
-        home_make(&p->next, p, node, NULL, env->unix_ms);
+        home_make(&p->next, p, node, env->unix_ms);
         emit(out, PLACE_DO_EXPECT, p->next.node);
         ask(p, PLACE_LISTING, PLACE_DO_LIST, p->next.node, out);
     } else if (p->move && p->region[0] && !region_known(env->regions, env->fleet, bytes_of(p->region))) {
@@ -259,7 +258,7 @@ static void decide_assign(struct place *p, const struct place_env *env, struct p
         if (waits)
             p->next = p->has;
         else
-            home_make(&p->next, p, NULL, p->region, env->unix_ms);
+            home_make(&p->next, p, NULL, env->unix_ms);
         ask(p, PLACE_LISTING, PLACE_DO_WAIT, p->next.region, out);
     }
 }

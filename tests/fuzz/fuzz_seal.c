@@ -42,9 +42,13 @@ static void sealed_again(const struct opened *o, enum seal_mode m)
     n += keeps ? o->ext_n : 0;
     memcpy(plain + n, o->body, o->body_n);
     n += o->body_n;
-    size_t sealed = seal_rtp(s, o, out);
+    size_t sealed = seal_rtp(s, o, out), is_n;
     uint8_t is[PACKET_MAX + SEAL_GROWTH];
-    CHECK(sealed == client_seal(m, key, 0x80000000, plain, keeps ? RTP_HEADER + 4 : RTP_HEADER, n, is));
+    uint32_t counter = 0x80000000;
+    do
+        is_n = client_seal(m, key, counter++, plain, keeps ? RTP_HEADER + 4 : RTP_HEADER, n, is);
+    while (!seal_old(m) && !keeps && is[RTP_HEADER] == 0xbe && is[RTP_HEADER + 1] == 0xde); // seal.c says why
+    CHECK(sealed == is_n);
     CHECK(m == SEAL_XSALSA20_POLY1305_SUFFIX || !memcmp(out, is, sealed));
     mem_free(out);
     end(s);

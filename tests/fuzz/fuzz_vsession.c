@@ -258,6 +258,15 @@ static const char *const payloads[] = {
     "41",
 };
 
+static void any_frame(struct feed *in, struct buf *text)
+{
+    uint8_t op = feed_u8(in);
+    struct bytes d = feed_bytes(in, 200);
+    buf_printf(text, "{\"op\":%u,\"d\":", op);
+    buf_add(text, d.p, d.n);
+    buf_char(text, '}');
+}
+
 static void frame(struct run *r, struct slot *t)
 {
     struct buf text = {0};
@@ -272,7 +281,7 @@ static void frame(struct run *r, struct slot *t)
                    "{\"op\":7,\"d\":{\"server_id\":1,\"session_id\":\"abcd\",\"token\":\"0011\",\"seq_ack\":%d}}",
                    (int)feed_u8(&r->in) - 1);
     else
-        buf_printf(&text, "{\"op\":%u,\"d\":%.*s}", feed_u8(&r->in), BYTES_FMT(feed_bytes(&r->in, 200)));
+        any_frame(&r->in, &text);
     vop_read(&r->arena, buf_bytes(&text), false, &op);
     if (op.kind == VOP_RESUME && t->s.state == VSESSION_HELLO)
         resume(r, t, &op);
