@@ -227,11 +227,11 @@ static void resume(struct run *r, struct slot *t, const struct vop *op)
         return;
     vsession_resume(&t->s, old ? &old->s : NULL, &op->resume, &rules, r->now, &mine, &theirs);
     bool resumed = theirs.n > 0;
-    if (resumed) { // its client says what it has, or less; a version without numbers lacks what it missed
+    if (resumed) { // its client says what it has, or less, or nonsense; a version without numbers lacks what it missed
         uint16_t ack = op->resume.ack < 0 ? 0 : (uint16_t)op->resume.ack;
         old->client_any =
             op->resume.ack >= 0 && v >= VOP_VERSION_SEQ && (uint16_t)(old->s.replay.seq - ack) <= old->s.replay.n;
-        old->client_seq = v < VOP_VERSION_SEQ ? old->s.replay.seq : ack;
+        old->client_seq = v < VOP_VERSION_SEQ || old->s.replay.n == 0 ? old->s.replay.seq : ack;
     }
     perform(r, t, &mine);
     if (!resumed)
