@@ -17,6 +17,12 @@ static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up
         timers_look(ctx);
 }
 
+static void on_up(void *ctx)
+{
+    struct manager *m = ctx;
+    m->up_at = loop_now(m->service.loop);
+}
+
 static bool idle(void *ctx)
 {
     return ((struct manager *)ctx)->jobs.n == 0;
@@ -68,6 +74,7 @@ int main(int argc, char **argv)
                                  .ctx = &m,
                                  .on_command = call_command,
                                  .on_peer = on_peer,
+                                 .on_up = on_up,
                                  .not_ready = not_ready,
                                  .on_dump = on_dump,
                                  .on_stop = on_stop,

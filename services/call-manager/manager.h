@@ -18,6 +18,7 @@ struct manager {
     struct table asks;    // for a voice server, waiting for their time or their answer, by number
     uint64_t last_number; // of a job or an ask
     struct timer poll, refresh;
+    uint64_t up_at; // since when Redis is there
     bool polling;
     bool closed; // the process ends: jobs end with what is in flight, and nobody is answered any more
 };

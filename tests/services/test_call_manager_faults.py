@@ -114,6 +114,24 @@ def test_a_manager_that_has_just_started_does_not_take_a_live_gateway_for_a_lost
     assert list(house.seats(channel)) == [ada]
 
 
+def test_a_gateway_that_has_not_found_redis_again_is_no_lost_one(own):
+    """Its lease ran out while Redis was away, and a look of before had begun its grace."""
+    house = own("one")
+    ada, ben = house.users(2)
+    channel = house.channel(ada, ben)
+    back = house.peer("gateway")
+    assert house.join(ada, channel, gateway=back.instance) == 0
+    back.unregister()
+    trap = house.proxies["one"].trap("cut", lambda args: b"sb_claim" in args)
+    due = now_ms() - 1000
+    house.redis.zadd("timers:call", {f"g:{back.instance}": due})
+    trap.wait()
+    poll(lambda: house.due(f"g:{back.instance}") != due, "the row to be claimed")
+    back.register()
+    poll(lambda: house.due(f"g:{back.instance}") is None, "the row to be settled")
+    assert list(house.seats(channel)) == [ada]
+
+
 def test_a_gateway_with_more_places_than_fit_in_one_go_is_swept(own):
     house = own("one", SB_JOBS_MAX="8", SB_RESUME_WINDOW_MS="300")
     ada, ben = house.users(2)
