@@ -103,6 +103,14 @@ def clean_environment():
                   "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 
+def threads_of(pid):
+    """What each thread of a process is doing: name, state (R: it runs), and in what of the kernel it waits."""
+    def words(task):
+        name, state = (task / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        return f"{name} {state.split()[0]} {(task / 'wchan').read_text() or '-'}"
+    return ", ".join(words(task) for task in Path(f"/proc/{pid}/task").iterdir())
+
+
 def sanitizer_words(log):
     """What a sanitizer said in a log, or None."""
     text = log.read_text(errors="replace") if log.exists() else ""
@@ -466,7 +474,8 @@ class System(Reachable):
                 if code != 0:
                     troubles.append(f"{service.name} ended with {code} on TERM, not 0")
             except subprocess.TimeoutExpired:
-                troubles.append(f"{service.name} was still there {STOP_S} s after TERM; where it was is in its log")
+                troubles.append(f"{service.name} was still there {STOP_S} s after TERM; where it was is in its log; its threads: "
+                                + threads_of(service.proc.pid))
                 self._abort(service)
             service.proc = None
         self._raise(troubles + self._sanitizer_words())
