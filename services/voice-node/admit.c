@@ -3,42 +3,38 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { CLOSE_AUTHENTICATION = 4004, CLOSE_SESSION = 4006 };
-
-static bool is_word(const char *text)
+bool claim_is_plain(struct bytes text, size_t max)
 {
-    size_t n = strlen(text);
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
             return false;
     }
-    return n > 0;
+    return text.n > 0 && text.n <= max;
 }
 
 bool claims_ok(const struct claims *c)
 {
-    return c->server && c->user && is_word(c->session);
+    return c->server && c->user && claim_is_plain(bytes_of(c->session), sizeof c->session - 1);
 }
 
-// In constant time; how long a token is nobody has to guess.
-static bool same_token(struct bytes token, const char *said)
+bool same_token(struct bytes ours, struct bytes said)
 {
-    return token.n > 0 && token.n == strlen(said) && sodium_memcmp(token.p, said, token.n) == 0;
+    return ours.n > 0 && ours.n == said.n && sodium_memcmp(ours.p, said.p, ours.n) == 0;
 }
 
 int admit_check(struct arena *a, const struct claims *c, struct bytes token, struct bytes node, struct admitted *out)
 {
     struct voice_token row;
     if (token.n == 0 || !claims_ok(c))
-        return CLOSE_SESSION;
+        return VCLOSE_SESSION_INVALID;
     if (UNPACK(a, voice_token, token, &row) != OK)
-        return CLOSE_AUTHENTICATION;
-    bool fits = same_token(row.token, c->token);
+        return VCLOSE_AUTHENTICATION_FAILED;
+    bool fits = same_token(row.token, bytes_of(c->token));
     fits = row.user == c->user && bytes_is(row.session, c->session) && row.server == c->server && fits;
     fits = (c->channel == 0 || row.channel == c->channel) && bytes_eq(row.node, node) && fits;
     if (!fits)
-        return CLOSE_AUTHENTICATION;
+        return VCLOSE_AUTHENTICATION_FAILED;
     *out = (struct admitted){
         .server = row.server, .channel = row.channel, .user = row.user, .guild = row.server != row.channel};
     memcpy(out->session, c->session, sizeof out->session);

@@ -4,6 +4,12 @@
 #include "permissions.h"
 #include "schema.h"
 
+enum {
+#define VOICE_CLOSE(code, name, resumable, text) VCLOSE_##name = (code),
+#include "voice_closes.def"
+#undef VOICE_CLOSE
+};
+
 struct claims {                     // of an Identify (op 0), as the client says it
     uint64_t server, channel, user; // channel 0: it named none (below version 9)
     char session[65], token[33];
@@ -15,6 +21,9 @@ struct admitted { // what the row says of it
 };
 // What Redis may be asked about: ids, and a session of 1 to 64 letters and digits.
 bool claims_ok(const struct claims *c);
+// 1 to max letters and digits: a session id or a token of other bytes cannot be right, and is not looked for.
+bool claim_is_plain(struct bytes text, size_t max);
+bool same_token(struct bytes ours, struct bytes said); // in constant time; how long one is nobody has to guess
 // token: the row under {<server>}:t:<session>, empty when there is none; node: this one's name. OK, or the voice close
 // code: 4006 without a row, 4004 when something does not fit.
 MUST_USE int admit_check(struct arena *a, const struct claims *c, struct bytes token, struct bytes node,

@@ -9,7 +9,6 @@
 #define ADMIT_AGAIN_MS 200u
 #define GONE_MS 10000u // for a call manager to answer, then it is told again
 #define GONE_AGAIN_MS 1000u
-#define CLOSE_SESSION_INVALID 4006
 
 // --- what is on its way ---
 
@@ -128,7 +127,7 @@ static void look_at_token(struct timer *t, uint64_t now)
     char key[RECORD_KEY_MAX], suffix[80];
     (void)now;
     if (!claims_ok(&m->claims)) {
-        admit_done(m, CLOSE_SESSION_INVALID, NULL);
+        admit_done(m, VCLOSE_SESSION_INVALID, NULL);
         return;
     }
     snprintf(suffix, sizeof suffix, "t:%s", m->claims.session);

@@ -1,5 +1,6 @@
 // packet: see packet.h.
 #include "packet.h"
+#include "network_order.h"
 
 #include <string.h>
 
@@ -16,28 +17,6 @@
 #define RTCP_PSFB 206u
 #define PSFB_FIR 4u
 
-static uint32_t be16(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-    return be16(p) << 16 | be16(p + 2);
-}
-
-static void put_be16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static void put_be32(uint8_t *p, uint32_t v)
-{
-    put_be16(p, v >> 16);
-    put_be16(p + 2, v);
-}
-
 static bool version_2(const uint8_t *p)
 {
     return p[0] >> 6 == 2;
@@ -52,7 +31,7 @@ static enum packet_kind rtp_kind(const uint8_t *p, size_t n)
 {
     if (!rtcp_type(p[1]))
         return n >= RTP_HEADER ? PACKET_IS_RTP : PACKET_IS_NONE;
-    if (n == KEEPALIVE_RTCP && p[1] == RTCP_SR && be16(p + 2) == 0)
+    if (n == KEEPALIVE_RTCP && p[1] == RTCP_SR && get16(p + 2) == 0)
         return PACKET_IS_KEEPALIVE;
     return n >= RTCP_CLEAR ? PACKET_IS_RTCP : PACKET_IS_NONE;
 }
@@ -61,9 +40,9 @@ enum packet_kind packet_kind(const uint8_t *p, size_t n)
 {
     if (n < KEEPALIVE_RTCP || n > PACKET_MAX)
         return PACKET_IS_NONE;
-    if (n == PACKET_DISCOVERY && be32(p) == (1u << 16 | (PACKET_DISCOVERY - 4)))
+    if (n == PACKET_DISCOVERY && get32(p) == (1u << 16 | (PACKET_DISCOVERY - 4)))
         return PACKET_IS_DISCOVERY;
-    if (n >= PING_MIN && be32(p) == PING)
+    if (n >= PING_MIN && get32(p) == PING)
         return PACKET_IS_PING;
     if (n == KEEPALIVE)
         return PACKET_IS_KEEPALIVE;
@@ -75,7 +54,7 @@ enum packet_kind packet_kind(const uint8_t *p, size_t n)
 
 uint32_t packet_ssrc(const uint8_t *p, enum packet_kind kind)
 {
-    return be32(p + (kind == PACKET_IS_RTCP ? 4 : 8));
+    return get32(p + (kind == PACKET_IS_RTCP ? 4 : 8));
 }
 
 int rtp_parse(const uint8_t *p, size_t n, struct rtp *out)
@@ -86,14 +65,14 @@ int rtp_parse(const uint8_t *p, size_t n, struct rtp *out)
                     .marker = p[1] >> 7,
                     .padding = p[0] >> 5 & 1,
                     .extension = p[0] >> 4 & 1,
-                    .seq = (uint16_t)be16(p + 2),
-                    .timestamp = be32(p + 4),
-                    .ssrc = be32(p + 8),
+                    .seq = (uint16_t)get16(p + 2),
+                    .timestamp = get32(p + 4),
+                    .ssrc = get32(p + 8),
                     .csrcs = p[0] & 0xf};
     r.clear_n = RTP_HEADER + 4 * r.csrcs + (r.extension ? 4 : 0);
     if (r.clear_n > n)
         return ERR_INVALID;
-    r.ext_n = r.extension ? 4 * be16(p + r.clear_n - 2) : 0;
+    r.ext_n = r.extension ? 4 * get16(p + r.clear_n - 2) : 0;
     if (r.ext_n > n - r.clear_n)
         return ERR_INVALID;
     *out = r;
@@ -104,14 +83,14 @@ void rtp_write(uint8_t out[RTP_HEADER], const struct rtp *r)
 {
     out[0] = (uint8_t)(2 << 6 | r->extension << 4);
     out[1] = (uint8_t)(r->marker << 7 | (r->pt & 0x7f));
-    put_be16(out + 2, r->seq);
-    put_be32(out + 4, r->timestamp);
-    put_be32(out + 8, r->ssrc);
+    put16(out + 2, r->seq);
+    put32(out + 4, r->timestamp);
+    put32(out + 8, r->ssrc);
 }
 
 static size_t rtcp_length(const uint8_t *p)
 {
-    return 4 * (be16(p + 2) + 1);
+    return 4 * (get16(p + 2) + 1);
 }
 
 int rtcp_parse(const uint8_t *p, size_t n, struct rtcp *out)
@@ -120,16 +99,16 @@ int rtcp_parse(const uint8_t *p, size_t n, struct rtcp *out)
         return ERR_INVALID;
     if (rtcp_length(p) < RTCP_CLEAR || rtcp_length(p) > n)
         return ERR_INVALID;
-    *out = (struct rtcp){.type = p[1], .count = p[0] & 0x1f, .ssrc = be32(p + 4)};
+    *out = (struct rtcp){.type = p[1], .count = p[0] & 0x1f, .ssrc = get32(p + 4)};
     return OK;
 }
 
 // p: one feedback packet of n bytes. A full intra request has its target in the first entry behind the head.
 static uint32_t feedback_target(const uint8_t *p, size_t n)
 {
-    uint32_t ssrc = n >= 12 ? be32(p + 8) : 0;
+    uint32_t ssrc = n >= 12 ? get32(p + 8) : 0;
     bool fir = p[1] == RTCP_PSFB && (p[0] & 0x1f) == PSFB_FIR;
-    return !ssrc && fir && n >= 20 ? be32(p + 12) : ssrc;
+    return !ssrc && fir && n >= 20 ? get32(p + 12) : ssrc;
 }
 
 uint32_t rtcp_target(const uint8_t *opened, size_t n)
@@ -143,7 +122,7 @@ uint32_t rtcp_target(const uint8_t *opened, size_t n)
 
 uint32_t discovery_ssrc(const uint8_t *p, size_t n)
 {
-    return n == PACKET_DISCOVERY ? be32(p + 4) : n == PACKET_DISCOVERY_OLD ? be32(p) : 0;
+    return n == PACKET_DISCOVERY ? get32(p + 4) : n == PACKET_DISCOVERY_OLD ? get32(p) : 0;
 }
 
 // The old form's numbers are little-endian in the answer, and only there.
@@ -166,14 +145,14 @@ void discovery_answer(uint8_t *out, size_t n, uint32_t ssrc, const char *address
         answer_old(out, ssrc, port);
         return;
     }
-    put_be32(out, 2u << 16 | (PACKET_DISCOVERY - 4));
-    put_be32(out + 4, ssrc);
-    put_be16(out + PACKET_DISCOVERY - 2, port);
+    put32(out, 2u << 16 | (PACKET_DISCOVERY - 4));
+    put32(out + 4, ssrc);
+    put16(out + PACKET_DISCOVERY - 2, port);
 }
 
 void ping_answer(uint8_t *out, const uint8_t *request, size_t n)
 {
     CHECK(n >= PING_MIN);
     memcpy(out, request, n);
-    put_be32(out, PONG);
+    put32(out, PONG);
 }

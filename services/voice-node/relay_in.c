@@ -1,7 +1,7 @@
 // relay_in: a datagram comes in: whose it is, whether it is genuine, and whether it is passed on. What does not open
 // with the key of the peer whose SSRC it carries changes nothing but counters.
 #include "relay_private.h"
-#include "relay_bytes.h"
+#include "network_order.h"
 #include "metrics.h"
 
 #include <stdio.h>

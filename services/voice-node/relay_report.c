@@ -2,7 +2,7 @@
 // says of its clock goes to its listeners; the rest is for this node, which reports to each peer what it has received
 // of it. RFC 3550, 6.4; RFC 4585, 6; RFC 5104, 4.3.1.
 #include "relay_private.h"
-#include "relay_bytes.h"
+#include "network_order.h"
 #include "metrics.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // relay_stream: see relay_stream.h.
 #include "relay_stream.h"
-#include "relay_bytes.h"
+#include "network_order.h"
 
 #define FIRST ROUND // one round up, so that what was sent before the first packet has a number, too
 #define ROUND 0x10000u

@@ -1,6 +1,7 @@
 // seal: see seal.h. What is in the clear in front, and what is behind a sealed packet, is a row of `modes`.
 #include "seal.h"
 #include "gcm.h"
+#include "network_order.h"
 
 #include <string.h>
 
@@ -91,17 +92,6 @@ bool seal_worn(const struct seal *s)
     return modes[s->mode].tail == COUNTER && s->next > UINT32_MAX - WORN;
 }
 
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void put_be32(uint8_t *p, uint32_t v)
-{
-    for (unsigned i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (24 - 8 * i));
-}
-
 // --- the ciphers: `clear` bytes stay as they are, n behind them are sealed, a tag is added ---
 
 static void cipher_seal(struct seal *s, uint8_t *packet, size_t clear, size_t n, const uint8_t nonce[NONCE_MAX])
@@ -158,7 +148,7 @@ static int open_any(struct seal *s, const uint8_t *packet, size_t n, size_t clea
         memcpy(nonce, packet + n - tail, tail);
     else
         memcpy(nonce, packet, RTP_HEADER);
-    if (tail == COUNTER && be32(nonce) >= SERVER_FIRST)
+    if (tail == COUNTER && get32(nonce) >= SERVER_FIRST)
         return ERR_DENIED;
     size_t sealed = n - clear - TAG - tail;
     if (!cipher_open(s, room + clear, packet, clear, sealed, nonce))
@@ -205,7 +195,7 @@ int seal_open_rtp(struct seal *s, const uint8_t *packet, size_t n, uint8_t *room
     o.body_n = (uint32_t)(clear + plain_n) - o.rtp.clear_n - o.rtp.ext_n;
     if ((err = without_padding(&o.rtp, o.body, &o.body_n)))
         return err;
-    o.counter = m->tail == COUNTER ? be32(packet + n - COUNTER) : 0;
+    o.counter = m->tail == COUNTER ? get32(packet + n - COUNTER) : 0;
     *out = o;
     return OK;
 }
@@ -234,7 +224,7 @@ static bool next_nonce(struct seal *s, const uint8_t *header, uint8_t nonce[NONC
     case COUNTER:
         if (s->next > UINT32_MAX)
             return false;
-        put_be32(nonce, (uint32_t)s->next++);
+        put32(nonce, (uint32_t)s->next++);
         return true;
     case NONCE_MAX:
         for (unsigned i = NONCE_MAX; i-- > 0 && ++s->nonce[i] == 0;)

@@ -1,7 +1,6 @@
 // vsession: see vsession.h.
 #include "vsession.h"
 
-#include <sodium.h>
 #include <string.h>
 
 static const struct close_row {
@@ -125,26 +124,15 @@ static void beat(struct vsession *s, const struct vop *op, const struct vsession
     emit(out, VSESSION_FX_ACK)->op = op;
 }
 
-// A token or a session id of other bytes than ours have cannot be right, and is not looked for.
-static bool plain(struct bytes text, size_t max)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
-            return false;
-    }
-    return text.n > 0 && text.n <= max;
-}
-
 static void identify(struct vsession *s, const struct vop *op, const struct vsession_rules *r, uint64_t now,
                      struct vsession_fxs *out)
 {
     const struct vc_identify *c = &op->identify;
     if (!c->server_id) {
         close_with(s, VCLOSE_SERVER_NOT_FOUND, r, now, out);
-    } else if (!c->user_id || !plain(c->token, sizeof s->who.token - 1)) {
+    } else if (!c->user_id || !claim_is_plain(c->token, sizeof s->who.token - 1)) {
         close_with(s, VCLOSE_AUTHENTICATION_FAILED, r, now, out);
-    } else if (!plain(c->session_id, sizeof s->who.session - 1)) {
+    } else if (!claim_is_plain(c->session_id, sizeof s->who.session - 1)) {
         close_with(s, VCLOSE_SESSION_INVALID, r, now, out);
     } else {
         s->state = VSESSION_ADMITTING;
@@ -491,17 +479,11 @@ void vsession_step(struct vsession *s, const struct vsession_in *in, const struc
 
 // --- resume ---
 
-static bool same_token(const struct vsession *s, struct bytes token)
-{
-    size_t n = strlen(s->who.token);
-    return n == token.n && sodium_memcmp(s->who.token, token.p, n) == 0;
-}
-
 static bool means(const struct vsession *old, const struct vop_resume *op, uint32_t v)
 {
     return old->who.server == op->c.server_id && bytes_is(op->c.session_id, old->who.session) &&
            (v < VOP_VERSION_MAX || !op->c.channel_id || old->who.channel == op->c.channel_id) &&
-           same_token(old, op->c.token);
+           same_token(bytes_of(old->who.token), op->c.token);
 }
 
 void vsession_resume(struct vsession *fresh, struct vsession *old, const struct vop_resume *op,

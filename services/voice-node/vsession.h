@@ -131,11 +131,5 @@ uint64_t vsession_deadline(const struct vsession *s); // when a TICK is due
 uint32_t vsession_modes(const struct vsession_rules *r, struct bytes out[SEAL_MODES]);
 bool vsession_valid(const struct vsession *s); // every invariant; asked after each step
 
-enum {
-#define VOICE_CLOSE(code, name, resumable, text) VCLOSE_##name = (code),
-#include "voice_closes.def"
-#undef VOICE_CLOSE
-};
-
 const char *vclose_text(uint16_t code);
 bool vclose_resumable(uint16_t code);

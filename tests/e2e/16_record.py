@@ -6,22 +6,13 @@ import subprocess
 import sys
 import time
 
-import pytest_asyncio
-
 import ogg
-from hall import Hall, ask, play, recorded, speak, until_over
+from hall import ask, play, recorded, speak, until_over
 from harness import ROOT, poll
 from media_peer import SILENCE
 from voice_client import SPEAKING
 
 SYSTEM = {"nodes": {"node-1": "rotterdam"}}
-
-
-@pytest_asyncio.fixture
-async def hall(world):
-    made = Hall(world, "ada", "ben")
-    yield made
-    await made.close()
 
 
 async def test_what_is_said_is_recorded_packet_for_packet_and_in_time(hall, tmp_path):

@@ -2,24 +2,15 @@
 import asyncio
 import json
 
-import pytest_asyncio
-
 import ogg
 from client import DEADLINE_S, Client
-from hall import Hall, ask, play, recorded, until_over
+from hall import ask, play, recorded, until_over
 from harness import poll
 
 SYSTEM = {"nodes": {"node-1": "rotterdam", "node-2": "rotterdam"}, "instances": {"gateway": 2},
           "env": {"voice-node": {"SB_RECORD_BYTES": 1 << 20, "SB_RECORD_KEEP_MS": 8000}}}
 PLAYS = 8
 LARGE = b"\xf8" + bytes(range(1, 250)) * 4
-
-
-@pytest_asyncio.fixture
-async def hall(world):
-    made = Hall(world, "ada", "ben")
-    yield made
-    await made.close()
 
 
 async def until_gone(client, user):

@@ -4,6 +4,7 @@ import pytest
 import pytest_asyncio
 
 from bystander import Bystander
+from hall import Hall
 from harness import System
 from world import World
 
@@ -22,6 +23,14 @@ async def world(system):
     yield made
     await made.close()
     system.check_alive()
+
+
+@pytest_asyncio.fixture
+async def hall(world):
+    """Two people and a voice channel; the file's SYSTEM has nodes."""
+    made = Hall(world, "ada", "ben")
+    yield made
+    await made.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ TEST(counters_end_and_never_begin_anew)
         s.next = UINT32_MAX - 1;
         CHECK_EQ(seal_worn(&s), counts);
         size_t n = seal_rtp(&s, &o, out);
-        CHECK_TRUE(!counts || be32(out + n - 4) == UINT32_MAX - 1);
+        CHECK_TRUE(!counts || get32(out + n - 4) == UINT32_MAX - 1);
         n = counts ? seal_rtcp(&s, report, sizeof report, out) : 0;
-        CHECK_TRUE(!counts || be32(out + n - 4) == UINT32_MAX);
+        CHECK_TRUE(!counts || get32(out + n - 4) == UINT32_MAX);
         for (unsigned i = 0; i < 3; i++) {
             CHECK_EQ(seal_rtp(&s, &o, out) == 0, counts);
             CHECK_EQ(seal_rtcp(&s, report, sizeof report, out) == 0, counts || !modes[m].tail);

@@ -1,4 +1,4 @@
-// relay_bytes: numbers in network order. Pure.
+// network_order: numbers as datagrams have them. Pure.
 #pragma once
 #include <stdint.h>
 
