@@ -1,10 +1,13 @@
 """What deploy/ does where a whole run would take too long: once a day, or with names that meet."""
 import importlib.machinery
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 import pytest
+
+from harness import poll
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
@@ -22,6 +25,25 @@ def no_bytecode():
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     yield
     sys.dont_write_bytecode = before
+
+
+def test_who_was_asked_to_stop_with_others_is_not_asked_again(tmp_path):
+    """At its very end a process has no ear for TERM any more, and would die of a second one."""
+    module = load("supervisor", "supervisor")
+    (tmp_path / "log").mkdir()
+    at_its_end, go = tmp_path / "at_its_end", tmp_path / "go"
+    script = (f"trap 'trap - TERM; touch {at_its_end}; while [ ! -e {go} ]; do sleep 0.02; done; exit 0' TERM; "
+              "echo up; while :; do sleep 0.02; done")
+    with open(os.devnull) as lock:
+        child = module.Child("node", ["sh", "-c", script], dict(os.environ), tmp_path, lock.fileno())
+        child.start()
+        poll(lambda: child.log.read_text(), "it to be up")
+        child.ready = True
+        child.ask_stop()
+        poll(at_its_end.exists, "it to be at its end")
+        child.ask_stop()
+        go.touch()
+        assert child.stop()
 
 
 def test_a_certificate_that_cannot_be_renewed_today_ends_nothing(capsys):
