@@ -21,6 +21,7 @@ KINDS = ("gateway", "call-manager", "region-allocator", "message", "voice-node")
 ERR = {"INVALID": -1, "STATE": -2, "MISSING": -3, "FULL": -4, "CONFLICT": -5, "TIMEOUT": -6, "IO": -7, "DENIED": -8}
 LEASE_MS = 1500
 REPEAT_S = 0.25
+GREET_S = 0.02
 BEAT_S = 0.1
 WAIT_S = 10
 DEFAULTS = {"flag": False, "oflag": False, "text": "", "hush": "", "ntext": None, "otext": None, "raw": b"",
@@ -191,6 +192,7 @@ class BusPeer:
         self.lock = threading.RLock()
         self.links, self.pushes = {}, {}
         self.waiting, self.answered = {}, OrderedDict()
+        self.heard = set()              # instances that have found the way here
         self.stopping = threading.Event()
         self.sub, self.pull = pynng.Sub0(), pynng.Pull0()
         self.sub.subscribe(b"")
@@ -277,6 +279,7 @@ class BusPeer:
             messages = unpack_all(data)
             assert messages[0][0] == "bus_head", messages
             self.heads.append(messages[0][1])
+            self.heard.add(messages[0][1]["instance"])
             for name, fields in messages[1:]:
                 if name == "answer":
                     waiter = self.waiting.get(fields["id"])
@@ -360,6 +363,7 @@ class BusPeer:
         head = pack("command", **{"id": id, "deadline": deadline, "from": self.instance,
                                   "kind": KINDS.index(self.kind)})
         self.push(instance, to, head + pack(name, **fields))
+        return instance
 
     def wait_answer(self, id, deadline_s=WAIT_S):
         return self.waiting[id].get(timeout=deadline_s)
@@ -372,15 +376,16 @@ class BusPeer:
         return found
 
     def command(self, to, name, /, *, instance=None, id=None, deadline_s=WAIT_S, more=(), **fields):
-        """A command as a service of ours sends it: repeated until answered, to `instance` or any."""
+        """A command as a service of ours sends it: repeated until answered, to `instance` or any. Who does not know us
+        yet looks for us when it has the answer, and has to be asked once more."""
         id = id or secrets.randbits(62) + 1
         answers = self.waiting.setdefault(id, queue.Queue())
         end = time.monotonic() + deadline_s
         deadline = now_ms() + int(deadline_s * 1000)
         while time.monotonic() < end:
-            self._push_command(to, name, fields | dict(more), instance, id, deadline)
+            asked = self._push_command(to, name, fields | dict(more), instance, id, deadline)
             try:
-                return answers.get(timeout=REPEAT_S)
+                return answers.get(timeout=REPEAT_S if asked in self.heard else GREET_S)
             except queue.Empty:
                 continue
         raise AssertionError(f"{name} was not answered within {deadline_s} s")
