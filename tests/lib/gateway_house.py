@@ -39,12 +39,20 @@ class Peer(BusPeer):
     """Counts every command that comes in, repeats included."""
 
     def __init__(self, *args, **more):
-        self.seen = []
+        self.seen, self.taken = [], {}
         super().__init__(*args, **more)
 
     def _take(self, command):
         self.seen.append(command.id)
+        self.taken[command.id] = command
         super()._take(command)
+
+    def answer_all(self):
+        """What no test has answered, and what comes from now on."""
+        self.on_command = lambda command: command.reply() or True
+        for id, command in list(self.taken.items()):
+            if self.answered.get(id) is None:
+                command.reply()
 
 
 class Record:
@@ -85,9 +93,12 @@ class House:
         self.records = {}
 
     def close(self):
-        self.manager.close()
-        self.redis.close()
-        self.system.stop()
+        self.manager.answer_all()       # a gateway that has something to tell waits for that when it stops
+        try:
+            self.system.stop()
+        finally:
+            self.manager.close()
+            self.redis.close()
 
     def new_manager(self):
         """A call manager that the gateway knows; its instance name carries no state."""
