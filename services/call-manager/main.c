@@ -11,10 +11,12 @@ static const char *not_ready(void *ctx)
 
 static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up)
 {
+    struct manager *m = ctx;
     (void)instance;
-    (void)up;
     if (kind == BUS_GATEWAY)
-        timers_look(ctx);
+        timers_look(m);
+    else if (up && m->regions.n == 0)
+        call_refresh_regions(m);
 }
 
 static void on_up(void *ctx)

@@ -100,7 +100,14 @@ class House:
 
     def peer(self, kind):
         self.peers.append(BusPeer(self.redis, kind))
+        for name, service in self.system.services.items():
+            if kind == "gateway" and service.proc:
+                self.greet(self.peers[-1], name)
         return self.peers[-1]
+
+    def greet(self, gateway, name):
+        """The way to a manager and back stands: from here on nothing has to wait for a link, or until it looks who is there."""
+        gateway.command(KIND, "session_end", instance=self.instance(name), user=1, session="none")
 
     def add(self, name):
         """Starts a manager; each start has an instance name of its own, as without SB_INSTANCE."""
@@ -125,8 +132,7 @@ class House:
         self.system._wait_ready(self.system.services[name])
         for peer in [self.allocator.peer, *self.peers]:
             peer.link(self.instance(name), KIND)
-        # The way there and back stands: from here on nothing has to wait for a link.
-        self.gateway.command(KIND, "session_end", instance=self.instance(name), user=1, session="none")
+        self.greet(self.gateway, name)
 
     def instance(self, name):
         return self.system.services[name].env["SB_INSTANCE"]
