@@ -1,21 +1,12 @@
 // bus: the registry in Redis, the peers found there, and the sockets. See bus.h.
-// All of nng's calls here are non-blocking, and receives are driven by its pollable descriptor: in 1.5.2 a receive
-// that is cancelled or times out can crash a subscriber, and one that never waits cannot be cancelled.
 #include "bus_private.h"
 #include "log.h"
 #include "metrics.h"
-#include <nng/protocol/pipeline0/pull.h>
-#include <nng/protocol/pipeline0/push.h>
-#include <nng/protocol/pubsub0/pub.h>
-#include <nng/protocol/pubsub0/sub.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-#define RECV_TURN 64u   // messages taken in one turn of the loop
-#define RECONNECT_MS 10 // nng's default of 100 ms and more loses that much after each cut
 #define DIAL_MS 2000u
-#define LINGER_MS 50     // before sockets are closed at a stop
 #define PRUNE_LEASES 10u // an instance that has been silent for so many leases leaves the registry
 
 const char *bus_kind_name(enum bus_kind k)
@@ -26,165 +17,19 @@ const char *bus_kind_name(enum bus_kind k)
     return names[k];
 }
 
-// --- sockets ---
-
-static struct bus_waker *waker_new(struct bus *b, uv_async_cb fn)
-{
-    struct bus_waker *w = mem_alloc(sizeof *w);
-    CHECK(uv_mutex_init(&w->lock) == 0);
-    w->wake = mem_alloc(sizeof *w->wake);
-    CHECK(uv_async_init(loop_uv(b->loop), w->wake, fn) == 0);
-    w->wake->data = b;
-    w->refs = 1;
-    return w;
-}
-
-static void wake(struct bus_waker *w)
-{
-    uv_mutex_lock(&w->lock);
-    if (w->wake)
-        uv_async_send(w->wake);
-    uv_mutex_unlock(&w->lock);
-}
-
-static void waker_release(struct bus_waker *w) // on the loop, like taking it
-{
-    if (--w->refs > 0)
-        return;
-    uv_mutex_destroy(&w->lock);
-    mem_free(w);
-}
-
-static void free_handle(uv_handle_t *handle)
-{
-    mem_free(handle);
-}
-
-static void waker_stop(struct bus_waker *w)
-{
-    uv_mutex_lock(&w->lock);
-    uv_close((uv_handle_t *)w->wake, free_handle);
-    w->wake = NULL;
-    uv_mutex_unlock(&w->lock);
-    waker_release(w);
-}
-
-static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
-{
-    struct bus_socket *s = arg; // on one of nng's threads
-    (void)pipe;
-    if (ev == NNG_PIPE_EV_ADD_POST) {
-        atomic_fetch_add(&s->pipes, 1);
-    } else {
-        atomic_fetch_sub(&s->pipes, 1);
-        atomic_store(&s->dropped, true);
-    }
-    wake(s->waker);
-}
-
-// Each kind of socket knows only some of these.
-static void tune(nng_socket s)
-{
-    (void)nng_setopt_int(s, NNG_OPT_SENDBUF, BUS_QUEUE);
-    (void)nng_setopt_int(s, NNG_OPT_RECVBUF, BUS_QUEUE);
-    (void)nng_setopt_ms(s, NNG_OPT_RECONNMINT, RECONNECT_MS);
-    (void)nng_setopt_ms(s, NNG_OPT_RECONNMAXT, RECONNECT_MS);
-    (void)nng_setopt_size(s, NNG_OPT_RECVMAXSZ, BUS_MESSAGE_MAX);
-}
-
-static struct bus_socket *socket_new(struct bus *b, int (*open)(nng_socket *))
-{
-    struct bus_socket *s = mem_alloc(sizeof *s);
-    CHECK(open(&s->socket) == 0); // it fails for want of memory or threads alone
-    s->waker = b->waker;
-    s->waker->refs++;
-    tune(s->socket);
-    CHECK(nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_POST, on_pipe, s) == 0);
-    CHECK(nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, on_pipe, s) == 0);
-    return s;
-}
-
-struct closing {
-    uv_work_t work;
-    struct bus_socket *first;
-    bool linger;
-};
-
-static void close_sockets(uv_work_t *work) // on a thread of libuv's
-{
-    struct closing *c = work->data;
-    if (c->linger)
-        uv_sleep(LINGER_MS); // what was sent last is still on its way through nng's threads, and it does not wait
-    for (struct bus_socket *s = c->first; s; s = s->next)
-        nng_close(s->socket);
-}
-
-static void sockets_closed(uv_work_t *work, int status)
-{
-    struct closing *c = work->data;
-    (void)status;
-    for (struct bus_socket *s = c->first, *next; s; s = next) {
-        next = s->next;
-        waker_release(s->waker);
-        mem_free(s);
-    }
-    mem_free(c);
-}
-
-static void close_later(struct bus *b, struct bus_socket *first, bool linger)
-{
-    if (!first)
-        return;
-    struct closing *c = mem_alloc(sizeof *c);
-    *c = (struct closing){.work.data = c, .first = first, .linger = linger};
-    CHECK(uv_queue_work(loop_uv(b->loop), &c->work, close_sockets, sockets_closed) == 0);
-}
-
-bool bus_up(const struct bus_socket *s)
-{
-    return s && atomic_load(&s->pipes) > 0;
-}
-
-static struct bus_socket *dial(struct bus *b, int (*open)(nng_socket *), const char *url)
-{
-    struct bus_socket *s = socket_new(b, open);
-    int err = nng_dial(s->socket, url, NULL, NNG_FLAG_NONBLOCK);
-    if (err == 0)
-        return s;
-    LOG(WARN, EV("bus.dial"), KS("url", url), KS("why", nng_strerror(err)));
-    close_later(b, s, false);
-    return NULL;
-}
+// --- peers ---
 
 void bus_dial_events(struct bus_peer *p)
 {
     if (!p->events)
-        p->events = dial(p->bus, nng_pub0_open, p->events_url);
+        p->events = bus_dial(p->bus, BUS_EVENTS, p->events_url);
 }
 
 void bus_dial_commands(struct bus_peer *p)
 {
     if (!p->commands)
-        p->commands = dial(p->bus, nng_push0_open, p->commands_url);
+        p->commands = bus_dial(p->bus, BUS_COMMANDS, p->commands_url);
 }
-
-int bus_send(struct bus_socket *s, struct bytes head, struct bytes body)
-{
-    nng_msg *m;
-    if (head.n + body.n > BUS_MESSAGE_MAX) { // the receiver would hang up, and with it lose what came before
-        M.bus_refused++;
-        return ERR_FULL;
-    }
-    CHECK(nng_msg_alloc(&m, 0) == 0);
-    CHECK(nng_msg_append(m, head.p, head.n) == 0 && nng_msg_append(m, body.p, body.n) == 0);
-    if (nng_sendmsg(s->socket, m, NNG_FLAG_NONBLOCK) == 0)
-        return OK;
-    nng_msg_free(m);
-    M.bus_refused++;
-    return ERR_FULL;
-}
-
-// --- peers ---
 
 struct bus_peer *bus_peer_named(const struct bus *b, struct bytes name)
 {
@@ -265,7 +110,7 @@ static void peer_gone(struct bus *b, struct bus_peer *p, const char *why)
 {
     table_remove(&b->peers, p->hash);
     mem_free(table_remove(&b->links, p->hash));
-    close_later(b, peer_sockets(p), false);
+    bus_close(b, peer_sockets(p));
     if (b->watched[p->kind] && b->cfg.on_peer)
         b->cfg.on_peer(b->cfg.ctx, p->kind, p->name, false);
     bus_event_lost(b, why); // what it committed and did not get out stands in the logs
@@ -486,12 +331,12 @@ static void dial_anew(struct bus *b, uint64_t now)
     struct bus_peer *p;
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
         if (stuck(p->events, now)) {
-            close_later(b, p->events, false);
+            bus_close(b, p->events);
             p->events = NULL;
             bus_dial_events(p);
         }
         if (stuck(p->commands, now)) {
-            close_later(b, p->commands, false);
+            bus_close(b, p->commands);
             p->commands = NULL;
             bus_dial_commands(p);
         }
@@ -503,6 +348,8 @@ static void on_beat(struct timer *t, uint64_t now)
     struct bus *b = container_of(t, struct bus, beat);
     loop_arm(b->loop, t, BUS_BEAT_MS / 2);
     dial_anew(b, now);
+    if (bus_close_stuck(b) && b->cfg.on_stuck)
+        b->cfg.on_stuck(b->cfg.ctx);
     bus_event_beats(b);
     bus_commit_doubts(b);
     bus_command_forget_old(b);
@@ -510,24 +357,12 @@ static void on_beat(struct timer *t, uint64_t now)
 
 // --- receiving ---
 
-static void drain(struct bus *b, const struct bus_socket *s, void (*fn)(struct bus *b, struct bytes message))
-{
-    nng_msg *m;
-    for (uint32_t i = 0; i < RECV_TURN && !b->stopped; i++) {
-        if (nng_recvmsg(s->socket, &m, NNG_FLAG_NONBLOCK) != 0)
-            return;
-        fn(b, (struct bytes){nng_msg_body(m), nng_msg_len(m)});
-        nng_msg_free(m);
-        arena_reset(&b->arena);
-    } // the descriptor is level-triggered: a remainder comes back in the next turn
-}
-
 static void on_sub(uv_poll_t *poll, int status, int events)
 {
     struct bus *b = poll->data;
     (void)events;
     if (status == 0)
-        drain(b, b->sub, bus_event_batch);
+        bus_drain(b, b->sub, bus_event_batch);
 }
 
 static void on_pull(uv_poll_t *poll, int status, int events)
@@ -535,7 +370,7 @@ static void on_pull(uv_poll_t *poll, int status, int events)
     struct bus *b = poll->data;
     (void)events;
     if (status == 0)
-        drain(b, b->pull, bus_command_message);
+        bus_drain(b, b->pull, bus_command_message);
 }
 
 static void on_wake(uv_async_t *async)
@@ -562,34 +397,6 @@ static void on_wake(uv_async_t *async)
 
 // --- life ---
 
-static int listen_on(const struct bus_socket *s, const char *bind, const char *host, char *url, size_t size)
-{
-    char address[300];
-    nng_listener l;
-    int port, err;
-    snprintf(address, sizeof address, "tcp://%s:0", bind);
-    err = nng_listen(s->socket, address, &l, 0);
-    if (err == 0)
-        err = nng_listener_get_int(l, NNG_OPT_TCP_BOUND_PORT, &port);
-    if (err != 0) {
-        LOG(ERROR, EV("bus.listen"), KS("address", address), KS("why", nng_strerror(err)));
-        return ERR_IO;
-    }
-    snprintf(url, size, "tcp://%s:%d", host, port);
-    return OK;
-}
-
-static uv_poll_t *poll_on(struct bus *b, const struct bus_socket *s, uv_poll_cb fn)
-{
-    int fd;
-    uv_poll_t *poll = mem_alloc(sizeof *poll);
-    CHECK(nng_getopt_int(s->socket, NNG_OPT_RECVFD, &fd) == 0);
-    CHECK(uv_poll_init(loop_uv(b->loop), poll, fd) == 0);
-    poll->data = b;
-    CHECK(uv_poll_start(poll, UV_READABLE, fn) == 0);
-    return poll;
-}
-
 struct bus *bus_new(struct loop *l, struct store *s, struct bus_cfg cfg)
 {
     struct bus *b = mem_alloc(sizeof *b);
@@ -599,20 +406,18 @@ struct bus *bus_new(struct loop *l, struct store *s, struct bus_cfg cfg)
     CHECK(bytes_copy(b->instance, sizeof b->instance, bytes_of(cfg.instance)) == OK);
     randombytes_buf(&b->epoch, sizeof b->epoch);
     b->last_link_epoch = b->born = b->epoch;
-    b->waker = waker_new(b, on_wake);
-    b->sub = socket_new(b, nng_sub0_open);
-    b->pull = socket_new(b, nng_pull0_open);
-    CHECK(nng_setopt(b->sub->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0) == 0); // whoever dials us means us
-    if (listen_on(b->sub, cfg.bind, cfg.host, b->events_url, sizeof b->events_url) != OK ||
-        listen_on(b->pull, cfg.bind, cfg.host, b->commands_url, sizeof b->commands_url) != OK) {
-        b->sub->next = b->pull;
-        close_later(b, b->sub, false);
-        waker_stop(b->waker);
+    b->waker = bus_waker_new(b, on_wake);
+    b->sub = bus_listen(b, BUS_EVENTS, b->events_url);
+    b->pull = b->sub ? bus_listen(b, BUS_COMMANDS, b->commands_url) : NULL;
+    if (!b->pull) {
+        bus_close(b, b->sub);
+        bus_close_end(b);
+        bus_waker_stop(b->waker);
         mem_free(b);
         return NULL;
     }
-    b->sub_poll = poll_on(b, b->sub, on_sub);
-    b->pull_poll = poll_on(b, b->pull, on_pull);
+    b->sub_poll = bus_poll(b, b->sub, on_sub);
+    b->pull_poll = bus_poll(b, b->pull, on_pull);
     b->loss.fn = bus_event_loss_flush;
     b->newest = &b->oldest;
     b->renew.fire = on_renew;
@@ -655,7 +460,7 @@ static void stop_sockets(struct bus *b)
         table_remove(&b->peers, p->hash);
         peer_free(p);
     }
-    close_later(b, all, true);
+    bus_close(b, all);
     b->sub = b->pull = NULL;
 }
 
@@ -677,17 +482,18 @@ void bus_stop(struct bus *b)
     loop_cancel(b->loop, &b->renew);
     loop_cancel(b->loop, &b->beat);
     loop_unflush(b->loop, &b->loss);
-    uv_close((uv_handle_t *)b->sub_poll, free_handle);
-    uv_close((uv_handle_t *)b->pull_poll, free_handle);
+    uv_close((uv_handle_t *)b->sub_poll, bus_free_handle);
+    uv_close((uv_handle_t *)b->pull_poll, bus_free_handle);
     bus_commit_stop(b);
     bus_command_stop(b);
     stop_sockets(b);
-    waker_stop(b->waker);
+    bus_waker_stop(b->waker);
 }
 
 void bus_free(struct bus *b)
 {
     struct bus_link *l;
+    bus_close_end(b);
     for (uint32_t i = 0; (l = table_next(&b->links, &i, NULL)) != NULL;)
         mem_free(l);
     table_fini(&b->links);

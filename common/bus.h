@@ -30,6 +30,8 @@ typedef void (*bus_event_fn)(void *ctx, const struct msg *m);
 typedef void (*bus_loss_fn)(void *ctx, const char *why);
 // An instance of a watched kind appeared (up) or its lease ran out (!up).
 typedef void (*bus_peer_fn)(void *ctx, enum bus_kind kind, const char *instance, bool up);
+// nng has stopped tidying up in this process, and links that break now stay broken: it is to be started anew.
+typedef void (*bus_stuck_fn)(void *ctx);
 // The answer to a command: a is NULL when the deadline passed first.
 typedef void (*bus_answer_fn)(void *ctx, const struct answer *a);
 
@@ -44,6 +46,7 @@ struct bus_cfg {
     bus_event_fn on_event;
     bus_loss_fn on_loss;
     bus_peer_fn on_peer;
+    bus_stuck_fn on_stuck;
     void *ctx;
 };
 

@@ -1,5 +1,5 @@
-// bus_private: what the files of the bus share: bus.c (registry, peers, sockets), bus_event.c (links of batches),
-// bus_commit.c (commits that publish), bus_command.c (commands and their answers). Nobody else includes this.
+// bus_private: what the files of the bus share: bus.c (registry, peers), bus_socket.c (nng), bus_event.c (links of
+// batches), bus_commit.c (commits that publish), bus_command.c (commands and their answers). Nobody else includes this.
 #pragma once
 #include "bus.h"
 #include "bus_core.h"
@@ -15,6 +15,7 @@
 #define BUS_MESSAGE_MAX (5u * 1024u * 1024u) // of an nng message, an answer of 4 MiB included; more hangs up
 #define BUS_DEADLINE_MS 600000u              // of a command, from when it comes: the longest of ours is a minute
 #define BUS_QUEUE 8192                       // messages in nng's own queues, its maximum
+#define BUS_URL_MAX 257u                     // of where others dial, with its zero byte
 
 // How nng's threads wake the loop. It outlives the bus when a socket is still being closed.
 struct bus_waker {
@@ -24,7 +25,7 @@ struct bus_waker {
 };
 
 // A socket, and what becomes of its pipes. nng tells of them on its own threads, which touch the two atomics and wake
-// the loop, nothing else. It is closed on a thread too, because nng waits for its own: it is freed after that.
+// the loop, nothing else. It is closed on a thread too, and freed after that.
 struct bus_socket {
     nng_socket socket;
     atomic_int pipes;
@@ -39,7 +40,7 @@ struct bus_peer { // an instance that others have in the registry
     enum bus_kind kind;
     char name[48];
     uint64_t hash; // of the name, its key in the table
-    char events_url[257], commands_url[257];
+    char events_url[BUS_URL_MAX], commands_url[BUS_URL_MAX];
     uint64_t epoch, born;
     bool seen;                            // in the registry at the last look
     struct bus_socket *events, *commands; // NULL: not dialled
@@ -51,6 +52,7 @@ struct bus_peer { // an instance that others have in the registry
     struct buf orders; // commands that this turn has for it
 };
 
+struct bus_closing; // bus_socket.c
 struct bus_pending; // bus_command.c
 struct bus_kept;
 struct bus_doubt; // bus_commit.c
@@ -59,11 +61,13 @@ struct bus {
     struct loop *loop;
     struct store *store;
     struct bus_cfg cfg;
-    char instance[48], events_url[256], commands_url[256];
+    char instance[48], events_url[BUS_URL_MAX], commands_url[BUS_URL_MAX];
     uint64_t epoch, born;
     struct bus_socket *sub, *pull;
     uv_poll_t *sub_poll, *pull_poll;
     struct bus_waker *waker;
+    struct bus_closing *closing; // under way
+    struct bus_socket *to_close; // after that
     uint64_t last_link_epoch;
     bool stopped, registered, own_known, read;
     bool refused;         // Redis answers, and takes no writes
@@ -93,15 +97,29 @@ struct bus {
 // bus.c
 struct bus_peer *bus_peer_named(const struct bus *b, struct bytes name); // NULL when unknown
 void bus_miss(struct bus *b, struct bytes name); // something for it is lost: once it is known it will be told
-bool bus_up(const struct bus_socket *s);         // it is dialled, and somebody is there
 void bus_dial_events(struct bus_peer *p);
 void bus_dial_commands(struct bus_peer *p);
 bool bus_listens(enum bus_kind kind); // may listen to records
-MUST_USE int bus_send(struct bus_socket *s, struct bytes head, struct bytes body);
-void bus_look(struct bus *b); // at the registry, soon
-void bus_anew(struct bus *b); // everybody is to dial anew
+void bus_look(struct bus *b);         // at the registry, soon
+void bus_anew(struct bus *b);         // everybody is to dial anew
 size_t bus_peers_of(const struct bus *b, enum bus_kind kind, uint64_t *hashes, size_t max);
 #define BUS_PEERS_MAX 1024u
+
+// bus_socket.c
+enum bus_way { BUS_EVENTS, BUS_COMMANDS }; // pub to sub, push to pull
+struct bus_waker *bus_waker_new(struct bus *b, uv_async_cb fn);
+void bus_waker_stop(struct bus_waker *w);
+void bus_free_handle(uv_handle_t *handle);                                             // for uv_close
+struct bus_socket *bus_dial(struct bus *b, enum bus_way way, const char *url);         // NULL: logged
+struct bus_socket *bus_listen(struct bus *b, enum bus_way way, char url[BUS_URL_MAX]); // as b->cfg says; NULL: logged
+uv_poll_t *bus_poll(struct bus *b, const struct bus_socket *s, uv_poll_cb fn);
+void bus_drain(struct bus *b, const struct bus_socket *s, void (*fn)(struct bus *b, struct bytes message));
+bool bus_up(const struct bus_socket *s); // it is dialled, and somebody is there
+MUST_USE int bus_send(struct bus_socket *s, struct bytes head, struct bytes body);
+void bus_close(struct bus *b,
+               struct bus_socket *first); // and those behind it, some time from now; they are gone for us
+bool bus_close_stuck(struct bus *b);      // looked at each half beat: a closing has now lasted too long to come back
+void bus_close_end(struct bus *b); // waits for those under way, not for ever: what does not close ends with the process
 
 // bus_event.c
 void bus_event_batch(struct bus *b, struct bytes batch);

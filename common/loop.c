@@ -180,6 +180,17 @@ struct uv_loop_s *loop_uv(struct loop *l)
     return &l->uv;
 }
 
+void loop_stop(struct loop *l)
+{
+    if (l->stopping)
+        return;
+    l->stopping = true;
+    if (l->on_stop)
+        l->on_stop(l->ctx);
+    else
+        loop_end(l);
+}
+
 static void on_signal(uv_signal_t *s, int number)
 {
     struct loop *l = s->data;
@@ -193,13 +204,7 @@ static void on_signal(uv_signal_t *s, int number)
             l->on_reload(l->reload_ctx);
         return;
     }
-    if (l->stopping)
-        return;
-    l->stopping = true;
-    if (l->on_stop)
-        l->on_stop(l->ctx);
-    else
-        loop_end(l);
+    loop_stop(l);
 }
 
 void loop_on_reload(struct loop *l, void (*fn)(void *ctx), void *ctx)
@@ -233,6 +238,8 @@ void loop_end(struct loop *l)
     uv_close((uv_handle_t *)&l->intr, NULL);
     uv_close((uv_handle_t *)&l->usr1, NULL);
     uv_close((uv_handle_t *)&l->hup, NULL);
+    signal(SIGTERM, SIG_IGN); // whoever asks twice does not make a failure of a process that is about to end well
+    signal(SIGINT, SIG_IGN);
 }
 
 static void count_open(uv_handle_t *h, void *n)

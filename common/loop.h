@@ -21,8 +21,9 @@ void loop_unflush(struct loop *l, struct loop_flush *f); // its owner is going a
 // `fn` runs at each HUP, which never ends the process; NULL: nothing to read again. Before loop_run.
 void loop_on_reload(struct loop *l, void (*fn)(void *ctx), void *ctx);
 // Runs until loop_end. TERM and INT call on_stop once (the process then stops in its phases and calls loop_end);
-// USR1 calls on_dump.
+// USR1 calls on_dump. TERM and INT that come after loop_end change nothing.
 void loop_run(struct loop *l, void (*on_stop)(void *ctx), void (*on_dump)(void *ctx), void *ctx);
+void loop_stop(struct loop *l); // as TERM does
 // No deadline is met and no flush runs any more: what they were for may be gone. loop_run returns when the guests'
 // handles are closed.
 void loop_end(struct loop *l);

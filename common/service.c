@@ -210,6 +210,15 @@ static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up
         s->on_peer(s->ctx, kind, instance, up);
 }
 
+// Others take over from here, and whoever started this process starts it anew.
+static void on_stuck(void *ctx)
+{
+    struct service *s = ctx;
+    LOG(ERROR, EV("bus.stuck"), KS("why", "nng does not close a socket; this process has to be started anew"));
+    s->failed = true;
+    loop_stop(s->loop);
+}
+
 void service_start(struct service *s, const struct config_row *own, size_t n, int argc, char **argv)
 {
     struct config_row rows[ROWS_MAX];
@@ -244,6 +253,7 @@ void service_start(struct service *s, const struct config_row *own, size_t n, in
                                 .on_event = on_event,
                                 .on_loss = on_loss,
                                 .on_peer = on_peer,
+                                .on_stuck = on_stuck,
                                 .ctx = s};
     s->bus = bus_new(s->loop, s->store, bus);
     if (!s->bus)
@@ -321,7 +331,7 @@ static void out_of_patience(struct timer *t, uint64_t now)
 static void on_stop(void *ctx)
 {
     struct service *s = ctx;
-    LOG(INFO, EV("service.stopping"), KS("why", "asked to"));
+    LOG(INFO, EV("service.stopping"), KS("why", s->failed ? "it fails" : "asked to"));
     s->stopping = true;
     s->phase = SERVICE_DRAINS;
     if (s->on_stop)
@@ -364,5 +374,5 @@ int service_run(struct service *s)
     web_free(s->health);
     bus_free(s->bus);
     loop_free(s->loop);
-    return 0;
+    return s->failed;
 }

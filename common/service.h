@@ -26,7 +26,7 @@ struct service {
     uint16_t public_port, admin_port; // set by the gateway before service_run; 0 elsewhere
     uint16_t voice_port, media_port;  // set by the voice node
     uint64_t drain_ms;                // that a stop may take before what it waits for is given up; 0: 3 s
-    bool stopping;
+    bool stopping, failed;            // failed: it stops because it cannot go on, and its exit status says so
 
     // Filled in before service_start. Any may be NULL.
     void *ctx;

@@ -1,6 +1,7 @@
 // instance: the processes of the world. Each main stands on a thread of its own, and only one thread ever runs: a
 // main's until it comes to loop_run, from then on the world's, and the main's once more when its loop has ended.
 #include "sim.h"
+#include "loop.h"
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -177,7 +178,7 @@ void instance_continue(struct instance *i)
 static void stop_loop(void *ctx, uint64_t id)
 {
     (void)id;
-    sim_loop_stop(ctx);
+    loop_stop(ctx);
 }
 
 void instance_terminate(struct instance *i)

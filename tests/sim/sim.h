@@ -81,7 +81,6 @@ struct loop *loop_of_uv(void *uv);
 void sim_loop_task(struct loop *l, void (*fn)(void *ctx), void *ctx); // before the end of this turn, in order
 void sim_loop_turn(struct loop *l);                                   // the beginning of a turn
 void sim_loop_flush(struct loop *l);                                  // and its end
-void sim_loop_stop(struct loop *l);                                   // TERM
 void sim_loop_drain(struct loop *l);                                  // of a dead process: to its end, without a world
 bool sim_loop_ended(const struct loop *l);
 

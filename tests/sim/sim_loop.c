@@ -239,7 +239,7 @@ bool sim_loop_ended(const struct loop *l)
     return l->ended && !l->flushes.first && !l->tasks;
 }
 
-void sim_loop_stop(struct loop *l)
+void loop_stop(struct loop *l)
 {
     if (l->stopping)
         return;
@@ -250,10 +250,7 @@ void sim_loop_stop(struct loop *l)
 void sim_loop_drain(struct loop *l)
 {
     l->dead = true;
-    if (!l->stopping) {
-        l->stopping = true;
-        l->on_stop(l->ctx);
-    }
+    loop_stop(l);
     for (sim_loop_flush(l); !sim_loop_ended(l); sim_loop_flush(l)) {
         CHECK(l->timers != NULL); // it would wait for ever
         l->now = l->timers->due_at > l->now ? l->timers->due_at : l->now;

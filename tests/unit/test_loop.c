@@ -198,6 +198,12 @@ static void raise_usr1(struct loop_flush *f)
     kill(getpid(), SIGUSR1);
 }
 
+static void raise_term(struct loop_flush *f)
+{
+    (void)f;
+    kill(getpid(), SIGTERM);
+}
+
 TEST(signals_ask_for_a_dump_for_a_reload_and_once_for_a_stop)
 {
     struct loop *l = loop_new();
@@ -210,6 +216,19 @@ TEST(signals_ask_for_a_dump_for_a_reload_and_once_for_a_stop)
     CHECK_EQ(p.reloads, 1);
     CHECK_EQ(p.stops, 1);
     CHECK_EQ(p.fired, 1);
+    loop_free(l);
+}
+
+TEST(who_asks_again_for_a_stop_that_is_done_does_not_kill)
+{
+    struct loop *l = loop_new();
+    struct probe p = probe(l);
+    p.flush.fn = raise_term;
+    loop_flush(l, &p.flush);
+    loop_run(l, NULL, NULL, NULL);
+    kill(getpid(), SIGTERM);
+    kill(getpid(), SIGINT);
+    CHECK_TRUE(true); // else there would be no process to say so
     loop_free(l);
 }
 
