@@ -15,12 +15,12 @@
 #include <stdio.h>
 #include <uv.h>
 
-#define RECV_TURN 64u    // messages taken in one turn of the loop
-#define RECONNECT_MS 10  // nng's default of 100 ms and more loses that much after each cut
-#define LINGER_MS 50     // before a socket is closed: what was sent last is on its way through nng's threads
-#define END_MS 1000u     // for closings at the end of a bus
+#define RECV_TURN 64u   // messages taken in one turn of the loop
+#define RECONNECT_MS 10 // nng's default of 100 ms and more loses that much after each cut
+#define LINGER_MS 50    // before a socket is closed: what was sent last is on its way through nng's threads
+#define END_MS 1000u    // for closings at the end of a bus
 #define END_LOOK_MS 5u
-#ifndef STUCK_LOOKS       // its test takes fewer
+#ifndef STUCK_LOOKS      // its test takes fewer
 #define STUCK_LOOKS 100u // half a beat apart; a closing that lasts for so many does not come back
 #endif
 

@@ -215,16 +215,32 @@ void call_command(void *ctx, const struct bus_from *from, const struct msg *msg)
 }
 
 // --- asks out ---
+// However fast people come and go: of each seat that is owed a server one ask is out, of each room that was left empty
+// one release. A newer one takes the place of an older one, whose answer would count for nothing any more.
 
 struct ask {
     struct manager *m;
-    uint64_t number;
+    uint64_t key;     // in the table
+    uint64_t command; // once it is sent; before, the timer is armed
     struct timer timer;
     uint64_t place, channel, user, at;
     char session[65], region[65];
     uint32_t n_regions;
     char regions[CALL_REGIONS_MAX][65];
 };
+
+struct freeing { // a release
+    struct manager *m;
+    uint64_t key, command, place, channel;
+    bool replaced;
+};
+
+// Where to look for what a place has out about one of its users or channels; what does not fit there is at the next.
+static uint64_t key_of(uint64_t place, uint64_t id)
+{
+    const uint64_t both[] = {place, id};
+    return bytes_hash((struct bytes){(const char *)both, sizeof both});
+}
 
 static void on_step_done(void *ctx, const struct job_end *end)
 {
@@ -264,7 +280,7 @@ static void on_assigned(void *ctx, const struct answer *answer)
     arena_fini(&a);
     if (again)
         return;
-    table_remove(&k->m->asks, k->number);
+    table_remove(&k->m->asks, k->key);
     mem_free(k);
 }
 
@@ -283,18 +299,35 @@ static void send_ask(struct timer *t, uint64_t now)
                                   .region = bytes_of(k->region),
                                   .preferred = {k->n_regions, preferred}};
     const struct msg msg = {&schema_assign, &assign};
-    bus_command(k->m->service.bus, BUS_REGION_ALLOCATOR, k->place, 0, &msg, ASK_MS, on_assigned, k);
+    k->command = bus_command(k->m->service.bus, BUS_REGION_ALLOCATOR, k->place, 0, &msg, ASK_MS, on_assigned, k);
+}
+
+static void drop_ask(struct ask *k)
+{
+    if (!timer_armed(&k->timer)) {
+        bus_take_back(k->m->service.bus, k->command); // frees it
+        return;
+    }
+    loop_cancel(k->m->service.loop, &k->timer);
+    table_remove(&k->m->asks, k->key);
+    mem_free(k);
 }
 
 // To be sent at k->at. It is copied.
 static void ask_later(struct manager *m, const struct ask *ask, uint64_t now)
 {
-    struct ask *k = mem_alloc(sizeof *k);
+    struct ask *k;
+    uint64_t key = key_of(ask->place, ask->user);
+    while ((k = table_get(&m->asks, key)) != NULL && (k->place != ask->place || k->user != ask->user))
+        key++;
+    if (k)
+        drop_ask(k);
+    k = mem_alloc(sizeof *k);
     *k = *ask;
     k->m = m;
-    k->number = ++m->last_number;
+    k->key = key;
     k->timer.fire = send_ask;
-    table_put(&m->asks, k->number, k);
+    table_put(&m->asks, key, k);
     loop_arm(m->service.loop, &k->timer, k->at > now ? k->at - now : 0);
 }
 
@@ -321,31 +354,40 @@ void call_ask_guild_server(struct manager *m, uint64_t guild, const struct guild
     ask_later(m, &k, now);
 }
 
+// Those not sent yet: of the others the bus, when it stops, frees each.
 void call_drop_asks(struct manager *m)
 {
     struct ask *k;
-    uint64_t number;
-    for (uint32_t i = 0; (k = table_next(&m->asks, &i, &number)) != NULL;) {
-        if (!timer_armed(&k->timer))
-            continue; // sent: its answer, or the bus when it stops, frees it
-        loop_cancel(m->service.loop, &k->timer);
-        table_remove(&m->asks, number);
-        mem_free(k);
-    }
+    for (uint32_t i = 0; (k = table_next(&m->asks, &i, NULL)) != NULL;)
+        if (timer_armed(&k->timer))
+            drop_ask(k);
 }
 
 static void on_released(void *ctx, const struct answer *answer)
 {
-    (void)ctx;
-    if (!answer)
+    struct freeing *f = ctx;
+    if (!answer && !f->replaced)
         LOG(WARN, EV("release.unanswered"), KS("why", "no region allocator answered in time"));
+    table_remove(&f->m->releases, f->key);
+    mem_free(f);
 }
 
 void call_release_server(struct manager *m, uint64_t place, uint64_t channel)
 {
     const struct release release = {.place = place, .channel = channel};
     const struct msg msg = {&schema_release, &release};
-    bus_command(m->service.bus, BUS_REGION_ALLOCATOR, place, 0, &msg, RELEASE_MS, on_released, NULL);
+    struct freeing *f;
+    uint64_t key = key_of(place, channel);
+    while ((f = table_get(&m->releases, key)) != NULL && (f->place != place || f->channel != channel))
+        key++;
+    if (f) {
+        f->replaced = true;
+        bus_take_back(m->service.bus, f->command); // frees it
+    }
+    f = mem_alloc(sizeof *f);
+    *f = (struct freeing){.m = m, .key = key, .place = place, .channel = channel};
+    table_put(&m->releases, key, f);
+    f->command = bus_command(m->service.bus, BUS_REGION_ALLOCATOR, place, 0, &msg, RELEASE_MS, on_released, f);
 }
 
 static void on_regions(void *ctx, const struct answer *answer)

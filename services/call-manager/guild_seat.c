@@ -175,12 +175,17 @@ static struct event *write(const struct guild_work *w, const struct voice_seat *
 
 // --- what clients hear ---
 
+static struct bytes look(const struct guild_work *w, const struct scene_member *who, const struct voice_seat *seat,
+                         bool left)
+{
+    uint64_t hoisted = who->member ? permissions_hoisted(w->s->roles, who->member) : 0;
+    return present_guild_voice(w->a, seat, w->s->id, left, who->member, who->user, hoisted);
+}
+
 static struct event *tell_state(const struct guild_work *w, const struct scene_member *who,
                                 const struct voice_seat *seat, uint64_t channel, bool left)
 {
-    uint64_t hoisted = who->member ? permissions_hoisted(w->s->roles, who->member) : 0;
-    struct bytes body = present_guild_voice(w->a, seat, w->s->id, left, who->member, who->user, hoisted);
-    struct event *e = guild_event_in(w, channel, "VOICE_STATE_UPDATE", body);
+    struct event *e = guild_event_in(w, channel, "VOICE_STATE_UPDATE", look(w, who, seat, left));
     e->sitter = seat->user;
     return e;
 }
@@ -214,13 +219,19 @@ void seat_put(const struct guild_work *w, const struct scene_member *who, const 
 {
     const struct voice_seat *was = who->seat;
     bool moves = was && was->channel != next->channel;
-    write(w, was, next, tell_state(w, who, next, next->channel, false));
+    struct event *e = tell_state(w, who, next, next->channel, false);
+    if (was && bytes_eq(e->body, look(w, who, was, false))) { // others have heard it; he alone waits for an answer
+        e->to = 2;
+        e->user = next->user;
+        e->session = next->session;
+    }
+    write(w, was, next, e);
     w->out->joins += !was;
     if (moves) { // who may see where he was and not where he is now
-        struct event *e = tell_state(w, who, was, was->channel, true);
-        e->unless = next->channel;
-        e->to = 3;
-        e->user = next->user;
+        struct event *went = tell_state(w, who, was, was->channel, true);
+        went->unless = next->channel;
+        went->to = 3;
+        went->user = next->user;
         tell_room(w, was->channel);
     }
     if ((!was || moves) && guild_room(w, next->channel)->seats == 1)

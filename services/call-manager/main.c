@@ -47,13 +47,15 @@ static void on_fini(void *ctx)
     table_fini(&m->turns);
     table_fini(&m->busy);
     table_fini(&m->asks);
+    table_fini(&m->releases);
 }
 
 static void on_dump(void *ctx, struct buf *out)
 {
     struct manager *m = ctx;
-    buf_printf(out, "jobs running %u of at most %llu, last %llu\nregions %u\n", m->jobs.n,
-               (unsigned long long)m->jobs_max, (unsigned long long)m->last_number, m->regions.n);
+    buf_printf(out, "jobs running %u of at most %llu, last %llu\nservers %u asked for, %u to be released\nregions %u\n",
+               m->jobs.n, (unsigned long long)m->jobs_max, (unsigned long long)m->last_number, m->asks.n, m->releases.n,
+               m->regions.n);
 }
 
 int main(int argc, char **argv)

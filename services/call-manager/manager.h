@@ -12,11 +12,12 @@ struct manager {
     uint64_t resume_window_ms, jobs_max, channels_max;
     struct regions regions; // as the allocator last told it
     struct guild_rules guild_rules;
-    struct table jobs;    // running ones by number
-    struct table busy;    // how many of them are about a place, by place; owns
-    struct table turns;   // of those that write a place, by place: the one whose turn it is
-    struct table asks;    // for a voice server, waiting for their time or their answer, by number
-    uint64_t last_number; // of a job or an ask
+    struct table jobs;     // running ones by number
+    struct table busy;     // how many of them are about a place, by place; owns
+    struct table turns;    // of those that write a place, by place: the one whose turn it is
+    struct table asks;     // for a voice server, waiting for their time or their answer, by a hash of place and user
+    struct table releases; // waiting for their answer, by a hash of place and channel
+    uint64_t last_number;  // of a job
     struct timer poll, refresh;
     uint64_t up_at; // since when Redis is there
     bool polling;

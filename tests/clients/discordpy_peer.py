@@ -155,8 +155,8 @@ class Bot(discord.Client):
         return {"mode": self.voice.mode, "endpoint": self.voice.endpoint}
 
     async def do_ready(self):
-        await asyncio.to_thread(self.voice.wait_until_connected, PATIENCE_S)
-        assert self.voice.is_connected(), "it is not connected"
+        async with asyncio.timeout(PATIENCE_S):
+            await self.connected()
         return {"mode": self.voice.mode, "endpoint": self.voice.endpoint}
 
     async def do_speak(self):
@@ -175,9 +175,13 @@ class Bot(discord.Client):
             self.playing = asyncio.create_task(self.play_again())
             self.playing.add_done_callback(lambda done: done.exception() and emit(event="error", why=str(done.exception())))
 
-    async def play_again(self):
+    async def connected(self):
+        """The library's own waiting ends also when a handshake was given up for another, which then goes on."""
         while not self.voice.is_connected():
             await asyncio.sleep(0.02)
+
+    async def play_again(self):
+        await self.connected()
         self.voice.stop()       # it takes the player that has left off for one that plays
         self.play()
 

@@ -11,6 +11,7 @@ from gateway_house import until
 from harness import System
 
 MEMBERS, MOVES = 20, 1000
+SEATS_BESIDE = 4                                # of bystanders
 UNAVAILABLE = {0, 130000}                       # codes of a 503: not in time, too much at a time
 ROOM = {"2,000 commands at a time": (2000, 10), "4 commands": (4, 10), "16 commands, many connections": (16, 90)}
 
@@ -82,11 +83,13 @@ async def test_a_thousand_moves_in_a_loop(world, system, bystander):
     others = bystander.moves - before
     over.set()
     most = await watching
-    assert len(answers) == MOVES and answers.count(200) > MOVES / 2, answers.count(200)
+    assert len(answers) == MOVES and answers.count(200) > MOVES / 10, answers.count(200)
     assert others, "nobody else's moves had a turn meanwhile"
     assert most["jobs"] <= system.jobs_max
-    # The moderator's, those of whom he moves who ask for a server, and the bystanders'.
-    assert most["gateway commands"] <= system.connections + 10 and most["call-manager commands"] <= 4 * MEMBERS, most
+    # The moderator's, and the bystanders'.
+    assert most["gateway commands"] <= system.connections + 10, most
+    # One ask for each seat, one release for each room, and one for the regions; those of the bystanders among them.
+    assert most["call-manager commands"] <= MEMBERS + SEATS_BESIDE + 2 * 2 + 1, most
     assert max(value for key, value in most.items() if key.endswith("store_pending")) < 2000, most
     assert max(value for key, value in most.items() if key.endswith("_bytes")) < 16 << 20, most
     print(f"\n{answers.count(200)} moved, {answers.count(503)} refused; at most: {most}")

@@ -14,9 +14,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -58,21 +60,30 @@ static struct sockaddr_in local_address(uint16_t port)
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
+// Below those that the kernel lends to outgoing connections, so that it is still free a moment later.
 static uint16_t free_port(void)
 {
-    struct sockaddr_in a = local_address(0);
-    socklen_t n = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, n) == 0 && getsockname(fd, (struct sockaddr *)&a, &n) == 0);
-    close(fd);
-    uint16_t port = ntohs(a.sin_port);
-    return port <= 55535 ? port : free_port(); // Redis Cluster takes the one 10,000 higher as well
+    uint16_t any;
+    bool is_free = false;
+    while (!is_free) {
+        CHECK(getrandom(&any, sizeof any, 0) == sizeof any);
+        any = (uint16_t)(10000 + any % 22000);
+        struct sockaddr_in a = local_address(any);
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        CHECK(fd >= 0);
+        is_free = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+        close(fd);
+    }
+    return any;
 }
 
-static bool answers(uint16_t port) // anything
+// Anything, on a socket in its own directory, which it opens after its port: on the port another test's might answer,
+// that took it first.
+static bool answers(const struct server *r)
 {
-    struct sockaddr_in a = local_address(port);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/socket", r->dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     const struct timeval a_second = {.tv_sec = 1};
     CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &a_second, sizeof a_second) == 0);
     char first;
@@ -84,10 +95,11 @@ static bool answers(uint16_t port) // anything
 
 static void server_exec(const struct server *r, char **options)
 {
-    char port[8],
-        *argv[32] = {"redis-server", "--port",        port,    "--bind", "127.0.0.1", "--save", "", "--appendonly",
-                     "yes",          "--appendfsync", "always"};
-    size_t n = 11;
+    char port[8], *argv[32] = {"redis-server", "--port",        port,     "--bind",
+                               "127.0.0.1",    "--save",        "",       "--appendonly",
+                               "yes",          "--appendfsync", "always", "--unixsocket",
+                               "socket"};
+    size_t n = 13;
     snprintf(port, sizeof port, "%u", r->port);
     for (; options && *options; options++)
         argv[n++] = *options;
@@ -105,7 +117,7 @@ static bool server_run(struct server *r, char **options)
     CHECK(r->pid >= 0);
     if (r->pid == 0)
         server_exec(r, options);
-    while (!answers(r->port)) {
+    while (!answers(r)) {
         if (waitpid(r->pid, NULL, WNOHANG) != 0) {
             r->pid = 0;
             return false;

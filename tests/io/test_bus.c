@@ -439,7 +439,7 @@ TEST(who_was_not_known_when_something_was_for_him_is_told)
     desk_open(&r, &owner, BUS_MESSAGE, "message-1");
     CHECK_EQ(bus_publish(owner.bus, "gateway-1", BYTES("x")), ERR_MISSING);
     desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
-    UNTIL(r.loop, gateway.losses == 1);
+    UNTIL(r.loop, gateway.losses > 0);
     CHECK_EQ(gateway.events, 0);
     desk_close(&owner);
     desk_close(&gateway);
@@ -459,7 +459,7 @@ TEST(so_is_he_when_there_were_many_others)
     }
     CHECK_EQ(bus_publish(owner.bus, "gateway-1", BYTES("x")), ERR_MISSING);
     desk_open(&r, &gateway, BUS_GATEWAY, "gateway-1");
-    UNTIL(r.loop, gateway.losses == 1);
+    UNTIL(r.loop, gateway.losses > 0);
     desk_close(&owner);
     desk_close(&gateway);
     room_close(&r);
@@ -622,14 +622,15 @@ TEST(a_voice_node_hears_whoever_commits_from_the_start_and_is_told_when_somethin
     desk_open(&r, &owner, BUS_CALL_MANAGER, "manager-1");
     CHECK_EQ(bus_publish(owner.bus, "node-1", BYTES("x")), ERR_MISSING);
     desk_open(&r, &node, BUS_VOICE_NODE, "node-1");
-    UNTIL(r.loop, node.losses == 1); // by its beat
+    UNTIL(r.loop, node.losses > 0); // by its beat
+    uint32_t losses = node.losses;
     // One that is in the registry and never beats is silent from the start.
     struct buf said = {0};
     PACK(&said, bus_node,
          (&(struct bus_node){BYTES("mute"), BYTES("tcp://127.0.0.1:1"), BYTES("tcp://127.0.0.1:1"), 1, 1}));
     store_cmd(node.store, NULL, NULL, "SET bus:message:mute %b", said.p, said.n);
     store_cmd(node.store, NULL, NULL, "ZADD bus:message %llu mute", (unsigned long long)loop_unix_ms(r.loop) + 60000);
-    UNTIL(r.loop, node.losses >= 2);
+    UNTIL(r.loop, node.losses > losses);
     buf_fini(&said);
     desk_close(&node);
     desk_close(&owner);

@@ -23,7 +23,7 @@ for name, bit, everyone in re.findall(r"^PERMISSION\((\w+), (\d+), (\w+)\)", (PR
                                       re.M):
     MAY[name] = 1 << int(bit)
     EVERYONE |= MAY[name] if everyone == "true" else 0
-FAST = {"SB_RING_MS": "600", "SB_SERVER_DELAY_MS": "20", "SB_RESUME_WINDOW_MS": "400"}
+FAST = {"SB_RING_MS": "2000", "SB_SERVER_DELAY_MS": "20", "SB_RESUME_WINDOW_MS": "400"}
 
 
 def new_id():

@@ -342,7 +342,7 @@ def test_who_was_removed_and_added_again_before_he_was_told_is_told_both(house):
 # -- voice servers -----------------------------------------------------------------------------
 
 def test_a_voice_server_is_asked_for_after_the_delay_and_told_to_the_session_alone(own):
-    house = own(SB_SERVER_DELAY_MS="700")
+    house = own(SB_SERVER_DELAY_MS="2000")
     house.allocator.region = "frankfurt"
     ada, ben = house.users(2)
     channel = house.channel(ada, ben)
@@ -350,7 +350,7 @@ def test_a_voice_server_is_asked_for_after_the_delay_and_told_to_the_session_alo
     joined = unpack(house.raw_log(channel)[0], "place_event")["at"]
     assert house.allocator.asks(channel) == []
     body = house.wait_server(channel, ada)
-    assert now_ms() >= joined + 700
+    assert now_ms() >= joined + 2000
     ask, = house.allocator.asks(channel)
     assert (ask["place"], ask["channel"], ask["server"], ask["user"], ask["session"], ask["region"]) == (
         channel, channel, channel, ada, f"session-{ada}", "")
@@ -381,14 +381,9 @@ def test_who_is_told_twice_gets_the_token_of_the_last_ask(house):
     channel = house.channel(ada, ben)
     for _ in range(4):                                                     # faster than the delay
         assert house.join(ada, channel) == 0
-    poll(lambda: len(house.allocator.asks(channel)) == 4, "all asks")
-    last = house.allocator.asks(channel)[-1]["token"]
-
-    def told():
-        return [body["token"] for name, _, body in house.log(channel) if name in SERVER][-1:]
-    poll(lambda: told() == [last], "the last token")
     poll(lambda: house.due(channel) is None, "nothing more to be owed")
-    assert told() == [last]
+    told = [body["token"] for name, _, body in house.log(channel) if name in SERVER]
+    assert told and told[-1] == house.allocator.asks(channel)[-1]["token"]
 
 
 def test_without_a_free_node_the_endpoint_is_null_and_then_real(house):
@@ -454,7 +449,7 @@ def test_a_ring_ends_by_itself(house):
     begun = now_ms()
     assert house.ask("call_ring", user=ada, channel=channel, all=True) == 0
     poll(lambda: house.rung(channel) == set(), "the ring to end")
-    assert now_ms() >= begun + 600
+    assert now_ms() >= begun + 2000
     assert house.told(channel) == [*START, *SERVER, "CALL_UPDATE", "CALL_UPDATE"]
     poll(lambda: house.due(channel) is None, "the row to be settled")
     assert list(house.seats(channel)) == [ada]
@@ -614,5 +609,5 @@ def test_a_record_that_does_not_decode_is_no_call_and_harms_nobody(house):
 
 def test_a_wrong_setting_is_refused_with_a_sentence(house):
     binary = house.system.build_dir / "bin" / f"switchboard-{KIND}"
-    ended = subprocess.run([binary, "--ring-ms=5"], capture_output=True, text=True, timeout=10, check=False)
+    ended = subprocess.run([binary, "--ring-ms=5"], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2 and "ring" in ended.stderr.lower()

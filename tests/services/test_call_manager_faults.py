@@ -90,7 +90,7 @@ def test_the_voice_states_of_a_lost_gateway_go_when_its_sessions_are_over(own):
 
 
 def test_a_gateway_that_is_back_in_time_keeps_its_voice_states(own):
-    house = own("one", SB_RESUME_WINDOW_MS="2000")
+    house = own("one", SB_RESUME_WINDOW_MS="6000")
     ada, ben = house.users(2)
     channel = house.channel(ada, ben)
     back = house.peer("gateway")

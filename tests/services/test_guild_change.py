@@ -1,6 +1,8 @@
 """What people change in a guild, at call managers alone: real processes, a real redis-server, a gateway and a region
 allocator that the test plays by hand. Who may what is in tests/unit/test_guild_change.c."""
 import itertools
+import re
+import signal
 import threading
 from contextlib import closing
 
@@ -191,6 +193,49 @@ def test_a_full_category_goes_and_what_was_in_it_stays(house):
     guild.done("channel_delete", channel=guild.category)
     assert guild.told() == ["CHANNEL_UPDATE"] * (CROWD + 2) + ["CHANNEL_DELETE"]
     assert all(guild.channel(id)["parent"] == 0 for id in inside)
+
+
+@pytest.mark.parametrize("delay", ["20", "2500"], ids=["they are sent", "they wait for their time"])
+def test_of_a_seat_one_ask_is_out_and_of_a_room_one_release_however_often_people_are_moved(own, delay):
+    """While the region allocator says nothing. What it answers then to those that were taken back counts for nothing."""
+    house = own("one", SB_SERVER_DELAY_MS=delay)
+    guild, allocator, held = Guild(house, 2), house.allocator, []
+    channels = guild.other, guild.voice
+
+    def hold(command):
+        return command.name in ("assign", "release") and not held.append(command) or allocator.take(command)
+
+    def out():
+        """(servers asked for, to be released, commands waiting)"""
+        service = house.system.services["one"]
+        before = service.log.read_text().count("--- ")
+        service.proc.send_signal(signal.SIGUSR1)
+
+        def dumped():
+            text = service.log.read_text()
+            said = text.rpartition("--- ")[2]
+            return said if text.count("--- ") > before and "\nregions 2\n" in said else None
+        said = poll(dumped, "the dump")
+        return [int(re.search(what, said)[1]) for what in
+                (r"servers (\d+) asked for", r"asked for, (\d+) to be released", r"peers, (\d+) commands waiting")]
+
+    allocator.peer.on_command = hold
+    for user in guild.members:
+        guild.join(user, guild.voice)
+    most = [0, 0, 0]
+    for n in range(20):
+        for user in guild.members:
+            guild.done("member_edit", target=user, set=4, to={}, channel=channels[n % 2])
+        most = [max(pair) for pair in zip(most, out())]
+    assert 1 <= most[0] <= 2 and 1 <= most[1] <= 2, most
+    assert most[2] <= 2 + 2 + 1, most            # and it asks which regions there are
+    allocator.peer.on_command = allocator.take
+    for command in held:
+        allocator.take(command)
+    poll(lambda: out()[:2] == [0, 0], "nothing to be out any more")
+    for user in guild.members:
+        last = [ask for ask in allocator.asks(guild.id) if ask["user"] == user][-1]
+        assert last["channel"] == guild.voice and guild.wait_server(user)["token"] == last["token"]
 
 
 def test_another_region_sends_everybody_to_another_server(house):

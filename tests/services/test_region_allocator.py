@@ -176,7 +176,7 @@ def test_a_call_gets_a_node_of_the_pool_and_a_token_that_the_node_can_check(hous
 
 
 def test_the_token_row_is_under_the_server_and_expires(house):
-    h = house(SB_VOICE_TOKEN_MS="1000")
+    h = house(SB_VOICE_TOKEN_MS="3000")
     place, guild = new_id(), new_id()
     got = h.assign(place, server=guild)
     assert h.token(guild)["token"] == got["token"] and h.token(guild)["channel"] == place

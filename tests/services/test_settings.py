@@ -37,7 +37,7 @@ def test_the_readme_lists_the_settings_of(service, documented):
 def test_a_wrong_setting_refuses_to_start_in_a_sentence(service, flag):
     binary = Path(os.environ["SB_BUILD"]) / "bin" / f"switchboard-{service}"
     secrets = {"SB_ADMIN_TOKEN": "a" * 32, "SB_TOKEN_SECRET": "b" * 32, "SB_REGION": "r", "SB_ENDPOINT": "node.test:443"}
-    done = subprocess.run([binary, flag], capture_output=True, text=True, timeout=10, env=os.environ | secrets)
+    done = subprocess.run([binary, flag], capture_output=True, text=True, timeout=30, env=os.environ | secrets)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and flag.split("=")[0] in done.stderr, done.stderr
 
@@ -64,7 +64,7 @@ REFUSED = [
 @pytest.mark.parametrize("env, sentence", REFUSED)
 def test_a_gateway_that_would_not_be_safe_refuses_to_start_in_a_sentence(env, sentence):
     binary = Path(os.environ["SB_BUILD"]) / "bin" / "switchboard-gateway"
-    done = subprocess.run([binary, "--admin-port=0", "--port=0"], capture_output=True, text=True, timeout=10,
+    done = subprocess.run([binary, "--admin-port=0", "--port=0"], capture_output=True, text=True, timeout=30,
                           env=os.environ | SECRETS | env)
     assert done.returncode == 2
     own = [line for line in done.stderr.splitlines() if not line.startswith("ts=")]
@@ -87,7 +87,7 @@ REFUSED_NODE = [
 @pytest.mark.parametrize("env, sentence", REFUSED_NODE)
 def test_a_voice_node_that_nobody_could_reach_refuses_to_start_in_a_sentence(env, sentence):
     binary = Path(os.environ["SB_BUILD"]) / "bin" / "switchboard-voice-node"
-    done = subprocess.run([binary], capture_output=True, text=True, timeout=10,
+    done = subprocess.run([binary], capture_output=True, text=True, timeout=30,
                           env=os.environ | {"SB_REGION": "r", "SB_ENDPOINT": "node.test:443"} | env)
     assert done.returncode == 2
     own = [line for line in done.stderr.splitlines() if not line.startswith("ts=")]
@@ -97,5 +97,5 @@ def test_a_voice_node_that_nobody_could_reach_refuses_to_start_in_a_sentence(env
 def test_a_node_s_lease_outlasts_what_an_allocator_may_be_away_for():
     """One that stood still for up to a second (FLEET_STALL_MS) has not read the last three words of each node yet."""
     binary = Path(os.environ["SB_BUILD"]) / "bin" / "switchboard-region-allocator"
-    done = subprocess.run([binary, "--node-lease-ms=1400"], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([binary, "--node-lease-ms=1400"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2 and "1500" in done.stderr, done.stderr

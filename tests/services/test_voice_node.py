@@ -265,7 +265,7 @@ async def test_4006_a_session_that_nobody_knows(node, voices):
 
 
 async def test_4009_no_heartbeat_and_no_identify(own):
-    house, voices = own(SB_VOICE_HEARTBEAT_MS="150", SB_IDENTIFY_MS="600")
+    house, voices = own(SB_VOICE_HEARTBEAT_MS="600", SB_IDENTIFY_MS="2500")
     call = house.call()
     silent, beating = await voices.open(), await voices.open()
     inside = await voices.join(call.sit())
@@ -819,7 +819,7 @@ async def test_who_says_goodbye_is_gone_at_once_and_may_come_again(node, voices)
 
 
 async def test_who_does_not_come_back_is_gone_and_then_taken_out(own):
-    house, voices = own(SB_VOICE_RESUME_MS="400", SB_VOICE_GRACE_MS="1200")
+    house, voices = own(SB_VOICE_RESUME_MS="400", SB_VOICE_GRACE_MS="3000")
     channel = house.channel()
     client, other = await voices.join(channel.sit()), await voices.join(channel.sit())
     await client.lose()
@@ -834,7 +834,7 @@ async def test_who_does_not_come_back_is_gone_and_then_taken_out(own):
 
 
 async def test_who_comes_back_in_time_is_not_taken_out(own):
-    house, voices = own(SB_VOICE_RESUME_MS="300", SB_VOICE_GRACE_MS="1500")
+    house, voices = own(SB_VOICE_RESUME_MS="300", SB_VOICE_GRACE_MS="4000")
     call = house.call()
     client, other = await voices.join(call.sit()), await voices.join(call.sit())
     await client.lose()

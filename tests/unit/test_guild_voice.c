@@ -292,6 +292,28 @@ TEST(events_of_a_guild_are_of_no_claim_that_could_be_compared)
     world_end(&w);
 }
 
+// A library whose voice server hung up says so many times a second, and a room may have thousands who listen to it.
+TEST(the_same_again_is_told_to_the_session_that_said_it_alone)
+{
+    struct voice_world w = guild();
+    struct guild_in in = joins(BEN, HOME);
+    CHECK_EQ(world_do(&w, in), OK);
+    CHECK_EQ(w.out.events[0].to, 0);
+    CHECK_EQ(world_do(&w, in), OK);
+    CHECK_STR(told(&w), STATE);
+    CHECK_EQ(w.out.events[0].to, 2);
+    CHECK_EQ(w.out.events[0].user, BEN);
+    CHECK_TRUE(bytes_is(w.out.events[0].session, in.session));
+    CHECK_TRUE(w.out.events[0].row.n > 0); // which every gateway and voice node notes all the same
+    in.self_deaf = true;
+    CHECK_EQ(world_do(&w, in), OK);
+    CHECK_EQ(w.out.events[0].to, 0);
+    in.session = "other";
+    CHECK_EQ(world_do(&w, in), OK);
+    CHECK_EQ(w.out.events[0].to, 0); // its id is part of the state
+    world_end(&w);
+}
+
 TEST(flags_are_a_state_the_same_again_brings_a_server_too)
 {
     struct voice_world w = guild();
