@@ -92,6 +92,8 @@ class RedisProxy:
             except OSError:                    # Redis is away
                 self._close(client)
                 continue
+            for each in (client, server):      # small things go on at once, as without a proxy
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.sockets += [client, server]
             threading.Thread(target=self._up, args=(client, server), daemon=True).start()
