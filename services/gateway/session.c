@@ -310,16 +310,28 @@ static int voice(struct session *s, const struct session_in *in, const struct se
 }
 
 // Who says the same again is sent to a voice server anew, so that is said for it; of what it has said itself about that
-// voice state and is not answered yet, the last. If that is another channel, it does not stay.
+// voice state and is not answered yet, the last. If that is another channel, it stays only when it may not go there.
 static int unserved(struct session *s, const struct session_in *in, uint64_t now, struct session_fxs *out)
 {
-    struct voice_item again = *in->seat;
+    const struct voice_item *last = NULL;
     for (uint32_t i = 0; i < s->n_voice; i++)
         if (!s->bot || s->voice[i].guild == in->seat->guild) // bots have one in each guild
-            again = s->voice[i];
-    if (again.channel == in->seat->channel)
-        say_voice(s, &again, now, out);
+            last = &s->voice[i];
+    if (last && last->channel == 0)
+        return OK; // it leaves
+    bool same = last && last->channel == in->seat->channel;
+    struct voice_item again = same ? *last : *in->seat;
+    again.if_refused = last && (last->if_refused || !same);
+    say_voice(s, &again, now, out);
     return OK;
+}
+
+// He was not refused there: what was to be said in that case is not.
+static void went(struct session *s, uint64_t guild)
+{
+    for (uint32_t i = s->n_voice; i > 0; i--)
+        if (s->voice[i - 1].if_refused && (!s->bot || s->voice[i - 1].guild == guild))
+            remove_voice(s, i - 1);
 }
 
 static int answered(struct session *s, const struct session_in *in, struct session_fxs *out)
@@ -328,8 +340,11 @@ static int answered(struct session *s, const struct session_in *in, struct sessi
     if (!s->voice_sent)
         return ERR_STATE;
     s->voice_sent = false;
+    uint64_t guild = s->voice[0].guild;
     if (!again || s->voice[0].channel)
         remove_voice(s, 0);
+    if (in->err == OK)
+        went(s, guild);
     send_voice(s, out);
     if (s->n_voice == 0) { // ten kilobytes that few need for long
         mem_free(s->voice);

@@ -47,6 +47,7 @@ struct voice_item { // op 4 as it is to be passed on
     uint64_t by;    // then it is too late for a join: its client does not wait any more
     uint64_t guild, channel, flags;
     bool self_mute, self_deaf, self_video;
+    bool if_refused; // only when all before it, which would have taken him elsewhere, were
     uint32_t n_regions;
     char regions[SESSION_REGIONS_MAX][65];
 };

@@ -1,5 +1,6 @@
 // test_session: every (state, input) pair by table, then what the table cannot say: limits, voice, resume.
 #include "session.h"
+#include "errors.h"
 #include "metrics.h"
 #include "check.h"
 
@@ -589,21 +590,22 @@ TEST(of_too_many_voice_updates_the_oldest_that_waits_is_dropped)
     session_fini(&s);
 }
 
-// What it said last about the voice state that it sits by, and has had no answer to, is what is said again.
+// What it said last about the voice state that it sits by, and has had no answer to, is what is said again; when that
+// is to go elsewhere, the seat is said if it may not.
 TEST(who_was_not_told_of_his_voice_server_says_the_same_again)
 {
     static const struct {
         bool bot;
         uint64_t guild, channel; // said before, under way; channel 0: nothing
         uint32_t n;              // in the list then
-        bool mute;               // of the last
+        bool mute, if_refused;   // of the last
     } t[] = {
         {.n = 1, .mute = true},
         {.guild = 5, .channel = 7, .n = 2},
-        {.guild = 5, .channel = 8, .n = 1},
-        {.guild = 6, .channel = 8, .n = 1},
+        {.guild = 5, .channel = 8, .n = 2, .mute = true, .if_refused = true},
+        {.guild = 6, .channel = 8, .n = 2, .mute = true, .if_refused = true},
         {.bot = true, .guild = 6, .channel = 8, .n = 2, .mute = true},
-        {.bot = true, .guild = 5, .channel = 8, .n = 1},
+        {.bot = true, .guild = 5, .channel = 8, .n = 2, .mute = true, .if_refused = true},
     };
     const struct voice_item seat = {.guild = 5, .channel = 7, .self_mute = true};
     for (size_t i = 0; i < countof(t); i++) {
@@ -617,9 +619,67 @@ TEST(who_was_not_told_of_his_voice_server_says_the_same_again)
         CHECK_TRUE(s.n_voice == t[i].n && s.voiced && s.voice_sent);
         const struct voice_item *last = &s.voice[s.n_voice - 1];
         CHECK_EQ(last->self_mute, t[i].mute);
-        CHECK_TRUE(last->channel == (t[i].n == 2 || !t[i].channel ? 7 : t[i].channel));
+        CHECK_EQ(last->channel, 7);
+        CHECK_EQ(last->if_refused, t[i].if_refused);
         session_fini(&s);
     }
+}
+
+TEST(who_leaves_says_nothing_again)
+{
+    const struct voice_item seat = {.guild = 5, .channel = 7};
+    struct session s = in_state(SESSION_LIVE);
+    CHECK_EQ(voice(&s, 0), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_UNSERVED, .seat = &seat}, 9), OK);
+    CHECK_EQ(s.n_voice, 1);
+    session_fini(&s);
+}
+
+static int answered(struct session *s, int err)
+{
+    return step(s, (struct session_in){.kind = SESSION_IN_ANSWERED, .err = err}, 0);
+}
+
+TEST(a_seat_is_said_again_when_all_that_would_leave_it_is_refused_and_not_otherwise)
+{
+    const struct voice_item seat = {.guild = 0, .channel = 7};
+    static const struct {
+        int first, second;
+        bool again;
+    } t[] = {{API_MISSING_PERMISSIONS, API_UNKNOWN_CHANNEL, true},
+             {OK, API_MISSING_PERMISSIONS, false},
+             {API_MISSING_PERMISSIONS, OK, false}};
+    for (size_t i = 0; i < countof(t); i++) {
+        struct session s = in_state(SESSION_LIVE);
+        CHECK_EQ(voice(&s, 8), OK);
+        CHECK_EQ(voice(&s, 9), OK);
+        CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_UNSERVED, .seat = &seat}, 0), OK);
+        CHECK_EQ(s.n_voice, 3);
+        CHECK_EQ(answered(&s, t[i].first), OK);
+        CHECK_EQ(s.voice[0].channel, 9);
+        CHECK_EQ(answered(&s, t[i].second), OK);
+        CHECK_EQ(s.n_voice, t[i].again);
+        CHECK_TRUE(!t[i].again || (s.voice[0].channel == 7 && s.voice_sent));
+        session_fini(&s);
+    }
+}
+
+TEST(what_a_bot_is_answered_in_one_guild_says_nothing_of_another)
+{
+    const struct voice_item seat = {.guild = 5, .channel = 7};
+    struct session s = in_state(SESSION_LIVE);
+    struct op other = voice_op(3), here = voice_op(8);
+    s.bot = true;
+    other.voice.guild_id = 6;
+    here.voice.guild_id = 5;
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_VOICE, .op = &other}, 0), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_VOICE, .op = &here}, 0), OK);
+    CHECK_EQ(step(&s, (struct session_in){.kind = SESSION_IN_UNSERVED, .seat = &seat}, 0), OK);
+    CHECK_EQ(answered(&s, OK), OK);
+    CHECK_TRUE(s.n_voice == 2 && s.voice[1].if_refused);
+    CHECK_EQ(answered(&s, OK), OK);
+    CHECK_EQ(s.n_voice, 0);
+    session_fini(&s);
 }
 
 TEST(voice_goes_on_while_the_socket_is_lost)
