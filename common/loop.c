@@ -234,10 +234,13 @@ void loop_end(struct loop *l)
     l->ended = true;
     wheel_stop(&l->wheel);
     uv_unref((uv_handle_t *)&l->prepare);
+    bool handled = uv_is_active((const uv_handle_t *)&l->term);
     uv_close((uv_handle_t *)&l->term, NULL);
     uv_close((uv_handle_t *)&l->intr, NULL);
     uv_close((uv_handle_t *)&l->usr1, NULL);
     uv_close((uv_handle_t *)&l->hup, NULL);
+    if (!handled)
+        return;
     signal(SIGTERM, SIG_IGN); // whoever asks twice does not make a failure of a process that is about to end well
     signal(SIGINT, SIG_IGN);
 }
