@@ -258,6 +258,11 @@ static void on_int(void *ctx, const struct reply *reply)
     *(int64_t *)ctx = reply_int(reply);
 }
 
+static void on_done(void *ctx, const struct reply *reply)
+{
+    *(bool *)ctx = reply_ok(reply);
+}
+
 // --- letting in ---
 
 struct answer_of {
@@ -284,9 +289,9 @@ static void write_token(struct rig *r, const char *node)
                                     .channel = HOME,
                                     .node = bytes_of(node)};
     PACK(&b, voice_token, &row);
-    store_cmd(r->manager.store, NULL, NULL, "SET {100}:t:s1 %b", b.p, b.n);
-    int64_t there = 0;
-    UNTIL(r->loop, (store_cmd(r->manager.store, on_int, &there, "EXISTS {100}:t:s1"), there == 1));
+    bool done = false;
+    store_cmd(r->manager.store, on_done, &done, "SET {100}:t:s1 %b", b.p, b.n);
+    UNTIL(r->loop, done);
     buf_fini(&b);
 }
 

@@ -99,7 +99,7 @@ def clean_environment():
     suppressions = Path(__file__).with_name("lsan.supp")
     if suppressions.exists():
         env["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
-    return env | {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:handle_abort=1",
+    return env | {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99:handle_abort=1",
                   "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 
