@@ -8,7 +8,7 @@ import itertools
 import json
 import signal
 import struct
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import aiohttp
 
@@ -93,12 +93,10 @@ class House:
         self.records = {}
 
     def close(self):
-        self.manager.answer_all()       # a gateway that has something to tell waits for that when it stops
-        try:
-            self.system.stop()
-        finally:
-            self.manager.close()
-            self.redis.close()
+        with ExitStack() as ends:
+            for end in (self.redis.close, self.manager.close, self.system.stop):
+                ends.callback(end)
+            self.manager.answer_all()   # a gateway that has something to tell waits for that when it stops
 
     def new_manager(self):
         """A call manager that the gateway knows; its instance name carries no state."""
