@@ -215,8 +215,8 @@ void call_command(void *ctx, const struct bus_from *from, const struct msg *msg)
 }
 
 // --- asks out ---
-// However fast people come and go: of each seat that is owed a server one ask is out, of each room that was left empty
-// one release. A newer one takes the place of an older one, whose answer would count for nothing any more.
+// However fast people come and go, a manager has one ask out for each seat that is owed a server, and one release for
+// each room that was left empty. A newer one takes the place of an older one, whose answer would count for nothing now.
 
 struct ask {
     struct manager *m;
@@ -235,7 +235,7 @@ struct freeing { // a release
     bool replaced;
 };
 
-// Where to look for what a place has out about one of its users or channels; what does not fit there is at the next.
+// Where to look first for what a place has out about one of its users or channels: it is there, or next to others.
 static uint64_t key_of(uint64_t place, uint64_t id)
 {
     const uint64_t both[] = {place, id};
