@@ -1,4 +1,4 @@
-// bus: the registry in Redis, the peers found there, and the sockets. See bus.h.
+// bus: the registry in Redis, and the peers found there. See bus.h.
 #include "bus_private.h"
 #include "log.h"
 #include "metrics.h"
@@ -348,7 +348,7 @@ static void on_beat(struct timer *t, uint64_t now)
     struct bus *b = container_of(t, struct bus, beat);
     loop_arm(b->loop, t, BUS_BEAT_MS / 2);
     dial_anew(b, now);
-    if (bus_close_stuck(b) && b->cfg.on_stuck)
+    if (bus_close_look(b) && b->cfg.on_stuck)
         b->cfg.on_stuck(b->cfg.ctx);
     bus_event_beats(b);
     bus_commit_doubts(b);

@@ -92,5 +92,5 @@ const char *bus_url(const struct bus *b, const char *which); // "events" or "com
 // Unregisters, sends what is queued, closes sockets; callbacks of commands run with NULL. Once more: those of commands
 // that were asked since, by what the store had still to say.
 void bus_stop(struct bus *b);
-void bus_free(struct bus *b);
+void bus_free(struct bus *b); // waits for the sockets, some 50 ms as a rule and a second or so at worst
 void bus_dump(const struct bus *b, struct buf *out);

@@ -116,10 +116,12 @@ uv_poll_t *bus_poll(struct bus *b, const struct bus_socket *s, uv_poll_cb fn);
 void bus_drain(struct bus *b, const struct bus_socket *s, void (*fn)(struct bus *b, struct bytes message));
 bool bus_up(const struct bus_socket *s); // it is dialled, and somebody is there
 MUST_USE int bus_send(struct bus_socket *s, struct bytes head, struct bytes body);
-void bus_close(struct bus *b,
-               struct bus_socket *first); // and those behind it, some time from now; they are gone for us
-bool bus_close_stuck(struct bus *b);      // looked at each half beat: a closing has now lasted too long to come back
-void bus_close_end(struct bus *b); // waits for those under way, not for ever: what does not close ends with the process
+// Closes it and those behind it, some time from now: they are gone for us.
+void bus_close(struct bus *b, struct bus_socket *first);
+// Each half beat. True, once: a socket takes so long to close that it never will.
+bool bus_close_look(struct bus *b);
+// Waits until all are closed, though not for ever: what does not close does so with the process.
+void bus_close_end(struct bus *b);
 
 // bus_event.c
 void bus_event_batch(struct bus *b, struct bytes batch);

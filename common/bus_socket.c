@@ -3,8 +3,9 @@
 // or times out can crash a subscriber, and one that never waits cannot be cancelled. nng_close is the exception, and
 // may not return at all: when it meets a message that is half received or half sent, nng forgets whom that message
 // belongs to and waits for it for ever, and so does everything that it would have to tidy away later in this process
-// (nanomsg/nng issues 1543 and 1813). So sockets are closed on a thread, once what was sent has gone out, and that is
-// waited for with an end; a process in which it does not come back is told so, and is to be started anew.
+// (nanomsg/nng issues 1543 and 1813). So sockets are closed on a thread, after a silence in which what was sent should
+// have gone out, and that is waited for with an end; a process in which it does not come back is told so, and is to be
+// started anew.
 #include "bus_private.h"
 #include "log.h"
 #include "metrics.h"
@@ -13,27 +14,31 @@
 #include <nng/protocol/pubsub0/pub.h>
 #include <nng/protocol/pubsub0/sub.h>
 #include <stdio.h>
-#include <uv.h>
+#include <stdlib.h>
 
 #define RECV_TURN 64u   // messages taken in one turn of the loop
 #define RECONNECT_MS 10 // nng's default of 100 ms and more loses that much after each cut
 #define LINGER_MS 50    // before a socket is closed: what was sent last is on its way through nng's threads
-#define END_MS 1000u    // for closings at the end of a bus
+#define END_LOOKS 200u  // at the end of a bus, 5 ms apart; after so many a socket is left open
 #define END_LOOK_MS 5u
 #ifndef STUCK_LOOKS      // its test takes fewer
-#define STUCK_LOOKS 100u // half a beat apart; a closing that lasts for so many does not come back
+#define STUCK_LOOKS 100u // half a beat apart; a socket that takes so many and more does not close
 #endif
+#define SPREAD_LOOKS STUCK_LOOKS // up to so many more: those who lost the same peer do not stop at the same time
 
 struct bus_closing {
     struct bus_socket *first;
     uv_thread_t thread;
-    atomic_bool done; // the thread's last word
-    uint32_t looks;
+    atomic_uint closed;         // sockets
+    atomic_bool done;           // the thread's last word
+    uint32_t seen, looks;       // of `closed`, and since when it has not changed
+    uint32_t patience;          // looks
     struct bus_socket *waiting; // to be closed after it, when it was left
     struct bus_closing *next;
 };
 
-static struct bus_closing *left_open; // what had not come back by the end of its bus
+// What had not come back by the end of its bus, and whose memory its thread may still use: here it is not lost.
+static struct bus_closing *left_open;
 
 // --- waking the loop ---
 
@@ -199,8 +204,10 @@ static void close_sockets(void *arg) // on its own thread
 {
     struct bus_closing *c = arg;
     uv_sleep(LINGER_MS);
-    for (struct bus_socket *s = c->first; s; s = s->next)
+    for (struct bus_socket *s = c->first; s; s = s->next) {
         nng_close(s->socket);
+        atomic_fetch_add(&c->closed, 1);
+    }
     atomic_store(&c->done, true);
 }
 
@@ -211,20 +218,9 @@ static void close_next(struct bus *b)
         return;
     b->closing = mem_alloc(sizeof *b->closing);
     b->closing->first = b->to_close;
+    b->closing->patience = STUCK_LOOKS + arc4random_uniform(SPREAD_LOOKS);
     b->to_close = NULL;
     CHECK(uv_thread_create(&b->closing->thread, close_sockets, b->closing) == 0);
-}
-
-void bus_close(struct bus *b, struct bus_socket *first)
-{
-    struct bus_socket *last = first;
-    if (!first)
-        return;
-    while (last->next)
-        last = last->next;
-    last->next = b->to_close;
-    b->to_close = first;
-    close_next(b);
 }
 
 static void closings_tidy(struct bus *b)
@@ -243,18 +239,42 @@ static void closings_tidy(struct bus *b)
     close_next(b);
 }
 
-bool bus_close_stuck(struct bus *b)
+void bus_close(struct bus *b, struct bus_socket *first)
+{
+    struct bus_socket *last = first;
+    if (!first)
+        return;
+    closings_tidy(b);
+    while (last->next)
+        last = last->next;
+    last->next = b->to_close;
+    b->to_close = first;
+    close_next(b);
+}
+
+// How many there have been since a socket was closed.
+static uint32_t looks_in_vain(struct bus_closing *c)
+{
+    uint32_t closed = atomic_load(&c->closed);
+    c->looks = closed == c->seen ? c->looks + 1 : 0;
+    c->seen = closed;
+    return c->looks;
+}
+
+bool bus_close_look(struct bus *b)
 {
     closings_tidy(b);
-    return b->closing && ++b->closing->looks == STUCK_LOOKS;
+    return b->closing && looks_in_vain(b->closing) == b->closing->patience;
 }
 
 void bus_close_end(struct bus *b)
 {
-    for (uint32_t ms = 0; b->closing && ms < END_MS; ms += END_LOOK_MS) {
+    closings_tidy(b);
+    if (b->closing)
+        b->closing->looks = 0;
+    while (b->closing && looks_in_vain(b->closing) < END_LOOKS) {
+        uv_sleep(END_LOOK_MS);
         closings_tidy(b);
-        if (b->closing)
-            uv_sleep(END_LOOK_MS);
     }
     if (!b->closing)
         return;

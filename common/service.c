@@ -210,10 +210,12 @@ static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up
         s->on_peer(s->ctx, kind, instance, up);
 }
 
-// Others take over from here, and whoever started this process starts it anew.
+// Others of its kind take over, and whoever started this process starts it anew.
 static void on_stuck(void *ctx)
 {
     struct service *s = ctx;
+    if (s->stopping)
+        return;
     LOG(ERROR, EV("bus.stuck"), KS("why", "nng does not close a socket; this process has to be started anew"));
     s->failed = true;
     loop_stop(s->loop);

@@ -40,7 +40,7 @@ static void publish(struct desk *d, const char *to, uint64_t version)
     buf_fini(&b);
 }
 
-// Once what it said is out: nng may wait for ever for a message that it was in the middle of.
+// When what it said should be out: nng may wait for ever for a message that it was in the middle of.
 static void hang_up(nng_socket s)
 {
     uv_sleep(50);

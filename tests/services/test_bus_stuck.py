@@ -1,0 +1,34 @@
+"""Processes in which nng does not close a socket: they end all the same, and say by their exit status whether they have to
+be started anew. Real services, with a library before nng whose nng_close never returns."""
+import os
+from pathlib import Path
+
+import pytest
+
+from harness import ROOT, System, clean_environment
+
+STOPS_S = 90            # 10 to 20 s after the lease of who is gone has run out
+
+
+@pytest.fixture
+def system():
+    library = Path(os.environ.get("SB_BUILD") or ROOT / "build").resolve() / "bin" / "nng_hangs.so"
+    asan = clean_environment()["ASAN_OPTIONS"] + ":verify_asan_link_order=0"
+    with System(world=None, env={"*": {"LD_PRELOAD": str(library), "ASAN_OPTIONS": asan}}) as running:
+        yield running
+
+
+def test_a_process_that_loses_a_peer_stops_and_its_status_says_that_it_failed(system):
+    manager = system.services["call-manager"]
+    system.kill("region-allocator")
+    assert manager.proc.wait(STOPS_S) == 1
+    manager.proc = None
+    said = manager.log.read_text()
+    assert "event=bus.stuck" in said and 'event=service.stopping why="it fails"' in said
+    assert "event=bus.left_open" in said
+
+
+def test_a_process_that_is_asked_to_stop_ends_well(system):
+    for name in system.services:
+        system.terminate(name)
+        assert "event=bus.left_open" in system.services[name].log.read_text()
