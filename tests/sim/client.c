@@ -45,6 +45,7 @@ struct client {
     char session[33]; // empty: none to resume
     uint64_t seq;
     uint64_t lost_at;              // us: its socket went, while it has none
+    uint64_t told_at;              // us: it was told something
     uint64_t back_at, missed_from; // us: it has been told something again; what happened after that may be new to it
     uint64_t away_ms;              // how long it had none, the last time
     bool late;                     // for too long, since its last op 4
@@ -365,7 +366,8 @@ static void lost(struct client *c, uint16_t code)
     if (c->state == CLIENT_LIVE || !c->lost_at)
         c->lost_at = sim_us() ? sim_us() : 1;
     if (!c->missed_from || c->lost_at > c->back_at + IN_FLIGHT_US) // else it may not have caught up before
-        c->missed_from = c->lost_at;
+        c->missed_from =
+            c->told_at && c->told_at < c->lost_at ? c->told_at : c->lost_at; // its gateway may have stood still
     c->state = CLIENT_OFF;
     if (code == 4004 || code == 4007 || code == 4009)
         forget_session(c);
@@ -422,6 +424,7 @@ static void dispatch(struct client *c, uint64_t seq, const char *t, const json_t
         c->back_at = sim_us();
     }
     c->lost_at = 0;
+    c->told_at = sim_us();
     see(c, t, d);
 }
 
@@ -532,15 +535,15 @@ static void on_done(void *ctx, uint64_t id, int status, struct bytes body)
         world_fail("a request is answered with %d", status);
 }
 
-// An acknowledged ring was rung, unless he sat there anyway (or the call that it was meant for is over).
+// An acknowledged ring was rung, unless he sat there anyway or was no recipient for a while (or the call that it was
+// meant for is over).
 static void on_ring(void *ctx, uint64_t id, int status, struct bytes body)
 {
     const struct wish *w = &wishes[id % WISHES_MAX];
     uint32_t p = place_index(w->place);
     on_done(ctx, id, status, body);
-    if (status == 204 && w->call != 0 && w->call == truth_place(p)->id &&
-        call_is_recipient(truth_place(p), w->target) && truth_rung_at(p, w->target) < w->asked_at &&
-        truth_seated_at(p, w->target) < w->asked_at)
+    if (status == 204 && w->call != 0 && w->call == truth_place(p)->id && truth_absent_at(p, w->target) < w->asked_at &&
+        truth_rung_at(p, w->target) < w->asked_at && truth_seated_at(p, w->target) < w->asked_at)
         world_fail("%" PRIu64 " was to be rung in %" PRIu64 ", and was not", w->target, w->place);
 }
 

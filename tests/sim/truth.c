@@ -11,7 +11,7 @@ struct seen {
     struct call_place now;
     uint64_t version, last_message;
     bool dirty;
-    uint64_t rung_at[USERS_MAX], seated_at[USERS_MAX];
+    uint64_t rung_at[USERS_MAX], seated_at[USERS_MAX], absent_at[USERS_MAX];
 };
 static struct seen seen[PLACES_MAX];
 static struct location where[USERS_MAX];
@@ -67,6 +67,8 @@ static void remember(struct seen *s)
         for (uint32_t i = 0; i < s->now.n_seats; i++)
             if (s->now.seats[i].user == people.users[u])
                 s->seated_at[u] = sim_us();
+        if (!call_is_recipient(&s->now, people.users[u]))
+            s->absent_at[u] = sim_us();
     }
 }
 
@@ -181,6 +183,12 @@ uint64_t truth_seated_at(uint32_t place, uint64_t user)
 {
     remember(&seen[place]);
     return seen[place].seated_at[user_index(user)];
+}
+
+uint64_t truth_absent_at(uint32_t place, uint64_t user)
+{
+    remember(&seen[place]);
+    return seen[place].absent_at[user_index(user)];
 }
 
 bool truth_message(struct arena *a, uint64_t place, uint64_t id, struct message_rec *out)

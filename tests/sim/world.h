@@ -48,9 +48,10 @@ void truth_at_rest(void); // and all of it
 struct call_place;
 const struct call_place *truth_place(uint32_t place);
 uint64_t truth_last_message(uint32_t place);
-// When that user was last seen rung in, or seated in, that place (us); 0: never.
+// When that user was last seen rung in, seated in, or no recipient of, that place (us); 0: never.
 uint64_t truth_rung_at(uint32_t place, uint64_t user);
 uint64_t truth_seated_at(uint32_t place, uint64_t user);
+uint64_t truth_absent_at(uint32_t place, uint64_t user);
 struct message_rec;
 struct arena;
 bool truth_message(struct arena *a, uint64_t place, uint64_t id, struct message_rec *out);
