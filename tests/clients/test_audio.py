@@ -1,16 +1,17 @@
 """Real libraries hear each other over voice nodes of ours: what one plays another receives, payload for payload, in order
 and without loss, whatever mode either has chosen."""
 import pytest
-from peers import Venue, compared, frames, joined, say_all, speaking
+from peers import ANSWER_S, FRAME_MS, Venue, compared, frames, joined, only_lost, say_all, speaking
 
 AES, XCHACHA = "aead_aes256_gcm_rtpsize", "aead_xchacha20_poly1305_rtpsize"
 FRAMES = 500
+TRIES = 3
 
 
-def all_heard(lines, *listeners):
-    """Everybody of `listeners` heard just what each of {speaker: payloads} said."""
-    troubles = [compared(listener, speaker, payloads) for speaker, payloads in lines.items() for listener in listeners
-                if listener is not speaker]
+def all_heard(lines, *listeners, since=None):
+    """Everybody of `listeners` heard just what each of {speaker: payloads} said, behind the first {(listener, speaker): n}."""
+    troubles = [compared(listener, speaker, payloads, (since or {}).get((listener, speaker), 0))
+                for speaker, payloads in lines.items() for listener in listeners if listener is not speaker]
     troubles += [f"{peer}: {event}" for peer in {*lines, *listeners} for event in peer.troubles()]
     assert not any(troubles), "\n".join(filter(None, troubles))
 
@@ -46,7 +47,9 @@ def test_discord_py_and_discord_js_hear_each_other(cast, system):
 
 
 def test_every_mode_is_heard_by_every_other_in_one_channel(cast, system):
-    """Six libraries' ways of sealing in one room: each packet is opened once and sealed anew for each listener."""
+    """Six libraries' ways of sealing in one room: each packet is opened once and sealed anew for each listener. Five speak
+    to each, so that what a socket holds is full when its library does not read for a moment: what such a one misses then,
+    and the kernel counts, is no fault of the node's, and all of them say something else."""
     kinds = {"discord.js": AES, "discord.js without AES": XCHACHA, "discord.py lite": "xsalsa20_poly1305_lite",
              "discord.py suffix": "xsalsa20_poly1305_suffix", "discord.py plain": "xsalsa20_poly1305",
              "eris": "xsalsa20_poly1305"}
@@ -54,9 +57,19 @@ def test_every_mode_is_heard_by_every_other_in_one_channel(cast, system):
     peers = cast.enter(*zip(kinds, venue.bots))
     assert [each["mode"] for each in joined(venue.channels[0], *peers, guild=venue.id)] == list(kinds.values())
     speaking(*peers, to=peers)
-    lines = {peer: frames(peer.library, FRAMES // 2) for peer in peers}
-    say_all(lines, peers)
-    all_heard(lines, *peers)
+    pairs = [(listener, speaker) for speaker in peers for listener in peers if listener is not speaker]
+    for number in range(TRIES):
+        lines = {peer: frames(f"{peer.library} {number}", FRAMES // 2) for peer in peers}
+        since = {(listener, speaker): listener.count_of(speaker)[0] for listener, speaker in pairs}
+        before = {peer: peer.drops() for peer in peers}
+        say_all(lines, peers)
+        wrong = [pair for pair in pairs if compared(*pair, lines[pair[1]], since[pair])]
+        if not wrong or not all(listener.drops() > before[listener] and
+                                only_lost(listener, speaker, lines[speaker], since[listener, speaker])
+                                for listener, speaker in wrong):
+            break
+        print(f"said again, since these did not read: { {listener for listener, _ in wrong} }")
+    all_heard(lines, *peers, since=since)
 
 
 def test_a_private_call_of_two_users_has_sound_both_ways_and_ends_when_they_hang_up(cast, system):
@@ -98,13 +111,13 @@ def test_who_is_moved_while_speaking_is_heard_in_the_new_channel_and_no_more_in_
     joined(here, moderator, speaker, guild=venue.id)
     joined(there, elsewhere, guild=venue.id)
     speaking(speaker, to=[moderator])
-    payloads = frames("moved", FRAMES)
+    payloads = frames("moved", 2 * FRAMES)  # it goes on when he is there, though the way may be long on a busy machine
     saying = speaker.say(payloads)
     moderator.until_count(speaker, 100)
     moderator.tell("move", guild=venue.id, user=speaker.account["id"], channel=there)
     moved = moderator.event("state", user=speaker.account["id"], **{"from": here, "to": there})["at"]
     elsewhere.until_count(speaker, 100)
-    speaker.answer(saying)
+    speaker.answer(saying, ANSWER_S + 2 * FRAMES * FRAME_MS / 1000)
     elsewhere.until_silence(speaker)
     old, new = moderator.heard_of(speaker), elsewhere.heard_of(speaker)
     assert old == payloads[:len(old)] and len(old) >= 100

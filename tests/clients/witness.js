@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { EventEmitter, once } = require('node:events');
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 45_000;
 
 // Written when this returns, and whole: a pipe that nobody waits on takes no more than fits in.
 function emit(line) {

@@ -63,19 +63,3 @@ async def test_a_session_that_never_resumes_leaves_its_call_and_cannot_come_back
     await a.hello()
     await a.send_resume()
     assert await a.invalidated() is False
-
-
-async def test_a_session_that_resumes_in_time_stays_beyond_the_window(world):
-    ann, bob, cat = world.users("ann", "bob", "cat")
-    channel, other = world.dm(ann, bob), world.dm(bob, cat)
-    a, b = await world.login(ann), await world.login(bob)
-    call = await calls.start(a, b, channel=channel)
-    await a.abort()
-    await a.reconnect_and_resume()
-    # somebody else's session that is lost now runs out later than the first one's would have
-    c = await world.login(cat)
-    elsewhere = await calls.start(c, b, channel=other)
-    await c.abort()
-    await calls.left(b, c)
-    await calls.ended(b, call=elsewhere)
-    await calls.leave_last(a, b, call=call)

@@ -161,7 +161,7 @@ async def test_somebody_elses_session_cannot_be_resumed_and_is_not_harmed(world)
     assert await eve.invalidated() is False
     await calls.leave_last(a, b, call=call)
     await eve.identify()
-    assert [event.t for event in eve.events] == ["READY", "READY_SUPPLEMENTAL"]
+    assert names(eve.events) == ["READY", "READY_SUPPLEMENTAL"]
 
 
 @pytest.mark.parametrize("token", ["", "nonsense"])

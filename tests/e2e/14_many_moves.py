@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from bus import metrics_of, redis_of, unpack
+from bystander import until_done
 from gateway_house import until
 from harness import System
 
@@ -20,7 +21,8 @@ ROOM = {"2,000 commands at a time": (2000, 10, 0.5), "4 commands": (4, 10, 0.1),
 @pytest.fixture(scope="module", params=ROOM.values(), ids=ROOM)
 def system(request):
     jobs_max, connections, share = request.param
-    running = System(env={"call-manager": {"SB_JOBS_MAX": str(jobs_max)}})
+    running = System(env={"call-manager": {"SB_JOBS_MAX": str(jobs_max)},
+                          "gateway": {"SB_COMMAND_MS": 5000, "SB_HEARTBEAT_MS": 600_000}})     # nobody's heart beats meanwhile
     running.jobs_max, running.connections, running.share = jobs_max, connections, share
     yield running
     running.stop()
@@ -95,7 +97,7 @@ async def test_a_thousand_moves_in_a_loop(world, system, bystander):
     assert max(value for key, value in most.items() if key.endswith("_bytes")) < 16 << 20, most
     print(f"\n{answers.count(200)} moved, {answers.count(503)} refused; at most: {most}")
 
-    (await mod.rest.patch(f"/guilds/{guild['id']}/members/{ann.id}", {"nick": "the end"})).ok()
+    (await until_done(lambda: mod.rest.patch(f"/guilds/{guild['id']}/members/{ann.id}", {"nick": "the end"}))).ok()
     with redis_of(system) as redis:
         rows = [unpack(row, "voice_seat") for row in redis.hvals(f"{{{guild['id']}}}:vs")]
     stands = {str(seat["user"]): str(seat["channel"]) for seat in rows}

@@ -15,6 +15,7 @@ from harness import ROOT, clean_environment, free_port, poll
 SYSTEM = {"nodes": {"bergen-1": "bergen", "oslo-1": "oslo"}, "instances": {"gateway": 3},
           "env": {"gateway-2": {"SB_PUBLIC_URL": "ws://nowhere.invalid"}, "gateway-3": {"SB_PUBLIC_URL": "ws://127.0.0.1:1"}}}
 NODE = "oslo-1"
+SAID_S = 60
 
 
 def run(*options, typed=""):
@@ -39,7 +40,7 @@ def says(system, *sentences, region="oslo", **options):
         return code == 1 and all(sentence in last[0] for sentence in sentences)
 
     try:
-        poll(said, "the sentence", 20)
+        poll(said, "the sentence", SAID_S)
     except AssertionError:
         raise AssertionError(f"{sentences} is not in: {last[0]}") from None
     assert last[0].count("WRONG") == 1 and "1 thing is wrong" in last[0], last[0]

@@ -8,7 +8,7 @@ from hall import ask, play, recorded, until_over
 from harness import poll
 
 SYSTEM = {"nodes": {"node-1": "rotterdam", "node-2": "rotterdam"}, "instances": {"gateway": 2},
-          "env": {"voice-node": {"SB_RECORD_BYTES": 1 << 20, "SB_RECORD_KEEP_MS": 8000}}}
+          "env": {"voice-node": {"SB_RECORD_BYTES": 1 << 20, "SB_RECORD_KEEP_MS": 20000}}}
 PLAYS = 8
 LARGE = b"\xf8" + bytes(range(1, 250)) * 4
 

@@ -12,8 +12,21 @@ from voice_client import VoiceClient
 FRAME_S = 0.02
 
 
+def until_nodes_record(system, channel):
+    """A gateway asks those voice nodes to record of which it knows, and that is some moments after each was started."""
+    running = sum(system.services[name].proc is not None for name in system.nodes)
+
+    def asked():
+        begun = system.admin("POST", f"/admin/channels/{channel}/recordings")
+        if begun.status == 200:
+            system.admin_ok("DELETE", f"/admin/recordings/{begun.json['id']}")
+        return begun.status == 200 and begun.json["nodes"] == running
+
+    poll(asked, f"{running} voice nodes to record")
+
+
 class Hall:
-    """A guild's voice channel, and people who talk there."""
+    """A guild's voice channel, and people who talk there. All voice nodes record what they say when they are asked to."""
 
     def __init__(self, world, *names):
         self.world, self.system = world, world.system
@@ -22,6 +35,7 @@ class Hall:
         self.channel = next(c["id"] for c in self.guild["channels"] if c["name"] == "one")
         self.text = next(c["id"] for c in self.guild["channels"] if c["name"] == "general")
         self.clients, self.voices = [], []
+        until_nodes_record(self.system, self.channel)
 
     async def enter(self, account, channel=None, guild=True):
         """(client of the gateway, client of the voice node)"""
@@ -68,9 +82,9 @@ async def until_over(system, id):
     return await asyncio.to_thread(poll, over, "the play to be over")
 
 
-async def speak(voice, packets):
-    """In time; when the first one was sent."""
-    began = time.monotonic()
+async def speak(voice, packets, began=None):
+    """In time; when the first one was sent. began: another one has been, and these follow it at once."""
+    began = began or time.monotonic()
     for number, packet in enumerate(packets):
         await asyncio.sleep(max(0, began + number * FRAME_S - time.monotonic()))
         voice.say(packet)

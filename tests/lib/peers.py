@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import libraries
 from harness import poll
@@ -153,6 +154,13 @@ class Peer:
         before = self.count_of(peer)[1]
         until_heard({(self, peer): lambda counts: counts[1] > before}, "silence")
 
+    def drops(self):
+        """How many datagrams have come for its sockets that the kernel had no room for there, since it did not read them."""
+        proc = Path(f"/proc/{self.proc.pid}")
+        sockets = {os.readlink(fd) for fd in (proc / "fd").iterdir() if fd.is_symlink()}
+        rows = [line.split() for line in (proc / "net" / "udp").read_text().splitlines()[1:]]
+        return sum(int(row[12]) for row in rows if f"socket:[{row[9]}]" in sockets)
+
     def troubles(self):
         """What it could not open, or what the library says went wrong."""
         return [event for event in self.events if event["event"] in ("deaf", "error", "warn", "voiceError")]
@@ -252,9 +260,15 @@ def say_all(lines, to):
     until_heard({pair: lambda counts, n=n: counts[1] > n for pair, n in before.items()}, "silence afterwards")
 
 
-def compared(listener, speaker, payloads):
-    """None when just these were heard of him, in order; else what is different, in a sentence."""
-    heard = listener.heard_of(speaker)
+def only_lost(listener, speaker, payloads, since=0):
+    """Whether all that was heard of him, behind the first `since` frames, is some of these, in order."""
+    left = iter(payloads)
+    return all(payload in left for payload in listener.heard_of(speaker)[since:])
+
+
+def compared(listener, speaker, payloads, since=0):
+    """None when just these were heard of him, in order, behind the first `since`; else what is different, in a sentence."""
+    heard = listener.heard_of(speaker)[since:]
     if heard == payloads:
         return None
     lost = Counter(payloads) - Counter(heard)

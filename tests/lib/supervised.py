@@ -81,7 +81,7 @@ class Supervised(Reachable):
             self.services[name] = Child(name, NODE, self.state)
         self.ca_file = self.state / "ca" / "ca.pem" if nodes else None
         argv = [sys.executable, ROOT / "deploy" / "supervisor", "--bin", build / "bin", "--state", self.state, "--no-demo",
-                "--deaths", str(DEATHS), "--nodes", self._nodes_file(nodes), "--instances", *(f"{kind}={n}" for kind, n in (instances or {}).items())]
+                "--deaths", str(DEATHS), "--stop-within", str(STOP_S), "--nodes", self._nodes_file(nodes), "--instances", *(f"{kind}={n}" for kind, n in (instances or {}).items())]
         settings = {"SWITCHBOARD_PORT": "0", "SB_LOG_LEVEL": os.environ.get("SB_TEST_LOG_LEVEL", "info")}
         if not nodes:
             settings["SB_REGIONS_FILE"] = str(Path(__file__).with_name("regions.json"))
@@ -135,7 +135,7 @@ class Supervised(Reachable):
         if not troubles:
             self.proc.send_signal(signal.SIGTERM)
             try:
-                self.proc.wait(STOP_S * 2)
+                self.proc.wait(STOP_S * 4)
             except subprocess.TimeoutExpired:
                 troubles.append("the supervisor does not end")
             if self.proc.returncode:
