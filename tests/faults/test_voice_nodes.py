@@ -19,12 +19,13 @@ TWO = {"north-1": "north", "north-2": "north"}
 AGAIN_S = 60
 PAIRS, AT_ONCE = 100, 20     # people who log in and connect at a time: TLS takes the cores that there are
 MORE = 100                  # frames: two seconds
+ALIVE = {"SB_NODE_LEASE_MS": "20000"}        # where no node dies: one that is but slow is not taken for lost
 
 
 @contextlib.contextmanager
-def stage(nodes, **env):
-    """A system with these nodes, and a cast on it."""
-    with System(nodes=nodes, env={"voice-node": env}) as system, Cast(system) as cast:
+def stage(nodes, alive=None, **env):
+    """A system with these nodes (env: theirs), and a cast on it."""
+    with System(nodes=nodes, env={"voice-node": env, "region-allocator": alive or {}}) as system, Cast(system) as cast:
         yield system, cast
 
 
@@ -41,15 +42,15 @@ class Talk:
                        deaf=[peer for peer in self.peers if peer not in self.listeners])
         (self.node,) = {node_at(self.system, each["endpoint"]) for each in there}
         speaking(*self.peers, to=self.listeners)
-        for peer in self.peers:
-            peer.say(frames(peer.account["id"], 6000))
         self.go_on()
 
     def pairs(self):
         return [(listener, speaker) for listener in self.listeners for speaker in self.peers if speaker is not listener]
 
     def go_on(self):
-        """Waits until everybody has heard more of everybody."""
+        """Waits until everybody has heard more of everybody. They are given more to say than is said meanwhile."""
+        for peer in self.peers:
+            peer.say(frames(peer.account["id"], 6000))
         wanted = {pair: pair[0].count_of(pair[1])[0] + MORE for pair in self.pairs()}
         until_heard({pair: lambda counts, n=n: counts[0] >= n for pair, n in wanted.items()}, "what follows")
 
@@ -126,7 +127,7 @@ def test_who_is_on_the_only_node_is_heard_again_when_it_has_been_started_again()
 
 
 def test_a_library_that_loses_its_voice_socket_resumes_and_misses_nothing():
-    with stage({"only": "north"}) as (system, cast):
+    with stage({"only": "north"}, ALIVE) as (system, cast):
         venue = Venue(system, "speaker", "listener")
         speaker, listener = cast.enter(*(("discord.js", bot) for bot in venue.bots))
         joined(venue.channels[0], speaker, listener, guild=venue.id)
@@ -146,15 +147,18 @@ def test_a_library_that_loses_its_voice_socket_resumes_and_misses_nothing():
 
 
 def test_a_node_that_drains_ends_no_call_and_has_them_all_moved():
-    with stage(TWO, SB_DRAIN_MS="4000") as (system, cast):
+    with stage(TWO, ALIVE, SB_DRAIN_MS="10000") as (system, cast):
         talk = Talk(cast, "discord.js", "discord.py", "eris", deaf="discord.py")
         drained = ms()
         node = system.services[talk.node]
-        node.proc.send_signal(signal.SIGTERM)
-        talk.arrive()
-        poll(lambda: node.proc.poll() is not None, f"{node.name} to end", AGAIN_S)
-        assert node.proc.returncode == 0
-        node.proc = None
+        ending = node.proc
+        ending.send_signal(signal.SIGTERM)
+        try:
+            talk.arrive()
+        finally:
+            poll(lambda: ending.poll() is not None, f"{node.name} to end", AGAIN_S)
+            node.proc = None        # it was told to
+        assert ending.returncode == 0
         talk.go_on()
         left = [event for peer in talk.listeners for event in peer.events if event["event"] == "state" and not event["to"]]
         assert not left, f"somebody was shown to leave: {left}"
@@ -163,8 +167,8 @@ def test_a_node_that_drains_ends_no_call_and_has_them_all_moved():
 
 def test_who_does_not_come_back_is_taken_out_of_the_channel():
     """His process stands still, so nothing is said by anybody: the node misses his heartbeats."""
-    with stage({"only": "north"}, SB_VOICE_HEARTBEAT_MS="500", SB_VOICE_RESUME_MS="500",
-               SB_VOICE_GRACE_MS="1500") as (system, cast):
+    with stage({"only": "north"}, ALIVE, SB_VOICE_HEARTBEAT_MS="2000", SB_VOICE_RESUME_MS="500",
+               SB_VOICE_GRACE_MS="4000") as (system, cast):
         venue = Venue(system, "gone", "witness")
         gone, witness = cast.enter(*(("discord.js", bot) for bot in venue.bots))
         joined(venue.channels[0], gone, witness, guild=venue.id)
@@ -202,13 +206,14 @@ class Caller:
     async def hears(self, other):
         """Something that the other says from now on."""
         word = secrets.token_bytes(20)
-        while True:
-            other.voice.say(word)
-            with contextlib.suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(0.1):
-                    while (await self.voice.hear(other.voice.ssrc)).payload != word:
-                        pass
-                    return ms()
+        async with asyncio.timeout(AGAIN_S):
+            while True:
+                other.voice.say(word)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        while (await self.voice.hear(other.voice.ssrc)).payload != word:
+                            pass
+                        return ms()
 
 
 async def in_turn(actions):
@@ -223,7 +228,9 @@ async def in_turn(actions):
 
 
 async def test_a_hundred_calls_of_a_node_that_is_killed_go_on_on_another():
-    with System(nodes=TWO) as system:
+    # Who waits for the others to be there sends no heartbeats meanwhile.
+    with System(nodes=TWO, env={"gateway": {"SB_HEARTBEAT_MS": "600000"},
+                                "voice-node": {"SB_VOICE_HEARTBEAT_MS": "600000"}}) as system:
         world = World(system)
         tag = secrets.token_hex(3)
         names = [(f"a{number}_{tag}", f"b{number}_{tag}") for number in range(PAIRS)]
