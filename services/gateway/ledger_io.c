@@ -180,8 +180,8 @@ static void write_session(struct live *l)
     struct buf rec = {0};
     struct holding *holding = holding_of(l);
     uint64_t first = ledger_first(w), all = l->stored + w->pending.bytes;
-    uint64_t most =
-        ledger_allowance(g->cfg.replay_bytes, g->cfg.replay_all_bytes, g->conns->stored, g->conns->sessions.n);
+    uint64_t with = g->conns->stored - l->stored + all;
+    uint64_t most = ledger_allowance(g->cfg.replay_bytes, g->cfg.replay_all_bytes, with, g->conns->sessions.n);
     size_t n = 0;
     v[n++] = owner(name, g, w->hold);
     v[n++] = decimal(a, w->turn);

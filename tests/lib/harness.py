@@ -410,11 +410,16 @@ class System(Reachable):
         raise Unclean(f"redis-server does not start\n{self.report()}")
 
     def _redis_is_ours(self):
-        """It answers, and it is not somebody else's on the port that ours has not got."""
+        """It answers, has loaded its data, and is not somebody else's on the port that ours has not got."""
         try:
             with socket.create_connection(("127.0.0.1", self.redis_port), timeout=2) as link:
-                link.sendall(b"INFO server\r\n")
-                said = link.recv(4096)
+                link.sendall(b"INFO server\r\nPING\r\n")
+                said = b""
+                while not said.endswith(b"+PONG\r\n"):
+                    chunk = link.recv(4096)
+                    if not chunk or b"-LOADING" in said + chunk:
+                        return False
+                    said += chunk
                 return f"process_id:{self.redis.pid}\r".encode() in said
         except OSError:
             return False

@@ -82,6 +82,17 @@ async def test_what_all_sessions_have_in_redis_is_bounded_and_who_has_little_kee
     assert [e.d["n"] for e in await a.reconnect_and_resume(seq=a.seq - 3)] == [97, 98, 99]
 
 
+async def test_what_comes_at_once_is_bounded_too(house, clients):
+    ann, ben = house.users("ann", "ben")
+    place = house.channel(ann, ben)
+    a, b = [await clients.login(one) for one in (ann, ben)]
+    house.publish(*[place.commit(number(n, 15_000), publish=False) for n in range(100)])
+    for one in (a, b):
+        await hears(one, range(100))
+    sizes = [stored(house, one)[0] for one in (a, b)]
+    assert sum(sizes) <= MIB and min(sizes) > 100_000, sizes
+
+
 async def test_when_all_sessions_are_taken_the_one_that_was_left_first_makes_room_or_nobody_logs_in(house, clients):
     people = house.users("ann", "ben", "cid", "dan", "eve")
     first, second, third = [await clients.login(one) for one in people[:3]]

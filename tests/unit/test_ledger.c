@@ -114,8 +114,8 @@ TEST(however_sessions_are_written_what_all_have_in_the_store_is_bounded)
     uint64_t seed = 3, all = 0;
     for (uint32_t i = 0; i < 100000; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        uint64_t *one = &has[(seed >> 33) % N], add = (seed >> 40) % 1000;
-        uint64_t may = ledger_allowance(EACH, ALL, all, N);
+        uint64_t *one = &has[(seed >> 33) % N], add = (seed >> 40) % (i % 50 ? 1000 : 3 * EACH);
+        uint64_t may = ledger_allowance(EACH, ALL, all + add, N);
         all -= *one;
         *one = *one + add < may ? *one + add : may;
         all += *one;
