@@ -13,8 +13,9 @@ QUICK = {"SB_DRAIN_MS": "200"}  # a test that ends waits for nobody
 
 
 class ChainHouse(call_house.House):
-    def __init__(self, *nodes, **env):
-        """nodes: names of the voice nodes that start with it; env: of all voice nodes."""
+    def __init__(self, *nodes, node_lease_ms=20000, **env):
+        """nodes: names of the voice nodes that start with it; node_lease_ms: the allocator's, by itself so long that no node
+        is lost because it was slow; env: of all voice nodes."""
         self.node_env = QUICK | env
         self.system = alone(KIND, 0, SB_SERVER_DELAY_MS="20")
         self.redis = redis_of(self.system)
@@ -22,7 +23,7 @@ class ChainHouse(call_house.House):
         try:
             regions = self.system.dir / "regions.json"
             regions.write_text(json.dumps(REGIONS))
-            self.system.extra_env[ALLOCATOR] = {"SB_REGIONS_FILE": str(regions)}
+            self.system.extra_env[ALLOCATOR] = {"SB_REGIONS_FILE": str(regions), "SB_NODE_LEASE_MS": node_lease_ms}
             self.system._add(ALLOCATOR, ALLOCATOR)
             self.system._add(KIND, KIND)
             self.gateway = BusPeer(self.redis, "gateway")

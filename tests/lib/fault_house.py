@@ -8,16 +8,17 @@ from collections import Counter, defaultdict
 
 import aiohttp
 import redis as redis_client
-from people import Company, Pair, Person, Violated, percentiles
+from people import ACK_S, PATIENCE_S, Company, Pair, Person, Violated, percentiles
 
 from client import Account
 
 
 class House:
-    """A running Switchboard (Supervised), and pairs of people who are at home there."""
+    """A running Switchboard (Supervised), and pairs of people who are at home there. ack_s: how long they wait for an
+    acknowledgement before they take their gateway for dead."""
 
-    def __init__(self, system, http, seed, redis_port=None):
-        self.system, self.http, self.random = system, http, random.Random(seed)
+    def __init__(self, system, http, seed, redis_port=None, ack_s=ACK_S):
+        self.system, self.http, self.random, self.ack_s = system, http, random.Random(seed), ack_s
         self.tally = Counter()
         self.redis = redis_client.Redis(port=redis_port or system.redis_port)
         self.pairs, self.tasks = [], []
@@ -45,7 +46,8 @@ class House:
             return random.Random(self.random.random())
 
         def people(both, guild=None):
-            return [Person(self.http, self.gateways, accounts[name], chance(), self.tally, guild) for name in both]
+            return [Person(self.http, self.gateways, accounts[name], chance(), self.tally, guild, self.ack_s)
+                    for name in both]
 
         for both, guild in zip(companies, loaded["guilds"]):
             self.pairs.append(Company(guild["id"], [c["id"] for c in guild["channels"]], people(both, guild["id"]),
@@ -54,7 +56,7 @@ class House:
             self.pairs.append(Pair(dm["id"], people(both), chance(), self.tally))
         for person in self.people():
             self.tasks.append(asyncio.create_task(person.run()))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             for person in self.people():
                 await person.live.wait()
         for pair in self.pairs:
@@ -106,7 +108,7 @@ class House:
             if task.done() and not task.cancelled() and task.exception():
                 raise task.exception()
 
-    async def until(self, condition, what, deadline_s=45):
+    async def until(self, condition, what, deadline_s=PATIENCE_S):
         end = time.monotonic() + deadline_s
         while not condition():
             self.check()
@@ -169,9 +171,9 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def fault_house(system, seed, redis_port=None):
+async def fault_house(system, seed, redis_port=None, ack_s=ACK_S):
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        house = House(system, http, seed, redis_port)
+        house = House(system, http, seed, redis_port, ack_s)
         try:
             yield house
         finally:

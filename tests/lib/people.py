@@ -11,13 +11,13 @@ from bus import unpack
 from client import AMBIENT, Client, Rest, Unexpected
 
 BEAT_S = 1.0            # between heartbeats
-ACK_S = 1.5             # without an acknowledgement for so long a socket is given up
-CONNECT_S = 2.0         # for the upgrade and Hello
-RESUME_S = 4.0          # for RESUMED, or READY
+ACK_S = 1.5             # without an acknowledgement for so long a socket is given up, where gateways die
+CONNECT_S = 3.0         # for the upgrade and Hello
+RESUME_S = 8.0          # for RESUMED, or READY; with these two one is elsewhere in time when a gateway stands still
 AGAIN_S = 3.0           # an op 4 that was not acknowledged is sent again
 COMMAND_MS = 2000       # the gateways' SB_COMMAND_MS: what they did not acknowledge within it never happens
 REST_S = COMMAND_MS / 1000 + 0.5        # for one HTTP answer
-PATIENCE_S = 45.0       # everything has to have happened by then
+PATIENCE_S = 120.0      # everything has to have happened by then, also on a busy machine; how long it took is printed
 OUT = (None, False)     # where somebody is who is in no call: (channel, self_mute)
 
 
@@ -55,11 +55,12 @@ class Call:
 
 
 class Person(Client):
-    """gateways: a function that returns the names of those to try, and where each listens (websocket, REST)."""
+    """gateways: a function that returns the names of those to try, and where each listens (websocket, REST). ack_s: instead
+    of ACK_S."""
 
-    def __init__(self, http, gateways, account, random, tally, guild=None):
+    def __init__(self, http, gateways, account, random, tally, guild=None, ack_s=ACK_S):
         super().__init__(http, None, account)
-        self.gateways, self.random, self.tally = gateways, random, tally
+        self.gateways, self.random, self.tally, self.ack_s = gateways, random, tally, ack_s
         self.call = None
         self.guild, self.rooms = guild, {}      # where he talks, when it is in a guild: {user: (channel, self_mute)}
         self.state, self.asked = OUT, None    # acknowledged; asked for
@@ -161,7 +162,7 @@ class Person(Client):
         while not self.over:
             self.nudge.clear()
             sent = time.monotonic()
-            async with asyncio.timeout(ACK_S):
+            async with asyncio.timeout(self.ack_s):
                 await self.heartbeat()
             self.beaten_at = sent
             self._wake()

@@ -30,14 +30,20 @@ def _requests(buffer):
 
 class Trap:
     """One request that is waited for. kind: "hold" (it stays here), "cut" (the connection breaks before it),
-    "deaf" (it is carried out, and the connection breaks before its reply), "late" (it waits here until it is let go)."""
+    "deaf" (it is carried out, and the connection breaks before its reply), "late" (it waits here until it is let go, and
+    is answered when its reply is on the way to the process)."""
 
     def __init__(self, kind, fits):
         self.kind, self.fits = kind, fits
-        self.caught, self.let_go = threading.Event(), threading.Event()
+        self.caught, self.let_go, self.answered = threading.Event(), threading.Event(), threading.Event()
 
     def wait(self):
         assert self.caught.wait(WAIT_S), f"no such request within {WAIT_S} s"
+
+    def go_on(self):
+        """Of a late one: it reaches Redis now, and its reply the process's socket."""
+        self.let_go.set()
+        assert self.answered.wait(WAIT_S), f"no reply to it within {WAIT_S} s"
 
 
 class RedisProxy:
@@ -96,8 +102,9 @@ class RedisProxy:
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.sockets += [client, server]
-            threading.Thread(target=self._up, args=(client, server), daemon=True).start()
-            threading.Thread(target=self._down, args=(client, server), daemon=True).start()
+            sent = []                          # late requests that Redis has been given and not answered
+            for way in (self._up, self._down):
+                threading.Thread(target=way, args=(client, server, sent), daemon=True).start()
 
     def _sprung(self, args):
         with self.lock:
@@ -107,7 +114,7 @@ class RedisProxy:
                     return trap
         return None
 
-    def _up(self, client, server):
+    def _up(self, client, server, sent):
         buffer = bytearray()
         try:
             while data := client.recv(65536):
@@ -117,6 +124,7 @@ class RedisProxy:
                     if trap and trap.kind == "late":
                         trap.caught.set()
                         trap.let_go.wait()
+                        sent.append(trap)      # whatever was asked before has long been answered
                         trap = None
                     if trap is None:
                         server.sendall(raw)
@@ -142,7 +150,7 @@ class RedisProxy:
         self._close(client)
         return True
 
-    def _down(self, client, server):
+    def _down(self, client, server, sent):
         heard = True
         try:
             while data := server.recv(65536):
@@ -151,6 +159,8 @@ class RedisProxy:
                         client.sendall(data)
                 except OSError:
                     heard = False
+                while sent:
+                    sent.pop().answered.set()
         except OSError:
             pass
         self._close(client)

@@ -10,6 +10,9 @@ from chain_house import ChainHouse
 from voice_client import Closed, VoiceClient
 
 
+BRIEF = {"node_lease_ms": 2000}         # where a node is killed: as it is by default; one that is but slow is lost as well
+
+
 @pytest.fixture
 def chain():
     with contextlib.ExitStack() as built:
@@ -64,7 +67,7 @@ def ends(house, *nodes):
 
 
 def test_all_rooms_of_a_killed_node_are_on_another(chain):
-    house = chain("a")
+    house = chain("a", **BRIEF)
     rooms = Rooms(house, calls=60, channels=6, crowd=25)
     rooms.wait("a")
     house.begin_node("b")
@@ -72,15 +75,17 @@ def test_all_rooms_of_a_killed_node_are_on_another(chain):
     house.system.kill("a")
     rooms.wait("b")
     print(f"\n{len(rooms.seats)} seats in 66 rooms told of another node {time.monotonic() - begun:.2f} s after kill -9")
+    a, b = ends(house, "a", "b")
     for told in rooms.told().values():  # of a crowd those whose turn comes when there is another hear of that alone
-        assert told in (ends(house, "a", None, "b"), ends(house, "a", "b")), told
+        moved = told.index(b)
+        assert a in told[:moved] and {*told[:moved]} <= {a, None} and a not in told[moved:] and told[-1] == b, told
     for place, channel, user in rooms.seats:
         assert place != channel or house.servers(place, user)[1] is None
     rooms.all_sit()
 
 
 def test_a_killed_node_without_another_is_null_until_there_is_one(chain):
-    house = chain("a")
+    house = chain("a", **BRIEF)
     rooms = Rooms(house, calls=3, channels=2, crowd=3)
     rooms.wait("a")
     house.system.kill("a")
@@ -124,7 +129,7 @@ async def test_a_drained_node_moves_its_rooms_without_a_null_and_ends(chain):
 
 
 async def test_a_node_that_drains_serves_what_has_nowhere_to_go_until_there_is_another(chain):
-    house = chain("a", SB_DRAIN_MS="60000")
+    house = chain("a", node_lease_ms=8000, SB_DRAIN_MS="60000")  # for as long it is not sure of what there was before it
     rooms = Rooms(house, calls=1, channels=1, crowd=2)
     await in_thread(rooms.wait, "a")
     place, channel, user = rooms.seats[-1]
@@ -205,7 +210,7 @@ def test_a_seat_goes_only_where_and_of_whom_it_was(chain):
 
 
 def test_a_node_announces_what_it_has(chain):
-    house = chain("a")
+    house = chain("a", node_lease_ms=8000)
     assert house.metric("region-allocator", "nodes") == 1
     house.begin_node("b")
     assert house.metric("region-allocator", "nodes") == 2
