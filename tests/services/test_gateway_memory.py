@@ -12,7 +12,7 @@ from gateway_house import event, until
 MIB = 1 << 20
 OVERLOADED = 130000
 ENV = {"SB_EVENT_BYTES": str(4 * MIB), "SB_REPLAY_ALL_BYTES": str(MIB), "SB_SESSIONS_MAX": "3",
-       "SB_DEFLATE_BYTES": "300000", "SB_REST_PENDING_BYTES": str(MIB), "SB_COMMAND_MS": "1500"}
+       "SB_DEFLATE_BYTES": "300000", "SB_REST_PENDING_BYTES": str(MIB), "SB_COMMAND_MS": "8000"}
 ENDS_ANSWERED, AT_REST = True, {"sessions": 0}
 
 
