@@ -13,10 +13,11 @@ struct loop {
     uv_timer_t timer; // to the next tick at which the wheel has something to do
     uv_prepare_t prepare;
     uv_check_t check;
-    uv_idle_t idle; // active while flushes are left for the next turn, so that the loop does not sleep
+    uv_idle_t idle; // active while something is left for the hook after the poll, so that the loop does not sleep
     uv_signal_t term, intr, usr1, hup;
     struct wheel wheel;
     uint64_t wake_at; // when timer fires, or NEVER
+    bool due;         // it has; the wheel runs when what has arrived meanwhile is read
     struct flushes flushes;
     struct loop_flush mark;
     void (*on_stop)(void *ctx);
@@ -57,7 +58,24 @@ static uint64_t wheel_next(const struct wheel *w)
     return (w->tick + WHEEL_SLOTS) * WHEEL_TICK_MS;
 }
 
-static void on_timer(uv_timer_t *t);
+static void on_idle(uv_idle_t *i)
+{
+    (void)i;
+}
+
+static void stay_awake(struct loop *l)
+{
+    CHECK(uv_idle_start(&l->idle, on_idle) == 0);
+}
+
+// The process may have stood still. What its peers said in time lies in the sockets, which libuv reads after its
+// timers: the deadlines for it are met after that.
+static void on_timer(uv_timer_t *t)
+{
+    struct loop *l = t->data;
+    l->due = true;
+    stay_awake(l);
+}
 
 static void wake(struct loop *l, uint64_t at)
 {
@@ -66,10 +84,10 @@ static void wake(struct loop *l, uint64_t at)
     CHECK(uv_timer_start(&l->timer, on_timer, at > now ? at - now : 0, 0) == 0);
 }
 
-static void on_timer(uv_timer_t *t)
+static void run_wheel(struct loop *l)
 {
-    struct loop *l = t->data;
     uint64_t now = uv_now(&l->uv);
+    l->due = false;
     l->wake_at = 0; // arming from inside a callback does not touch the timer: it is set below
     wheel_run(&l->wheel, now);
     uint64_t due = wheel_next(&l->wheel), soonest = now / WHEEL_TICK_MS * WHEEL_TICK_MS + WHEEL_TICK_MS;
@@ -117,23 +135,20 @@ static void flush_round(struct loop *l)
             f->fn(f);
 }
 
-static void on_idle(uv_idle_t *i)
-{
-    (void)i;
-}
-
 static void on_prepare(uv_prepare_t *p)
 {
     struct loop *l = p->data;
     flush_round(l);
     if (l->flushes.first)
-        CHECK(uv_idle_start(&l->idle, on_idle) == 0);
+        stay_awake(l);
 }
 
 static void on_check(uv_check_t *c)
 {
     struct loop *l = c->data;
     CHECK(uv_idle_stop(&l->idle) == 0);
+    if (l->due)
+        run_wheel(l);
     flush_round(l);
 }
 

@@ -15,7 +15,11 @@
 #define HELD_MAX (128u * 1024 * 1024)
 #define PEER_PPS 4000u    // voice is 50 a second; video at 8 Mbit/s about 900, with RTX and reports
 #define STRANGER_PPS 500u // discovery: a house full of bots that start together has one address
-#define CLOSE_MS 3000u    // for close frames to leave
+// On one machine the answer would be there before the client listens for it: discord.py 2.7 asks first, and then tells
+// the thread that reads which packet it wants. When that thread is reading already, as on a second voice server, it
+// throws away what it does not know, and the client waits for ever.
+#define DISCOVERY_MS 20u
+#define CLOSE_MS 3000u // for close frames to leave
 #define LAG_EVERY_MS 100u
 
 // --- callbacks ---
@@ -24,6 +28,18 @@ static void on_datagrams(void *ctx, struct datagram *d, uint32_t n, uint64_t now
 {
     struct voice *v = ctx;
     relay_take(v->relay, d, n, now_us);
+    if (relay_answer_due(v->relay) && !timer_armed(&v->answers))
+        loop_arm(v->svc.loop, &v->answers, DISCOVERY_MS);
+}
+
+static void on_answers(struct timer *t, uint64_t now)
+{
+    struct voice *v = container_of(t, struct voice, answers);
+    uint64_t now_us = udp_now_us(), due_us;
+    (void)now;
+    relay_answer(v->relay, now_us);
+    if ((due_us = relay_answer_due(v->relay)) != 0)
+        loop_arm(v->svc.loop, t, (due_us - now_us + 999) / 1000);
 }
 
 static void on_send(void *ctx, const struct relay_send *s, uint32_t n)
@@ -161,6 +177,7 @@ static void on_fini(void *ctx)
     voice_finish(v);
     loop_cancel(v->svc.loop, &v->second);
     loop_cancel(v->svc.loop, &v->lag);
+    loop_cancel(v->svc.loop, &v->answers);
     web_stop(v->web);
     life_free(v->life);
     v->life = NULL;
@@ -206,6 +223,7 @@ static void listen_for_media(struct voice *v)
         .rooms_max = (uint32_t)v->cfg.capacity,
         .peer_pps = PEER_PPS,
         .stranger_pps = STRANGER_PPS,
+        .discovery_us = DISCOVERY_MS * 1000,
         .seed = ((uint64_t)randombytes_random() << 32) | randombytes_random(),
         .send = on_send,
         .heard = on_heard,
@@ -282,6 +300,7 @@ static void start(struct voice *v)
     v->players = players_new(v);
     v->second.fire = on_second;
     v->lag.fire = on_lag;
+    v->answers.fire = on_answers;
     loop_arm(v->svc.loop, &v->second, 1000);
     loop_arm(v->svc.loop, &v->lag, LAG_EVERY_MS);
 }

@@ -40,6 +40,7 @@ struct relay_cfg {
     uint32_t peers_max, rooms_max;
     uint32_t peer_pps;     // datagrams of one peer in a second, more are dropped
     uint32_t stranger_pps; // of one address and port that is nobody's
+    uint32_t discovery_us; // a discovery is answered so long after it came, by relay_answer; 0: at once
     uint64_t seed;         // random: SSRCs are drawn with it
     // Neither of the first two may call the relay.
     // Hands out one batch: n datagrams, each for one address; what is for the same address in a row lies in a row, and
@@ -80,6 +81,10 @@ void relay_video(struct relay *r, relay_peer p, uint32_t streams);
 // One batch, all that one turn of the loop received. now_us: monotonic. What follows from it has been handed to `send`
 // when this returns.
 void relay_take(struct relay *r, struct datagram *v, uint32_t n, uint64_t now_us);
+// When the first of the discoveries that wait is to be answered; 0: none waits.
+uint64_t relay_answer_due(const struct relay *r);
+// Answers those whose time has come.
+void relay_answer(struct relay *r, uint64_t now_us);
 // Once a second: each peer is sent a receiver report every five seconds, also one that only listens, so that its NAT
 // stays open. (In plain xsalsa20_poly1305 there is no RTCP, and nothing is sent.)
 void relay_tick(struct relay *r, uint64_t now_us);

@@ -4,7 +4,6 @@
 #include "network_order.h"
 #include "metrics.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define EXTENSION_ONE_BYTE 0xbedeu // RFC 8285, 4.2
@@ -88,27 +87,7 @@ struct peer *relay_owner(struct relay *r, struct peer *p, uint32_t ssrc)
     return owner;
 }
 
-// --- discovery and ping ---
-
-// The first datagram that a client gets. Before it has a key it is at the address from which it asked last; later only
-// its packets say where it is.
-static void take_discovery(struct relay *r, const struct datagram *d)
-{
-    uint32_t ssrc = discovery_ssrc(d->p, d->n);
-    struct peer *p = relay_by_ssrc(r, ssrc);
-    if (!p || p->ssrc != ssrc) {
-        M.media_dropped_unknown++;
-        return;
-    }
-    if (p->address == ADDRESS_NONE || !p->keyed)
-        relay_bind(r, p, d->from, ADDRESS_FOUND);
-    char text[16];
-    snprintf(text, sizeof text, "%u.%u.%u.%u", d->from.ip >> 24, d->from.ip >> 16 & 255, d->from.ip >> 8 & 255,
-             d->from.ip & 255);
-    discovery_answer(relay_out_room(r, d->n), d->n, ssrc, text, d->from.port);
-    relay_out_add(r, d->from, d->n);
-    M.media_discoveries++;
-}
+// --- ping ---
 
 // Nothing is sent to where nobody has been discovered.
 static void take_ping(struct relay *r, const struct peer *p, const struct datagram *d)
@@ -276,7 +255,7 @@ static void take_one(struct relay *r, const struct datagram *d)
     switch (kind) {
     case PACKET_IS_DISCOVERY:
     case PACKET_IS_DISCOVERY_OLD:
-        take_discovery(r, d);
+        relay_take_discovery(r, d);
         break;
     case PACKET_IS_PING:
         take_ping(r, p, d);

@@ -1,5 +1,5 @@
 // relay_private: what the files of the relay share. relay.c: who is there; relay_in.c: what comes in; relay_out.c: what
-// goes out; relay_report.c: RTCP. Pure, all of it.
+// goes out; relay_discovery.c: where somebody is; relay_report.c: RTCP. Pure, all of it.
 #pragma once
 #include "relay.h"
 #include "relay_map.h"
@@ -11,6 +11,7 @@
 #define CHUNK 14u          // listeners in one piece of a room's list: with its links one cache line
 #define RELAY_MARKS 64u    // of its first numbers a peer is remembered what came under them
 #define STRANGERS 4096u    // counters that the addresses which are nobody's share
+#define OWED_MAX 1024u     // discoveries that wait for their answer; when it is full the next is answered at once
 #define OPENINGS 10000u    // in a second, of strangers' packets: who has moved is among them, a flood has no more
 #define REPORT_US 5000000u // between two reports to one peer
 #define OUT_LONGEST (PACKET_MAX + SEAL_GROWTH)
@@ -74,6 +75,12 @@ struct taken { // an opened packet, to be passed on to its room
     uint32_t shift;      // of its timestamp, where the header is the nonce
 };
 
+struct owed { // the answer to a discovery
+    struct address4 to;
+    uint32_t ssrc, n; // n: bytes
+    uint64_t due_us;
+};
+
 struct relay {
     struct relay_cfg cfg;
     uint32_t slots, generations; // slots: a power of two; the block of a peer is generation * slots + slot
@@ -89,7 +96,9 @@ struct relay {
     uint32_t free_chunk; // linked by previous
     uint32_t chunks_max, n_chunks;
     struct tally strangers[STRANGERS];
-    struct tally openings; // packets of strangers that a key was tried on
+    struct tally openings;      // packets of strangers that a key was tried on
+    struct owed owed[OWED_MAX]; // a ring
+    uint32_t first_owed, n_owed;
     uint64_t salt, now_us, n_drawn;
     uint32_t own_ssrc; // that reports come from: 2^31 or more
 
@@ -135,6 +144,9 @@ static inline bool relay_reached(const struct peer *p)
     return p->keyed && p->address != ADDRESS_NONE;
 }
 bool relay_tally(struct tally *t, uint64_t now_us, uint32_t most);
+
+// relay_discovery.c
+void relay_take_discovery(struct relay *r, const struct datagram *d);
 
 // An opened packet for p's room is in the place that relay_take_place gives.
 struct taken *relay_take_place(struct relay *r);

@@ -58,7 +58,8 @@ struct voice {
     bool finished;    // it stops: nobody is here any more
     uint64_t finish_by;
     struct timer second, lag;
-    uint64_t lag_ms; // since the last second
+    struct timer answers; // to discoveries
+    uint64_t lag_ms;      // since the last second
 };
 
 // --- voice_io.c ---

@@ -17,10 +17,10 @@ SYSTEM = {"nodes": {"bergen-1": "bergen", "oslo-1": "oslo"}, "instances": {"gate
 NODE = "oslo-1"
 
 
-def run(*options):
+def run(*options, typed=""):
     """(exit code, all that it says)"""
     done = subprocess.run([sys.executable, ROOT / "deploy" / "admin", "check", *options], env=clean_environment(),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                          input=typed, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -110,6 +110,9 @@ def test_an_account_of_the_operators_is_checked_without_the_admin_port(system, w
     account = system.demo[who][0]
     code, said = run("--api", system.api_base, "--ca", system.authority.chain, "--user-token", account["token"])
     assert code == 0 and f"logged in as {account['username']}" in said and "channel Lounge" in said, said
+    code, said = run("--api", system.api_base, "--ca", system.authority.chain, "--user-token", "-",
+                     typed=f"{account['token']}\n")
+    assert code == 0 and f"logged in as {account['username']}" in said, said
 
 
 def test_an_authority_that_is_not_trusted(system):

@@ -10,6 +10,7 @@ struct desk { // one instance
     struct bus *bus;
     bool withholds; // does not answer
     uint32_t commands, events, losses, ups, downs, stuck;
+    uint32_t gaps; // of the losses: those of a batch. On a machine that stands still there may be others
     uint64_t last; // place of the last event
     bool in_order;
     struct bus_from from;
@@ -44,8 +45,8 @@ static void on_event(void *ctx, const struct msg *m)
 static void on_loss(void *ctx, const char *why)
 {
     struct desk *d = ctx;
-    (void)why;
     d->losses++;
+    d->gaps += strstr(why, "batch") != NULL;
 }
 
 static void on_peer(void *ctx, enum bus_kind kind, const char *instance, bool up)

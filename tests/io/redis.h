@@ -95,10 +95,9 @@ static bool answers(const struct server *r)
 
 static void server_exec(const struct server *r, char **options)
 {
-    char port[8], *argv[32] = {"redis-server", "--port",        port,     "--bind",
-                               "127.0.0.1",    "--save",        "",       "--appendonly",
-                               "yes",          "--appendfsync", "always", "--unixsocket",
-                               "socket"};
+    char port[8],
+        *argv[32] = {"redis-server", "--port",        port, "--bind",       "127.0.0.1", "--save", "", "--appendonly",
+                     "yes",          "--appendfsync", "no", "--unixsocket", "socket"};
     size_t n = 13;
     snprintf(port, sizeof port, "%u", r->port);
     for (; options && *options; options++)

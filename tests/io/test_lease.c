@@ -1,4 +1,5 @@
-// What leased worker numbers promise, with leases of LEASE_MS, a second: no two at once, and a zombie does not mint.
+// What leased worker numbers promise, with leases of LEASE_MS, some seconds: no two at once, and a zombie does not
+// mint.
 #include "redis.h"
 #include "lease.h"
 
@@ -160,8 +161,8 @@ TEST(a_number_given_back_is_free_soon_but_not_at_once)
     server_start(&r);
     open_process(&watcher, r.url);
     open_process(&p, r.url);
-    uint32_t worker = worker_of(mint(&p));
     mint(&watcher);
+    uint32_t worker = worker_of(mint(&p));
     lease_free(p.lease);
     p.lease = NULL;
     int64_t ttl = 0;

@@ -324,8 +324,11 @@ TEST(the_log_is_capped_and_a_reader_sees_that_it_came_too_late)
 {
     struct desk d;
     open_desk(&d, NULL);
-    for (uint64_t v = 0; v < RECORD_LOG_CAP + 500; v++)
+    for (uint64_t v = 0; v < RECORD_LOG_CAP + 500; v++) {
         record_commit(d.store, &(struct commit){.ref = 7, .expected = v, .entry = BYTES("e")}, committed, &d);
+        if (v % 500 == 499)
+            UNTIL(d.loop, d.done == v + 1);
+    }
     UNTIL(d.loop, d.done == RECORD_LOG_CAP + 500);
     CHECK_EQ(d.err, OK);
     ask(&d, "XLEN {7}:log");

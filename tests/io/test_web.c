@@ -192,11 +192,11 @@ TEST(who_asks_before_he_sends_his_body_is_told_to_go_on)
 TEST(slow_requests_are_cut_off)
 {
     static const char *const parts[] = {"", "GET / HTTP/1.1\r\nHo", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab"};
-    struct rig *t = rig_new();
+    struct rig *t = rig_hasty();
     uint64_t timed_out = M.requests_timed_out;
     for (size_t i = 0; i < countof(parts); i++) {
-        struct peer p = peer_to(t);
         uint64_t began = uv_hrtime();
+        struct peer p = peer_to(t);
         peer_text(&p, parts[i]);
         UNTIL(t->loop, peer_eof(&p));
         CHECK_TRUE(uv_hrtime() - began >= (REQUEST_MS - 20) * 1000000ull);
@@ -218,10 +218,10 @@ TEST(a_request_has_its_time_however_busily_it_comes)
 {
     static const char *const heads[] = {"GET / HTTP/1.1\r\nX: ", "POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n",
                                         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"};
-    struct rig *t = rig_new();
+    struct rig *t = rig_hasty();
     for (size_t i = 0; i < countof(heads); i++) {
-        struct peer p = peer_to(t);
         uint64_t began = uv_hrtime(), sent_at = 0;
+        struct peer p = peer_to(t);
         peer_text(&p, heads[i]);
         UNTIL(t->loop,
               (uv_hrtime() - sent_at > 10000000 ? (sent_at = uv_hrtime(), peer_text(&p, i == 2 ? "1\r\na\r\n" : "a"))
@@ -236,16 +236,16 @@ TEST(a_request_has_its_time_however_busily_it_comes)
 
 TEST(an_idle_connection_is_kept_for_so_long_and_then_ended)
 {
-    struct rig *t = rig_new();
+    struct rig *t = rig_hasty();
     struct peer p = peer_to(t);
     uint64_t timed_out = M.requests_timed_out;
     peer_text(&p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     UNTIL(t->loop, peer_has(&p, "200 OK"));
     uint64_t began = uv_hrtime();
     UNTIL(t->loop, uv_hrtime() - began > 2 * REQUEST_MS * 1000000ull);
+    began = uv_hrtime();
     peer_text(&p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); // the time of a request begins with it
     UNTIL(t->loop, peer_count(&p, "200 OK") == 2);
-    began = uv_hrtime();
     UNTIL(t->loop, peer_eof(&p));
     CHECK_TRUE(uv_hrtime() - began >= (KEEPALIVE_MS - 20) * 1000000ull);
     CHECK_EQ(M.requests_timed_out, timed_out);
@@ -255,7 +255,7 @@ TEST(an_idle_connection_is_kept_for_so_long_and_then_ended)
 
 TEST(a_slow_answer_is_not_cut_off)
 {
-    struct rig *t = rig_new();
+    struct rig *t = rig_hasty();
     struct peer p = peer_to(t);
     uint64_t began = uv_hrtime();
     t->answering = LATER;
@@ -338,7 +338,7 @@ TEST(what_is_not_http_is_refused_and_hung_up_on)
                                        "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde",
                                        "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
                                        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"};
-    struct rig *t = rig_with(PATIENT_MS);
+    struct rig *t = rig_new();
     for (size_t i = 0; i < countof(rows); i++) {
         struct peer p = peer_to(t);
         peer_text(&p, rows[i]);
@@ -372,7 +372,7 @@ TEST(methods_and_upgrades_that_are_unknown_are_the_users_business)
 // A peer that asks on without reading must cost neither memory nor turns of the loop.
 TEST(who_asks_on_without_reading_is_left_waiting)
 {
-    struct rig *t = rig_with(PATIENT_MS);
+    struct rig *t = rig_new();
     struct peer p = peer_to(t);
     struct buf body = {0}, asks = {0};
     peer_window(&p, 200000);

@@ -6,8 +6,8 @@
 #include "web.h"
 #include <errno.h>
 
-#define REQUEST_MS 400u
-#define KEEPALIVE_MS 1200u
+#define REQUEST_MS 400u // where they have to pass
+#define KEEPALIVE_MS 4000u
 #define PATIENT_MS 20000u // where a busy machine may take long to ask
 #define BODY_MAX 5000u
 #define FRAME_MAX 70000u
@@ -128,8 +128,8 @@ static inline struct web_cfg config(struct rig *t)
                             .queue_max = QUEUE_MAX,
                             .held_max = HELD_MAX,
                             .connections_max = 8,
-                            .request_ms = REQUEST_MS,
-                            .keepalive_ms = KEEPALIVE_MS,
+                            .request_ms = PATIENT_MS,
+                            .keepalive_ms = PATIENT_MS,
                             .on_head = on_head,
                             .on_request = on_request,
                             .on_gone = on_gone,
@@ -156,11 +156,13 @@ static inline struct rig *rig_new(void)
     return rig_of(t, config(t));
 }
 
-static inline struct rig *rig_with(uint64_t request_ms)
+// Who is slow or idle is cut off soon.
+static inline struct rig *rig_hasty(void)
 {
     struct rig *t = mem_alloc(sizeof *t);
     struct web_cfg cfg = config(t);
-    cfg.request_ms = request_ms;
+    cfg.request_ms = REQUEST_MS;
+    cfg.keepalive_ms = KEEPALIVE_MS;
     return rig_of(t, cfg);
 }
 

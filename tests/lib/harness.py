@@ -331,10 +331,12 @@ class System(Reachable):
         if kind == "gateway":
             env |= {"SB_PORT": "0", "SB_ADMIN_PORT": "0", "SB_ADMIN_TOKEN": self.admin_token,
                     "SB_TOKEN_SECRET": self.token_secret,
-                    # tests do things faster than people; those of these limits set them
-                    "SB_REST_RATE": "0", "SB_IDENTIFY_RATE": "0"} | (self.certificate.env if self.certificate else {})
+                    # tests do things faster than people, on machines that may stand still; those of these limits set them
+                    "SB_REST_RATE": "0", "SB_IDENTIFY_RATE": "0", "SB_COMMAND_MS": "15000"} | (self.certificate.env if self.certificate else {})
         if kind == "region-allocator":
             env |= {"SB_REGIONS_FILE": str(self._regions_file())}
+            if self.nodes:                      # likewise: a node that is silent for a while has not died
+                env["SB_NODE_LEASE_MS"] = "10000"
         if name in self.nodes:
             env |= self._node_env(name)
         for key in ("*", kind, name):
@@ -401,17 +403,24 @@ class System(Reachable):
             self.redis = self._popen(
                 ["redis-server", "--bind", "127.0.0.1", "--port", str(self.redis_port), "--daemonize", "no",
                  "--dir", str(self.dir / "redis"), "--appendonly", "yes", "--save", ""], log)
-            poll(lambda: self._redis_answers() or self.redis.poll() is not None, "redis-server")
+            poll(lambda: self._redis_is_ours() or self.redis.poll() is not None, "redis-server")
             if self.redis.poll() is None:
                 return
             wanted = None                       # somebody else took the port meanwhile
         raise Unclean(f"redis-server does not start\n{self.report()}")
 
-    def _redis_answers(self):
+    def _redis_is_ours(self):
+        """It answers, has loaded its data, and is not somebody else's on the port that ours has not got."""
         try:
             with socket.create_connection(("127.0.0.1", self.redis_port), timeout=2) as link:
-                link.sendall(b"PING\r\n")
-                return link.recv(64).startswith(b"+PONG")
+                link.sendall(b"INFO server\r\nPING\r\n")
+                said = b""
+                while not said.endswith(b"+PONG\r\n"):
+                    chunk = link.recv(4096)
+                    if not chunk or b"-LOADING" in said + chunk:
+                        return False
+                    said += chunk
+                return f"process_id:{self.redis.pid}\r".encode() in said
         except OSError:
             return False
 

@@ -123,6 +123,14 @@ async def test_the_old_discovery_works_too(node, voices):
         media.close()
 
 
+async def test_a_discovery_is_answered_when_who_asked_has_had_time_to_listen(node, voices):
+    client = await voices.open()
+    await client.identify(node.call().sit())
+    asked = time.monotonic()
+    await client.discover()
+    assert time.monotonic() - asked > 0.018        # 20 ms, of a clock that counts whole ones
+
+
 async def test_streams_that_are_offered_get_ssrcs(node, voices):
     client = await voices.open()
     offered = [{"type": "screen", "rid": "100", "quality": 100}, {"type": "video", "rid": "50", "quality": 50}]

@@ -69,13 +69,15 @@ static UNUSED void rig_worn(void *ctx, relay_peer p)
     r->n_worn++;
 }
 
-static UNUSED void rig_begin(uint32_t peers_max, uint32_t rooms_max, uint32_t peer_pps, uint32_t stranger_pps)
+static UNUSED void rig_begin_later(uint32_t peers_max, uint32_t rooms_max, uint32_t peer_pps, uint32_t stranger_pps,
+                                   uint32_t discovery_us)
 {
     CHECK(sodium_init() >= 0);
     struct relay_cfg cfg = {.peers_max = peers_max,
                             .rooms_max = rooms_max,
                             .peer_pps = peer_pps,
                             .stranger_pps = stranger_pps,
+                            .discovery_us = discovery_us,
                             .seed = 7,
                             .send = rig_send,
                             .heard = rig_heard,
@@ -85,6 +87,11 @@ static UNUSED void rig_begin(uint32_t peers_max, uint32_t rooms_max, uint32_t pe
     rig.relay = relay_new(&cfg);
     rig.now_us = 1000000000;
     rig.n_sent = rig.n_heard = rig.n_worn = 0;
+}
+
+static UNUSED void rig_begin(uint32_t peers_max, uint32_t rooms_max, uint32_t peer_pps, uint32_t stranger_pps)
+{
+    rig_begin_later(peers_max, rooms_max, peer_pps, stranger_pps, 0);
 }
 
 static UNUSED void rig_end(void)

@@ -10,7 +10,8 @@ struct probe { // one of each kind of thing that a loop runs
     struct loop *loop;
     struct loop_flush flush;
     struct timer timer;
-    uint32_t flushed, fired, stops, dumps, reloads, again;
+    uint32_t flushed, fired, stops, dumps, reloads, again, read;
+    int pipe;
     uint64_t fired_at;
     struct probe *other;
     bool end_when_fired;
@@ -167,6 +168,40 @@ TEST(an_idle_loop_with_a_far_deadline_does_not_turn)
     uv_run(loop_uv(l), UV_RUN_NOWAIT);
     CHECK_TRUE(uv_backend_timeout(loop_uv(l)) > 10000);
     loop_free(l);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct probe *p = poll->data;
+    char said;
+    (void)status;
+    (void)events;
+    CHECK_EQ(p->fired, 0); // the deadline for it is met afterwards
+    CHECK_EQ(read(p->pipe, &said, 1), 1);
+    p->read++;
+}
+
+TEST(what_has_arrived_is_read_before_a_deadline_that_has_passed_is_met)
+{
+    struct loop *l = loop_new();
+    struct probe p = probe(l);
+    uv_poll_t poll;
+    int ends[2];
+    CHECK_EQ(pipe(ends), 0);
+    p.pipe = ends[0];
+    poll.data = &p;
+    CHECK_EQ(uv_poll_init(loop_uv(l), &poll, ends[0]), 0);
+    CHECK_EQ(uv_poll_start(&poll, UV_READABLE, on_readable), 0);
+    loop_arm(l, &p.timer, 1);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    uv_sleep(40); // the process stands still: the deadline is over when it goes on
+    while (p.fired == 0)
+        uv_run(loop_uv(l), UV_RUN_ONCE);
+    CHECK_EQ(p.read, 1);
+    uv_close((uv_handle_t *)&poll, NULL);
+    loop_free(l);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void count_stop(void *ctx)

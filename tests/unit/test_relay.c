@@ -137,6 +137,49 @@ TEST(discovery_is_answered_each_time_for_those_who_are_here_with_as_many_bytes)
     rig_end();
 }
 
+TEST(a_discovery_is_answered_when_its_time_has_come)
+{
+    rig_begin_later(8, 8, 100000, 100000, 20000);
+    struct rig_client a = rig_join(ROOM, 1, MODE), b = rig_join(ROOM, 2, MODE);
+    uint64_t came = rig.now_us;
+    CHECK_EQ(relay_answer_due(rig.relay), 0);
+    rig_discover(a.at, a.client.ssrc);
+    rig.now_us += 5000;
+    rig_discover(b.at, b.client.ssrc);
+    CHECK_EQ(rig.n_sent, 0);
+    CHECK_EQ(relay_answer_due(rig.relay), came + 20000);
+    relay_answer(rig.relay, came + 19999);
+    CHECK_EQ(rig.n_sent, 0);
+    relay_answer(rig.relay, came + 20000);
+    CHECK_EQ(rig.n_sent, 1);
+    CHECK_EQ(rig.sent[0].to.ip, a.at.ip);
+    CHECK_STR((char *)rig.sent[0].p + 8, "10.0.0.1");
+    CHECK_EQ(relay_answer_due(rig.relay), came + 25000);
+    relay_answer(rig.relay, came + 30000);
+    CHECK_EQ(rig.n_sent, 2);
+    CHECK_EQ(rig.sent[1].to.ip, b.at.ip);
+    CHECK_EQ(relay_answer_due(rig.relay), 0);
+    rig_end();
+}
+
+TEST(of_discoveries_that_wait_there_is_an_end)
+{
+    const uint32_t most = 1024;
+    rig_begin_later(8, 8, 100000, 100000, 20000);
+    struct rig_client a = rig_join(ROOM, 1, MODE);
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < most; i++)
+            rig_discover(a.at, a.client.ssrc);
+        CHECK_EQ(rig.n_sent, 0);
+        rig_discover(a.at, a.client.ssrc); // there is no room for this one to wait
+        CHECK_EQ(rig.n_sent, 1);
+        for (rig_clear(); relay_answer_due(rig.relay); rig_clear())
+            relay_answer(rig.relay, relay_answer_due(rig.relay));
+        rig.now_us += 7000;
+    }
+    rig_end();
+}
+
 TEST(nothing_is_sent_to_who_has_not_shown_where_he_is)
 {
     rig_begin(8, 8, 1000, 1000);

@@ -230,6 +230,8 @@ TEST(a_flood_leaves_others_their_turn)
         loop_flush(got_in.loop, &flush);
         uv_run(loop_uv(got_in.loop), UV_RUN_NOWAIT);
         CHECK_TRUE(got_in.n - before <= N / 2);
+        if (got_in.n == before) // the kernel may lose some, too
+            to_port(fd, p, sizeof p);
     }
     CHECK_TRUE(got_in.flushes >= 2);
     close(fd);
