@@ -19,11 +19,13 @@ from redis.retry import Retry
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 KINDS = ("gateway", "call-manager", "region-allocator", "message", "voice-node")
 ERR = {"INVALID": -1, "STATE": -2, "MISSING": -3, "FULL": -4, "CONFLICT": -5, "TIMEOUT": -6, "IO": -7, "DENIED": -8}
-LEASE_MS = 1500
+LEASE_MS = 15000        # a test may be held up for seconds, and is there all the same
+DYING_MS = 1500         # what is left of the lease of one that dies
+RENEW_S = 0.5
 REPEAT_S = 0.25
 GREET_S = 0.02
 BEAT_S = 0.1
-WAIT_S = 10
+WAIT_S = 30             # for what comes at once, unless something is broken; or the machine busy
 DEFAULTS = {"flag": False, "oflag": False, "text": "", "hush": "", "ntext": None, "otext": None, "raw": b"",
             "oraw": b"", "blob": b"", "ids": (), "texts": (), "obj": None, "oobj": None}  # others: 0
 
@@ -174,7 +176,7 @@ class _Link:
 
 
 class BusPeer:
-    """BusPeer(redis, kind) registers itself under a lease, as common/bus.h describes, and
+    """BusPeer(redis, kind) registers itself under a lease of lease_ms, as common/bus.h describes, and
     command(to, name, **fields)   sends a command, repeats it until answered, and returns the answer: {id, err, body}
     commands, events              queues of what came in: Command, (name, fields); see take_command, take_event
     on_command                    a function (Command) -> True when it took care; others go to the queue
@@ -182,14 +184,14 @@ class BusPeer:
     heads                         the bus_heads received, for tests of numbering and beats
     """
 
-    def __init__(self, redis, kind, instance=None, register=True):
+    def __init__(self, redis, kind, instance=None, register=True, lease_ms=LEASE_MS):
         assert kind in KINDS
-        self.redis, self.kind = redis, kind
+        self.redis, self.kind, self.lease_ms = redis, kind, lease_ms
         self.instance = instance or f"test-{kind}-{secrets.token_hex(4)}"
         self.epoch = now_ms()
         self.commands, self.events, self.heads = queue.Queue(), queue.Queue(), []
         self.on_command = None
-        self.lock = threading.RLock()
+        self.lock, self.leasing = threading.RLock(), threading.Lock()
         self.links, self.pushes = {}, {}
         self.waiting, self.answered = {}, OrderedDict()
         self.heard = set()              # instances that have found the way here
@@ -221,20 +223,36 @@ class BusPeer:
     # -- registry
 
     def register(self):
-        self.registered = True
+        with self.leasing:
+            self.registered = True
+            self._lease(self.lease_ms)
+
+    def unregister(self):
+        with self.leasing:
+            self.registered = False
+            with self.redis.pipeline() as pipe:
+                pipe.zrem(f"bus:{self.kind}", self.instance)
+                pipe.delete(f"bus:{self.kind}:{self.instance}")
+                pipe.execute()
+
+    def die(self):
+        """As after kill -9: what is left of the lease runs out, and is not renewed."""
+        with self.leasing:
+            self.registered = False
+            self._lease(DYING_MS)
+
+    def _lease(self, ms):
         node = pack("bus_node", instance=self.instance, events_url=self.events_url, commands_url=self.commands_url,
                     epoch=self.epoch)
         with self.redis.pipeline() as pipe:
-            pipe.set(f"bus:{self.kind}:{self.instance}", node, px=LEASE_MS)
-            pipe.zadd(f"bus:{self.kind}", {self.instance: now_ms() + LEASE_MS})
+            pipe.set(f"bus:{self.kind}:{self.instance}", node, px=ms)
+            pipe.zadd(f"bus:{self.kind}", {self.instance: now_ms() + ms})
             pipe.execute()
 
-    def unregister(self):
-        self.registered = False
-        with self.redis.pipeline() as pipe:
-            pipe.zrem(f"bus:{self.kind}", self.instance)
-            pipe.delete(f"bus:{self.kind}:{self.instance}")
-            pipe.execute()
+    def _renew(self):
+        with self.leasing:      # who has just taken himself out does not come back by it
+            if self.registered:
+                self._lease(self.lease_ms)
 
     def node_of(self, kind, instance):
         """The registry's entry of an instance; waits for it."""
@@ -244,9 +262,9 @@ class BusPeer:
     def _run_lease(self):
         renewed = 0
         while not self.stopping.wait(BEAT_S):
-            if self.registered and time.monotonic() - renewed > LEASE_MS / 3000:
+            if time.monotonic() - renewed > RENEW_S:
                 try:
-                    self.register()
+                    self._renew()
                     renewed = time.monotonic()
                 except Exception:  # Redis is away in some tests: the lease runs out, as it should
                     pass

@@ -7,7 +7,7 @@ import secrets
 import signal
 from contextlib import contextmanager
 
-from bus import PROTO, BusPeer, alone, metrics_of, pack, poll, redis_of, unpack
+from bus import PROTO, BusPeer, alone, metrics_of, now_ms, pack, poll, redis_of, unpack
 from harness import fetch
 from redis_proxy import RedisProxy
 
@@ -24,10 +24,22 @@ for name, bit, everyone in re.findall(r"^PERMISSION\((\w+), (\d+), (\w+)\)", (PR
     MAY[name] = 1 << int(bit)
     EVERYONE |= MAY[name] if everyone == "true" else 0
 FAST = {"SB_RING_MS": "2000", "SB_SERVER_DELAY_MS": "20", "SB_RESUME_WINDOW_MS": "400"}
+PATIENT = {"SB_RING_MS": "60000", "SB_RESUME_WINDOW_MS": "60000"}     # for tests that wait for neither
+RETRY_MS = 2000           # an ask for a voice server that nobody answers is made again
 
 
 def new_id():
     return secrets.randbits(60) + 1
+
+
+def without_repeats(items):
+    """What is said again at once may be because the test was held up before it answered."""
+    return [item for i, item in enumerate(items) if i == 0 or item != items[i - 1]]
+
+
+def asks_since(begun):
+    """How often a voice server may have been asked for, for one seat that was to get one since then."""
+    return 1 + (now_ms() - begun + 20) // RETRY_MS      # of two clocks, rounded
 
 
 def about(record):
@@ -65,7 +77,7 @@ class Allocator:
                 command.reply(json.dumps(REGIONS))
         elif command.name == "assign":
             token = f"{len(self.asked):016x}"
-            self.asked.append(command.fields | {"token": token})
+            self.asked.append(command.fields | {"token": token, "deadline": command.deadline})
             if not self.silent:
                 command.reply(pack("assigned", node=self.node if self.endpoint else "", region=self.region,
                                    endpoint=self.endpoint, token=token))
@@ -76,7 +88,7 @@ class Allocator:
         return True
 
     def asks(self, place):
-        """The asks for a place, each with the token that it was answered with."""
+        """The asks for a place, each with the token that it was answered with, and its deadline by its manager's clock."""
         return [fields for fields in self.asked if fields["place"] == place]
 
 

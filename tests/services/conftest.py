@@ -38,7 +38,7 @@ async def clients(house, request):
 
 @pytest.fixture(scope="module")
 def standing_managers():
-    standing = call_house.House("one", "two")
+    standing = call_house.House("one", "two", **call_house.PATIENT)
     yield standing
     standing.close()
 

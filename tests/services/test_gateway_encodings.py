@@ -244,7 +244,9 @@ async def test_what_nobody_speaks_is_refused(house, clients, query, code):
 async def test_shards_begin_together_and_those_of_the_same_key_one_by_one():
     house = House(SB_IDENTIFY_RATE="4")
     clients = Clients(house)
-    try:
+
+    async def refusals_of_a_fifth():
+        """How often it had to wait: not at all, when this took so long that there was nothing to wait for."""
         bot, other = house.user("bot", bot=True), house.user("other", bot=True)
         began = time.monotonic()
         for shard in range(4):
@@ -257,8 +259,12 @@ async def test_shards_begin_together_and_those_of_the_same_key_one_by_one():
             await until(lambda: late.events or len(late.controls) > 1 + refusals, "READY or a refusal")
             refusals = len(late.controls) - 1
             await asyncio.sleep(0.1)         # 120 frames a minute are what a client may send
-        assert refusals and time.monotonic() - began > 4.9
+        assert time.monotonic() - began > 4.9
         assert late.events[0].t == "READY" and late.events[0].d["shard"] == [4, 8]
+        return refusals
+
+    try:
+        assert await refusals_of_a_fifth() or await refusals_of_a_fifth() or await refusals_of_a_fifth()
     finally:
         await clients.close()
         house.close()

@@ -12,7 +12,7 @@ from gateway_house import event, until
 MIB = 1 << 20
 OVERLOADED = 130000
 ENV = {"SB_EVENT_BYTES": str(4 * MIB), "SB_REPLAY_ALL_BYTES": str(MIB), "SB_SESSIONS_MAX": "3",
-       "SB_DEFLATE_BYTES": "300000", "SB_REST_PENDING_BYTES": str(MIB), "SB_COMMAND_MS": "1500"}
+       "SB_DEFLATE_BYTES": "300000", "SB_REST_PENDING_BYTES": str(MIB), "SB_COMMAND_MS": "8000"}
 ENDS_ANSWERED, AT_REST = True, {"sessions": 0}
 
 
@@ -31,23 +31,41 @@ def stored(house, client):
     return sum(map(len, texts)), texts
 
 
-async def test_who_waits_for_too_much_is_detached_and_misses_nothing_and_the_others_stay(house, clients):
+async def detached(house, clients):
+    """(place, the two that hear all that is said there and were detached) after too much was to be kept for them; None when
+    this test was held up: what it said came too late, or was read from the logs before."""
     ann, ben, cid = house.users("ann", "ben", "cid")
     loud, quiet = house.channel(ann, ben), house.channel(cid, ann)
-    a, b, c = [await clients.login(one) for one in (ann, ben, cid)]
+    a, b, c = three = [await clients.login(one) for one in (ann, ben, cid)]
+    aside = house.metrics()["sessions_aside"]
     entries = [loud.commit(number(n, 15_000), publish=False) for n in range(300)]
     entries += [quiet.commit(number(n), publish=False) for n in range(3)]
     house.manager.link(house.gateway, "gateway")
     house.system.redis.send_signal(signal.SIGSTOP)      # nothing can be kept meanwhile
     try:
         house.publish(*entries)
-        for slow in (a, b):
-            await slow.closes_with(4000)
-        assert house.metrics()["memory_events_bytes"] < 2 * MIB
+        await until(lambda: None not in (a.close_code, b.close_code) or house.ready(), "them to be closed, or Redis given up")
+        done = None not in (a.close_code, b.close_code)
+        assert not done or house.metrics()["memory_events_bytes"] < 2 * MIB
     finally:
         house.system.redis.send_signal(signal.SIGCONT)
+    if not done:
+        await until(lambda: house.ready() is None, "the gateway to have Redis again")
+        for client in three:
+            if client.close_code is not None:
+                await client.reconnect_and_resume()
+            await client.close()
+        await until(lambda: house.metrics()["sessions"] == 0, "all to be gone")
+        return None
+    for slow in (a, b):
+        await slow.closes_with(4000)
     await hears(c, range(3))
-    assert house.metrics()["sessions_aside"] == 2
+    assert house.metrics()["sessions_aside"] == aside + 2
+    return loud, a, b
+
+
+async def test_who_waits_for_too_much_is_detached_and_misses_nothing_and_the_others_stay(house, clients):
+    loud, a, b = await detached(house, clients) or await detached(house, clients) or await detached(house, clients)
     for slow, also in ((a, 3), (b, 0)):
         missed = await slow.reconnect_and_resume()
         heard = len(missed)
@@ -68,10 +86,11 @@ async def test_what_all_sessions_have_in_redis_is_bounded_and_who_has_little_kee
     a, b, c = [await clients.login(one) for one in (ann, ben, cid)]
     quiet.commit(number(0))
     await hears(c, [0])
-    for n in range(100):
-        loud.commit(number(n, 15_000))
-    for one in (a, b):
-        await hears(one, range(100))
+    for some in range(0, 100, 10):      # not all at once: what waits for the store is bounded by itself, and goes there whole
+        for n in range(some, some + 10):
+            loud.commit(number(n, 15_000))
+        for one in (a, b):
+            await hears(one, range(some, some + 10))
     quiet.commit(number(1))
     await hears(c, [1])
     sizes = [stored(house, one)[0] for one in (a, b)]

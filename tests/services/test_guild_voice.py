@@ -2,7 +2,7 @@
 allocator that the test plays by hand, and records that it wrote itself."""
 import pytest
 from bus import now_ms, pack, poll
-from call_house import END, KIND, MAY, SERVER, START, about, new_id
+from call_house import END, KIND, MAY, SERVER, START, about, asks_since, new_id, without_repeats
 
 STATE, BEGINS = ["VOICE_STATE_UPDATE"], ["VOICE_CHANNEL_START_TIME_UPDATE"]
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, MISSING_PERMISSIONS, WRONG_TYPE = 10003, 10004, 50013, 50024
@@ -30,7 +30,7 @@ def servers(house, guild, user):
 def test_a_join_is_a_state_then_a_server_and_the_room_begins(house):
     ada, ben = house.users(2)
     guild = house.guild(ada, ben)
-    channel = house.voice_channel(guild)
+    channel, begun = house.voice_channel(guild), now_ms()
     assert house.sit(guild, ben, channel, self_mute=True, regions=["rotterdam"]) == 0
     house.wait_server(guild, ben)
     assert house.told(guild) == [*STATE, *BEGINS, *SERVER]
@@ -42,7 +42,9 @@ def test_a_join_is_a_state_then_a_server_and_the_room_begins(house):
     assert (state["to"], state["channel"], state["unless"], state["sitter"], state["epoch"]) == (0, channel, 0, ben, 0)
     assert (begins["channel"], start["id"], start["guild_id"]) == (channel, str(channel), str(guild))
     assert abs(start["voice_start_time"] * 1000 - now_ms()) < 60_000
-    ask, = house.allocator.asks(guild)
+    asks = house.allocator.asks(guild)
+    assert len(asks) <= asks_since(begun)
+    ask = asks[-1]
     assert (ask["channel"], ask["server"], ask["user"], ask["session"], ask["region"], ask["preferred"]) == (
         channel, guild, ben, f"session-{ben}", "", ["rotterdam"])
     assert told == {"token": ask["token"], "guild_id": str(guild), "endpoint": "127.0.0.1:443"}
@@ -203,7 +205,7 @@ def test_a_move_within_a_guild_is_one_state_for_who_sees_both_channels(house):
     assert begin["voice_start_time"] > 0
     assert house.in_room(guild, home) == set() and house.in_room(guild, away) == {ben}
     assert states(house, guild, ben) == [home, away]
-    assert [ask["channel"] for ask in house.allocator.asks(guild)] == [home, away]
+    assert without_repeats([ask["channel"] for ask in house.allocator.asks(guild)]) == [home, away]
     assert house.location(ben) == {"place": guild, "channel": away, "epoch": 2, "leaving": 0}
 
 
@@ -367,7 +369,8 @@ def test_the_regions_of_channel_and_client_reach_the_allocator(house):
     # An answer from elsewhere was asked for before the region was chosen: the ask after it counts.
     house.allocator.region = "frankfurt"
     house.wait_server(guild, ada)
-    assert len(house.allocator.asks(guild)) == 2 and house.room(guild, channel)["region"] == "frankfurt"
+    assert len(house.allocator.asks(guild)) >= 2 and house.room(guild, channel)["region"] == "frankfurt"
+    assert servers(house, guild, ada) == ["127.0.0.1:443"]
 
 
 def test_an_allocator_that_is_silent_is_asked_again(house):
@@ -392,7 +395,8 @@ def test_without_a_free_node_the_endpoint_is_null_until_there_is_one_for_everybo
         assert house.sit(guild, user, channel) == 0
         house.wait_server(guild, user, None)
     assert house.ask("server_free", place=guild, channel=channel) == 0      # somebody else was quicker
-    poll(lambda: len(house.allocator.asks(guild)) == 6, "asks that find nothing")
+    poll(lambda: all(sum(ask["user"] == user for ask in house.allocator.asks(guild)) >= 2 for user in users),
+         "asks that find nothing")
     assert len(servers(house, guild, users[0])) == 1                        # he knows already
     house.allocator.endpoint = "127.0.0.1:443"
     assert house.ask("server_free", place=guild, channel=channel) == 0
@@ -504,12 +508,12 @@ def test_the_seats_of_a_lost_gateway_go_and_nobody_elses(own):
     heir = users[1]
     house.hold_session(f"session-{heir}", house.gateway.instance, 9)        # went on here, and nobody told of it
     gone = {user for i, user in enumerate(users) if i % 4} - {heir}
-    lost.registered = False                                                 # as after kill -9: nothing is renewed
+    lost.die()
     poll(lambda: house.in_room(guild, channels[0]) | house.in_room(guild, channels[1]) == {*users} - gone,
-         "the seats of that gateway to go", 20)
+         "the seats of that gateway to go")
     assert house.seat(guild, heir)["gateway"] == house.gateway.instance
     assert all(states(house, guild, user)[-1] is None for user in gone)
-    poll(lambda: not house.redis.sismember("gateways:known", lost.instance), "the gateway to be forgotten", 20)
+    poll(lambda: not house.redis.sismember("gateways:known", lost.instance), "the gateway to be forgotten")
 
 
 # -- records -------------------------------------------------------------------------------------

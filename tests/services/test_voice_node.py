@@ -9,11 +9,13 @@ import pytest
 import pytest_asyncio
 
 from certificates import Certificate
+from harness import STOP_S
 from media_peer import MODES, SILENCE, discovered_old, discovery_old
 from voice_client import (BACKEND, CLIENTS, CODECS, DESCRIPTION, FLAGS, GONE, IDENTIFY, PLATFORM, READY, RESUME, SELECT,
                           SPEAKING, VIDEO, WANTS, Closed, Media)
 from voice_house import EVERYTHING, PRIORITY, VoiceHouse, Voices, new_id, until
 
+LEAVE_S = 2.9  # three seconds, of two clocks, after which who has to go is closed
 UDP = {"protocol": "udp", "data": {"address": "127.0.0.1", "port": 9, "mode": MODES[0]}}
 FRAMES_A_MINUTE = 600
 
@@ -274,13 +276,13 @@ async def test_4006_a_session_that_nobody_knows(node, voices):
 
 
 async def test_4009_no_heartbeat_and_no_identify(own):
-    house, voices = own(SB_VOICE_HEARTBEAT_MS="600", SB_IDENTIFY_MS="2500")
+    house, voices = own(SB_VOICE_HEARTBEAT_MS="1500", SB_IDENTIFY_MS="6000")
     call = house.call()
     silent, beating = await voices.open(), await voices.open()
     inside = await voices.join(call.sit())
     while beating.code is None:
         await beating.send(3, {"t": 1, "seq_ack": -1})
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.05)
     assert beating.code == 4009  # it beats, and does not identify
     assert await silent.closed() == 4009 and await inside.closed() == 4009
     assert house.metrics()["sessions_timed_out"] == 3
@@ -326,7 +328,7 @@ async def test_4015_the_node_stops_and_nobody_took_him_elsewhere(own):
     fresh = await voices.open()
     house.service.proc.terminate()
     assert await client.closed() == 4015 and await fresh.closed() == 4015
-    assert await asyncio.to_thread(house.service.proc.wait, 10) == 0
+    assert await asyncio.to_thread(house.service.proc.wait, STOP_S) == 0
     house.system.services.clear()
 
 
@@ -350,7 +352,7 @@ async def test_a_node_that_stops_waits_for_those_who_are_moved(own):
         call.change(int(member.grant["user_id"]))
     await client.leave()  # as libraries do
     assert await other.closed() == 4022 and await late.closed() == 4022
-    assert await asyncio.to_thread(house.service.proc.wait, 20) == 0
+    assert await asyncio.to_thread(house.service.proc.wait, STOP_S) == 0
     house.system.services.clear()
 
 
@@ -414,13 +416,22 @@ async def test_4022_the_call_is_over(node, voices):
 
 
 async def test_a_client_may_go_by_itself_meanwhile(node, voices):
-    call = node.call()
-    client = await voices.join(call.sit())
-    call.end()
-    await until(lambda: node.metrics()["voice_rooms"] == 0, "the room to be empty")
-    await client.settle()
-    await client.leave(4014)
-    assert client.ws.close_code in (4014, 1006)
+    async def goes():
+        """Whether it was it that went; if not, it was given its time."""
+        call = node.call()
+        client = await voices.join(call.sit())
+        begun = time.monotonic()
+        call.end()
+        await until(lambda: node.metrics()["voice_rooms"] == 0, "the room to be empty")
+        try:
+            await client.settle()
+        except Closed:
+            pass
+        await client.leave(4014)
+        assert client.ws.close_code in (4014, 1006) or client.ws.close_code == 4022 and time.monotonic() - begun >= LEAVE_S
+        return client.ws.close_code != 4022
+
+    assert await goes() or await goes() or await goes()
 
 
 # --- who is told of whom ---
@@ -831,10 +842,11 @@ async def test_who_does_not_come_back_is_gone_and_then_taken_out(own):
     house, voices = own(SB_VOICE_RESUME_MS="400", SB_VOICE_GRACE_MS="3000")
     channel = house.channel()
     client, other = await voices.join(channel.sit()), await voices.join(channel.sit())
+    begun = time.monotonic()
     await client.lose()
     assert await other.expect(GONE) == {"user_id": client.grant["user_id"]}
-    assert house.manager.commands.empty()
     command = await asyncio.to_thread(house.manager.take_command, "voice_gone")
+    assert time.monotonic() - begun >= 2.9
     grant = client.grant
     assert command.fields == {"user": int(grant["user_id"]), "session": grant["session_id"], "node": house.node,
                               "server": int(grant["server_id"]), "channel": int(grant["channel_id"])}
