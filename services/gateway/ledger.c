@@ -83,8 +83,9 @@ void ledger_set_aside(struct ledger *l)
     l->n_touched = 0;
 }
 
-uint64_t ledger_allowance(uint64_t each, uint64_t all, uint64_t with, uint32_t sessions)
+uint64_t ledger_allowance(uint64_t each, uint64_t all, uint64_t others, uint64_t wants, uint32_t sessions)
 {
+    uint64_t there = others + (wants < each ? wants : each);
     uint64_t share = all / 2 / (sessions ? sessions : 1);
-    return with < all / 2 || share > each ? each : share;
+    return there < all / 2 || share > each ? each : share;
 }

@@ -31,7 +31,7 @@ void ledger_failed(struct ledger *l);          // nobody knows whether it was wr
 MUST_USE bool ledger_written(struct ledger *l);
 void ledger_set_aside(struct ledger *l);
 
-// How many bytes of texts the store may keep of one session: `each`, but when all sessions of this gateway would have
-// half of `all` there (`with`: what it is about to write counted), it gets no more than an even share of the other
-// half: so only those that have more than that lose some.
-uint64_t ledger_allowance(uint64_t each, uint64_t all, uint64_t with, uint32_t sessions);
+// How many bytes of texts the store may keep of one session, which would have `wants` there, beside `others` of all
+// others of this gateway: `each`, but when half of `all` would be there then, no more than an even share of the other
+// half. So only those that have more than that lose some.
+uint64_t ledger_allowance(uint64_t each, uint64_t all, uint64_t others, uint64_t wants, uint32_t sessions);

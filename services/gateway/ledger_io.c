@@ -67,13 +67,14 @@ static void call(struct gateway *g, const char *function, const char *id, size_t
 struct holding { // a session of ours as of then; another of that key may follow it
     struct gateway *g;
     uint64_t key, hold;
-    uint64_t bytes; // of this write
+    uint64_t bytes;  // of this write
+    uint64_t stored; // of the session before it
 };
 
 static struct holding *holding_of(const struct live *l)
 {
     struct holding *w = mem_alloc(sizeof *w);
-    *w = (struct holding){l->g, l->s.key, l->ledger.hold, 0};
+    *w = (struct holding){.g = l->g, .key = l->s.key, .hold = l->ledger.hold, .stored = l->stored};
     return w;
 }
 
@@ -139,6 +140,7 @@ static void on_written(void *ctx, const struct reply *r)
         return;
     if (!reply_ok(r)) { // repeated, whatever became of it
         ledger_failed(&l->ledger);
+        ledger_stored(l, w.stored);
         if (!timer_armed(&c->retry))
             loop_arm(w.g->svc.loop, &c->retry, RETRY_MS);
     } else if (reply_int(r) == 1) {
@@ -180,8 +182,8 @@ static void write_session(struct live *l)
     struct buf rec = {0};
     struct holding *holding = holding_of(l);
     uint64_t first = ledger_first(w), all = l->stored + w->pending.bytes;
-    uint64_t with = g->conns->stored - l->stored + all;
-    uint64_t most = ledger_allowance(g->cfg.replay_bytes, g->cfg.replay_all_bytes, with, g->conns->sessions.n);
+    uint64_t most = ledger_allowance(g->cfg.replay_bytes, g->cfg.replay_all_bytes, g->conns->stored - l->stored, all,
+                                     g->conns->sessions.n);
     size_t n = 0;
     v[n++] = owner(name, g, w->hold);
     v[n++] = decimal(a, w->turn);

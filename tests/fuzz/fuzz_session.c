@@ -338,19 +338,24 @@ static void dispatch(struct run *r, struct slot *l)
 
 // --- the store: see common/session_functions.c ---
 
-static uint64_t stored(const struct run *r)
+static uint64_t stored_of(const struct slot *l)
+{
+    return l->used && l->stored ? l->held.last + 1 - l->held.first : 0;
+}
+
+static uint64_t stored_beside(const struct run *r, const struct slot *l)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < SLOTS; i++)
-        if (r->slots[i].used && r->slots[i].stored)
-            n += r->slots[i].held.last + 1 - r->slots[i].held.first;
+        n += &r->slots[i] == l ? 0 : stored_of(&r->slots[i]);
     return n;
 }
 
 static void store_write(struct run *r, struct slot *l)
 {
     uint64_t first = l->first, last = l->ledger.last;
-    uint64_t most = ledger_allowance(HELD_EVENTS, 3ull * HELD_EVENTS, stored(r), SLOTS);
+    uint64_t most =
+        ledger_allowance(HELD_EVENTS, 3ull * HELD_EVENTS, stored_beside(r, l), stored_of(l) + last + 1 - first, SLOTS);
     CHECK(most > 0 && most <= HELD_EVENTS);
     if (l->stored && l->ledger.turn <= l->turn)
         return;

@@ -100,11 +100,13 @@ TEST(what_is_set_aside_pends_no_more_and_is_written_no_more)
 
 TEST(each_session_may_keep_its_replay_until_all_have_half_of_what_there_is)
 {
-    CHECK_EQ(ledger_allowance(4000, 1000000, 0, 10000), 4000);
-    CHECK_EQ(ledger_allowance(4000, 1000000, 499999, 10000), 4000);
-    CHECK_EQ(ledger_allowance(4000, 1000000, 500000, 10000), 50);
-    CHECK_EQ(ledger_allowance(4000, 1000000, 900000, 10), 4000); // an even share is more than that
-    CHECK_EQ(ledger_allowance(4000, 1000, 1000, 0), 500);
+    CHECK_EQ(ledger_allowance(4000, 1000000, 0, 100, 10000), 4000);
+    CHECK_EQ(ledger_allowance(4000, 1000000, 499899, 100, 10000), 4000);
+    CHECK_EQ(ledger_allowance(4000, 1000000, 499900, 100, 10000), 50);
+    CHECK_EQ(ledger_allowance(4000, 1000000, 495999, 9000, 10000),
+             4000);                                                   // of what it wants it has no more than its own
+    CHECK_EQ(ledger_allowance(4000, 1000000, 900000, 100, 10), 4000); // an even share is more than that
+    CHECK_EQ(ledger_allowance(4000, 1000, 1000, 0, 0), 500);
 }
 
 TEST(however_sessions_are_written_what_all_have_in_the_store_is_bounded)
@@ -115,7 +117,7 @@ TEST(however_sessions_are_written_what_all_have_in_the_store_is_bounded)
     for (uint32_t i = 0; i < 100000; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         uint64_t *one = &has[(seed >> 33) % N], add = (seed >> 40) % (i % 50 ? 1000 : 3 * EACH);
-        uint64_t may = ledger_allowance(EACH, ALL, all + add, N);
+        uint64_t may = ledger_allowance(EACH, ALL, all - *one, *one + add, N);
         all -= *one;
         *one = *one + add < may ? *one + add : may;
         all += *one;
