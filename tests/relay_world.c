@@ -34,6 +34,7 @@ void world_init(struct world *w)
                             .rooms_max = WORLD_ROOMS,
                             .peer_pps = 1u << 30,
                             .stranger_pps = 1u << 30,
+                            .discovery_us = 10000,
                             .seed = 3,
                             .send = on_send,
                             .ctx = w};
@@ -237,8 +238,10 @@ void world_take(struct world *w)
     struct datagram v[WORLD_BATCH];
     for (uint32_t i = 0; i < w->n_in; i++)
         v[i] = (struct datagram){address(w->in[i].place), w->in[i].p, w->in[i].n};
-    w->now_us += 20000;
+    w->now_us += 10000;
     relay_take(w->relay, v, w->n_in, w->now_us);
+    w->now_us += 10000;
+    relay_answer(w->relay, w->now_us);
     for (uint32_t i = 0; !w->wild && i < w->n_in; i++)
         came(w, &w->in[i]);
     w->n_in = 0;

@@ -422,6 +422,7 @@ bool relay_valid(const struct relay *r)
         if (p->live && !peer_valid(r, p))
             return false;
     }
-    return rooms == r->n_rooms && rooms == r->by_room.n && peers == r->n_peers && live == peers &&
-           listed == r->by_address.n && chunks == r->n_chunks && r->n_taken == 0 && r->n_touched == 0 && r->n_out == 0;
+    return relay_owed_valid(r) && rooms == r->n_rooms && rooms == r->by_room.n && peers == r->n_peers &&
+           live == peers && listed == r->by_address.n && chunks == r->n_chunks && r->n_taken == 0 &&
+           r->n_touched == 0 && r->n_out == 0;
 }

@@ -40,7 +40,7 @@ struct relay_cfg {
     uint32_t peers_max, rooms_max;
     uint32_t peer_pps;     // datagrams of one peer in a second, more are dropped
     uint32_t stranger_pps; // of one address and port that is nobody's
-    uint32_t discovery_us; // a discovery is answered so long after it came, by relay_answer; 0: at once
+    uint32_t discovery_us; // a discovery is answered so long after it came, by relay_answer
     uint64_t seed;         // random: SSRCs are drawn with it
     // Neither of the first two may call the relay.
     // Hands out one batch: n datagrams, each for one address; what is for the same address in a row lies in a row, and
@@ -79,7 +79,7 @@ void relay_begins(struct relay *r, relay_peer p);
 void relay_video(struct relay *r, relay_peer p, uint32_t streams);
 
 // One batch, all that one turn of the loop received. now_us: monotonic. What follows from it has been handed to `send`
-// when this returns.
+// when this returns, but for the answers to discoveries.
 void relay_take(struct relay *r, struct datagram *v, uint32_t n, uint64_t now_us);
 // When the first of the discoveries that wait is to be answered; 0: none waits.
 uint64_t relay_answer_due(const struct relay *r);

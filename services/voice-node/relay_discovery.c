@@ -26,7 +26,7 @@ void relay_take_discovery(struct relay *r, const struct datagram *d)
     }
     if (p->address == ADDRESS_NONE || !p->keyed)
         relay_bind(r, p, d->from, ADDRESS_FOUND);
-    if (r->cfg.discovery_us == 0 || r->n_owed == OWED_MAX)
+    if (r->n_owed == OWED_MAX)
         answer(r, &o);
     else
         r->owed[(r->first_owed + r->n_owed++) % OWED_MAX] = o;
@@ -46,4 +46,16 @@ void relay_answer(struct relay *r, uint64_t now_us)
         r->n_owed--;
     }
     relay_out_flush(r);
+}
+
+bool relay_owed_valid(const struct relay *r)
+{
+    uint64_t due_us = 0;
+    for (uint32_t i = 0; i < r->n_owed; i++) {
+        const struct owed *o = &r->owed[(r->first_owed + i) % OWED_MAX];
+        if (o->due_us < due_us || (o->n != PACKET_DISCOVERY && o->n != PACKET_DISCOVERY_OLD))
+            return false;
+        due_us = o->due_us;
+    }
+    return r->n_owed <= OWED_MAX && r->first_owed < OWED_MAX;
 }

@@ -147,6 +147,7 @@ bool relay_tally(struct tally *t, uint64_t now_us, uint32_t most);
 
 // relay_discovery.c
 void relay_take_discovery(struct relay *r, const struct datagram *d);
+bool relay_owed_valid(const struct relay *r);
 
 // An opened packet for p's room is in the place that relay_take_place gives.
 struct taken *relay_take_place(struct relay *r);

@@ -49,6 +49,7 @@ struct result {
 static void on_take(void *ctx, struct datagram *v, uint32_t n, uint64_t now_us)
 {
     relay_take(((struct ours *)ctx)->relay, v, n, now_us);
+    relay_answer(((struct ours *)ctx)->relay, now_us);
 }
 
 static void on_send(void *ctx, const struct relay_send *v, uint32_t n)

@@ -128,7 +128,7 @@ async def test_a_discovery_is_answered_when_who_asked_has_had_time_to_listen(nod
     await client.identify(node.call().sit())
     asked = time.monotonic()
     await client.discover()
-    assert time.monotonic() - asked > 0.018        # 20 ms, of a clock that counts whole ones
+    assert time.monotonic() - asked >= 0.02
 
 
 async def test_streams_that_are_offered_get_ssrcs(node, voices):

@@ -111,6 +111,7 @@ static UNUSED void rig_take(struct address4 from, const uint8_t *p, size_t n)
     memcpy(copy, p, n);
     struct datagram d = {from, copy, (uint32_t)n};
     relay_take(rig.relay, &d, 1, rig.now_us);
+    relay_answer(rig.relay, rig.now_us);
 }
 
 static UNUSED size_t rig_discovery(uint8_t out[PACKET_DISCOVERY], uint32_t ssrc)
