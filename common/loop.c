@@ -69,7 +69,7 @@ static void stay_awake(struct loop *l)
 }
 
 // The process may have stood still. What its peers said in time lies in the sockets, which libuv reads after its
-// timers: the deadlines for it are met after that.
+// timers: the deadlines for it are met after that, as far as one turn reads.
 static void on_timer(uv_timer_t *t)
 {
     struct loop *l = t->data;

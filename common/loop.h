@@ -11,7 +11,7 @@ struct loop *loop_new(void);
 struct uv_loop_s *loop_uv(struct loop *l); // for the shells that host a guest, nobody else
 uint64_t loop_now(const struct loop *l);   // monotonic ms of this turn
 uint64_t loop_unix_ms(const struct loop *l);
-void loop_arm(struct loop *l, struct timer *t, uint64_t after_ms);
+void loop_arm(struct loop *l, struct timer *t, uint64_t after_ms); // it fires when what has arrived by then was read
 void loop_cancel(struct loop *l, struct timer *t);
 // `fn` runs once before the loop next sleeps. For work done per turn and not per message (batches, flushes).
 // The node is embedded in its owner; asking twice in one turn is one run.

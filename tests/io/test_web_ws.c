@@ -264,6 +264,14 @@ static void fill(struct rig *t, struct peer *p, uint32_t slow)
     CHECK_TRUE(web_queued(t->web, t->conn) <= QUEUE_MAX + 200);
 }
 
+// Takes all frames that are there; *n counts those before the close.
+static bool read_to_close(struct peer *p, uint32_t *n, struct frame *f)
+{
+    while (f->first != 0x88 && peer_frame(p, *n, f))
+        *n += f->first != 0x88;
+    return f->first == 0x88;
+}
+
 TEST(who_reads_too_slowly_is_closed)
 {
     struct rig *t = rig_new();
@@ -279,11 +287,7 @@ TEST(who_reads_too_slowly_is_closed)
     struct frame f = {0};
     uint32_t n = 0;
     peer_window(&p, 4000000);
-    while (f.first != 0x88) { // he reads at last, and finds all that had begun to leave, and the close
-        while (f.first != 0x88 && peer_frame(&p, n, &f))
-            n++;
-        turn(t->loop);
-    }
+    UNTIL(t->loop, read_to_close(&p, &n, &f)); // he reads at last, and finds all that had begun to leave, and the close
     CHECK_TRUE(n > QUEUE_MAX / 60000);
     CHECK_TRUE(bytes_is(f.payload, "\x0f\xa0slow"));
     send_frame(&p, 0x88, "\x0f\xa0", 2);

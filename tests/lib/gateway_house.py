@@ -6,9 +6,8 @@ import hashlib
 import hmac
 import itertools
 import json
-import signal
 import struct
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import aiohttp
 
@@ -186,16 +185,6 @@ class House:
 
     def redis_returns(self):
         self.system._start_redis()
-
-    @contextmanager
-    def held(self):
-        """The gateway does nothing meanwhile."""
-        process = self.system.services["gateway"].proc
-        process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGCONT)
 
     def ready(self):
         """What /readyz says: None when all is well."""

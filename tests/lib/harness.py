@@ -424,6 +424,16 @@ class System(Reachable):
         except OSError:
             return False
 
+    @contextlib.contextmanager
+    def held(self, name):
+        """It does nothing meanwhile."""
+        process = self.services[name].proc
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
     # -- stopping ------------------------------------------------------------------------------
 
     def kill(self, name):

@@ -13,7 +13,7 @@ from harness import ROOT
 
 CLIENTS = ROOT / "tests" / "clients"
 INSTALL_S = 600
-NODE = "x86_64", "aarch64"      # machines for which a Node is pinned
+PINNED_FOR = "x86_64", "aarch64"      # machines for which a Node is pinned
 
 
 def call(argv, **options):
@@ -46,7 +46,7 @@ def npm_ci(directory):
     for pin in (".npmrc", "package.json", "package-lock.json"):
         shutil.copy(CLIENTS / pin, directory)
     call(["npm", "ci", "--ignore-scripts", "--fetch-retries", "8"], cwd=directory)
-    if platform.machine() in NODE and not node_of(directory / "node_modules"):  # it is optional, as each is for one kind
+    if platform.machine() in PINNED_FOR and not node_of(directory / "node_modules"):  # it is optional, as each is for one kind
         pytest.fail("npm has left out the Node that is pinned", pytrace=False)
 
 

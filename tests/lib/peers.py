@@ -157,7 +157,10 @@ class Peer:
     def drops(self):
         """How many datagrams have come for its sockets that the kernel had no room for there, since it did not read them."""
         proc = Path(f"/proc/{self.proc.pid}")
-        sockets = {os.readlink(fd) for fd in (proc / "fd").iterdir() if fd.is_symlink()}
+        sockets = set()
+        for fd in (proc / "fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                sockets.add(os.readlink(fd))
         rows = [line.split() for line in (proc / "net" / "udp").read_text().splitlines()[1:]]
         return sum(int(row[12]) for row in rows if f"socket:[{row[9]}]" in sockets)
 

@@ -7,8 +7,8 @@ was freed, and its shadow of it. (With SB_BUILD naming a sanitized build sizes a
 at the end.) "Where it was" is measured when as many sessions, or a twentieth of the readers and of the refused, have come
 and gone: that fetches pages of code and fills what a process keeps. A first ten thousand sessions leave a gateway
 two MiB larger for good: what malloc's per-thread cache holds is scattered over a heap that was large, and each piece keeps
-its page; it is printed (`cold`). Whatever comes after that has to leave it within a tenth of where it was, and resident
-size may at no moment pass the sum of the bounds that are configured (README, "Memory").
+its page; it is printed (`cold`). Whatever comes after that has to leave it within a tenth of where it was, the pages
+of files counted there (FILES), and resident size may at no moment pass the sum of the bounds that are configured (README, "Memory").
 
 10,000 sessions, 100,000 refused log-ins, and readers with 10 MB owed each: a thousand with SB_MEMORY_READERS=1000, which takes
 its minutes, since ten gigabytes go through Redis. SB_MEMORY_SCALE is a part of all that, for sanitizers."""

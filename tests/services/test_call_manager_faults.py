@@ -2,7 +2,6 @@
 import random
 import signal
 import threading
-from contextlib import contextmanager
 
 import pytest
 from bus import now_ms, poll
@@ -175,17 +174,6 @@ class Crash:
         assert house.states(self.away) == [(self.ada, True)]
 
 
-@contextmanager
-def held(house, name):
-    """A manager does nothing meanwhile."""
-    process = house.system.services[name].proc
-    process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGCONT)
-
-
 def test_a_move_survives_a_kill_before_any_of_its_requests(own):
     """And the command, repeated to another instance, is applied once."""
     house = own("one", "two")
@@ -210,7 +198,7 @@ def test_a_move_that_nobody_repeats_is_finished_by_its_timer_row(own):
     house = own("one", "two")
     crash = Crash(house, "hold", 1000)
     crash.trap.fits = about(crash.home)                                     # he is about to leave it
-    with held(house, "two"):                                                # or it would see to that soon
+    with house.system.held("two"):                                          # or it would see to that soon
         house.send_to("one", "voice_update", **house.voice(crash.ada, crash.away))
         crash.trap.wait()
         house.kill("one")

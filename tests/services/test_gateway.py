@@ -630,7 +630,7 @@ async def test_clients_stay_while_redis_is_away_and_miss_nothing(house, clients,
     new = await clients.connect(b.account)
     await new.send(2, new.identification())
     assert await new.invalidated() is False
-    with house.held():                          # so that this comes before the gateway listens again
+    with house.system.held("gateway"):          # so that this comes before the gateway listens again
         house.redis_returns()
         place.commit(number(2), publish=False)
     await hears(a, 2)

@@ -116,7 +116,7 @@ async def test_who_asks_for_more_than_waits_is_told_to_come_again(house, clients
     ann, ben = house.users("ann", "ben")
     guild = Guild(house, ann, ben)
     client = await clients.login(ben)
-    with house.held():                          # so that all are there at once
+    with house.system.held("gateway"):          # so that all are there at once
         for number in range(30):
             await asks(client, guild, user_ids=[ann.id], nonce=str(number))
     answers = {}
@@ -212,7 +212,7 @@ async def test_lists_of_more_guilds_than_are_read_at_a_time_are_all_answered(hou
     people = house.users(*(f"u{number}" for number in range(12)))
     guilds = [Guild(house, person) for person in people]
     watchers = [await clients.login(person) for person in people]
-    with house.held():                          # so that all are asked for at once
+    with house.system.held("gateway"):          # so that all are asked for at once
         for client, guild in zip(watchers, guilds):
             await client.send(14, {"guild_id": guild.id, "channels": {guild.open: [[0, 99]], guild.lounge: [[0, 9]]}})
     for client, guild in zip(watchers, guilds):

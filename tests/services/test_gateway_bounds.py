@@ -97,6 +97,7 @@ async def test_who_identifies_too_often_is_told_to_wait_and_keeps_his_socket(hou
 
     before = house.metrics()["identifies_refused"]
     client = await one_time_too_many() or await one_time_too_many() or await one_time_too_many()
+    assert client, "this test was held up three times"
     assert await client.invalidated() is False
     await client.heartbeat()
     await clients.login(house.user("ben"))

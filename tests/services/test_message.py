@@ -843,7 +843,7 @@ def test_one_command_too_many_is_refused_and_the_others_are_answered():
 
             # They wait for two seconds: when this test is held up for that long, it tries again.
             assert 130000 in (last_of_four() for _ in range(5))
-            assert bus.metrics_of(system, "message")["commands_refused"] == 1
+            assert bus.metrics_of(system, "message")["commands_refused"] >= 1
 
 
 def test_a_busy_service_stops_cleanly():
