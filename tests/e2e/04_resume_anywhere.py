@@ -10,7 +10,7 @@ from bus import metrics_of
 from client import AMBIENT, Rest
 from gateway_house import until
 
-WINDOW_MS = "10000"     # in which a gateway is started, and more happens
+WINDOW_MS = "8000"      # in which a gateway is started, and more happens
 SYSTEM = {"instances": {"gateway": 2},
           "env": {"call-manager": {"SB_RESUME_WINDOW_MS": WINDOW_MS}, "gateway": {"SB_RESUME_WINDOW_MS": WINDOW_MS}}}
 A, B = "gateway", "gateway-2"

@@ -1,6 +1,6 @@
 """Voice nodes are killed, started again, drained and left without a word under calls of real libraries: who spoke is heard
-again, with no act of a user, and no call ends. How long nothing was heard is printed; of a killed node 8 s of it are that the
-harness has an allocator wait for 10 s, not 2, before a node that is silent is lost (test_voice_life.py has the 2).
+again, with no act of a user, and no call ends. How long nothing was heard is printed; of a killed node 3 s of it are that the
+harness has an allocator wait for 5 s, not 2, before a node that is silent is lost (test_voice_life.py has the 2).
 """
 import asyncio
 import contextlib

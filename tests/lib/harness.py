@@ -336,7 +336,7 @@ class System(Reachable):
         if kind == "region-allocator":
             env |= {"SB_REGIONS_FILE": str(self._regions_file())}
             if self.nodes:                      # likewise: a node that is silent for a while has not died
-                env["SB_NODE_LEASE_MS"] = "10000"
+                env["SB_NODE_LEASE_MS"] = "5000"
         if name in self.nodes:
             env |= self._node_env(name)
         for key in ("*", kind, name):
