@@ -24,22 +24,27 @@
 
 // --- callbacks ---
 
+static void wait_to_answer(struct voice *v, uint64_t now_us)
+{
+    uint64_t due_us = relay_answer_due(v->relay);
+    if (due_us && !timer_armed(&v->answers))
+        loop_arm(v->svc.loop, &v->answers, due_us > now_us ? (due_us - now_us + 999) / 1000 : 0);
+}
+
 static void on_datagrams(void *ctx, struct datagram *d, uint32_t n, uint64_t now_us)
 {
     struct voice *v = ctx;
     relay_take(v->relay, d, n, now_us);
-    if (relay_answer_due(v->relay) && !timer_armed(&v->answers))
-        loop_arm(v->svc.loop, &v->answers, DISCOVERY_MS);
+    wait_to_answer(v, now_us);
 }
 
 static void on_answers(struct timer *t, uint64_t now)
 {
     struct voice *v = container_of(t, struct voice, answers);
-    uint64_t now_us = udp_now_us(), due_us;
+    uint64_t now_us = udp_now_us();
     (void)now;
     relay_answer(v->relay, now_us);
-    if ((due_us = relay_answer_due(v->relay)) != 0)
-        loop_arm(v->svc.loop, t, (due_us - now_us + 999) / 1000);
+    wait_to_answer(v, now_us);
 }
 
 static void on_send(void *ctx, const struct relay_send *s, uint32_t n)

@@ -1,7 +1,6 @@
 """A session outlives its gateway: its client resumes it on another one, whatever became of the first.
 Two gateways; the client's own check of the sequence numbers runs through all sockets."""
 import asyncio
-import signal
 
 import pytest
 
@@ -130,9 +129,7 @@ async def test_a_client_resumes_elsewhere_after_its_gateway_was_killed(world, sy
 async def test_a_gateway_that_was_stopped_and_goes_on_neither_tells_nor_ends_anything(world, system):
     a, b, call = await call_of_a(world)
     lost = metrics_of(system, A)["sessions_lost"]
-    process = system.services[A].proc
-    process.send_signal(signal.SIGSTOP)
-    try:
+    with system.held(A):
         await b.rest.say(call.channel, "into the void")
         await b.next("MESSAGE_CREATE", content="into the void")
         await a.leave()                         # nobody reads that before the session is somebody else's
@@ -142,8 +139,6 @@ async def test_a_gateway_that_was_stopped_and_goes_on_neither_tells_nor_ends_any
         had = await resume_at(a, system, B)
         await missed_exactly(a, b, call, had, mark)
         await swept(system, a.gateway)
-    finally:
-        process.send_signal(signal.SIGCONT)
     await until(lambda: metrics_of(system, A)["sessions_lost"] > lost, "the first gateway to let it go")
     await call_goes_on(world, a, b, call)
 

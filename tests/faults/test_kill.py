@@ -21,7 +21,7 @@ LEASE_MS, WINDOW_MS = 600, 20000        # of the bus; of a session whose gateway
 SHORT_S, LONG_S = (1.0, 2.0), (21.0, 26.0)     # stops: past the first, past both
 BACK_S = WINDOW_MS / 1000 - 5           # a gateway goes on by then for the sake of those who have found no other
 PHANTOM_S = 2.0         # what is promised; a busy machine may take longer, and what it took is printed
-PHANTOMS_GONE_S = 30
+PHANTOMS_GONE_S = 10
 INSTANCES = {"gateway": 2, "call-manager": 2, "region-allocator": 2, "message": 2}
 
 

@@ -426,8 +426,8 @@ class System(Reachable):
 
     @contextlib.contextmanager
     def held(self, name):
-        """It does nothing meanwhile."""
-        process = self.services[name].proc
+        """A service, or "redis", does nothing meanwhile."""
+        process = self.redis if name == "redis" else self.services[name].proc
         process.send_signal(signal.SIGSTOP)
         try:
             yield

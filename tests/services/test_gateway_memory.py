@@ -1,8 +1,6 @@
 """The gateway alone, with narrow bounds on what all its clients together make it hold: who is to bear it when one is
 passed, and that nobody else does."""
 import asyncio
-import contextlib
-import signal
 
 import aiohttp
 import pytest
@@ -42,14 +40,11 @@ async def detached(house, clients):
     entries = [loud.commit(number(n, 15_000), publish=False) for n in range(300)]
     entries += [quiet.commit(number(n), publish=False) for n in range(3)]
     house.manager.link(house.gateway, "gateway")
-    house.system.redis.send_signal(signal.SIGSTOP)      # nothing can be kept meanwhile
-    try:
+    with house.system.held("redis"):                    # nothing can be kept meanwhile
         house.publish(*entries)
         await until(lambda: None not in (a.close_code, b.close_code) or house.ready(), "them to be closed, or Redis given up")
         done = None not in (a.close_code, b.close_code)
         assert not done or house.metrics()["memory_events_bytes"] < 2 * MIB
-    finally:
-        house.system.redis.send_signal(signal.SIGCONT)
     if not done:
         await until(lambda: house.ready() is None, "the gateway to have Redis again")
         for client in three:
@@ -121,9 +116,7 @@ async def test_what_is_written_again_is_counted_once(house, clients):
     before, had, writes = house.metrics()["replay_bytes"], stored(house, a)[0], house.metrics()["session_writes"]
     entry = place.commit(number(1, 15_000), publish=False)
     house.manager.link(house.gateway, "gateway")
-    with contextlib.ExitStack() as stack:
-        house.system.redis.send_signal(signal.SIGSTOP)
-        stack.callback(house.system.redis.send_signal, signal.SIGCONT)
+    with house.system.held("redis"):
         house.publish(entry)
         await until(lambda: house.metrics()["session_writes"] > writes, "it to be written")
         await until(lambda: house.ready() and not house.metrics()["store_pending"], "Redis to be given up")

@@ -2,7 +2,6 @@
 import json
 import queue
 import secrets
-import signal
 import threading
 from collections import Counter
 
@@ -829,14 +828,12 @@ def test_one_command_too_many_is_refused_and_the_others_are_answered():
 
             def last_of_four():
                 """What it is answered while the others wait for Redis, which are answered after that."""
-                system.redis.send_signal(signal.SIGSTOP)
-                try:
+                with system.held("redis"):
                     asked = [asker.send("message", "user_find", instance=instance, name="nobody") for _ in range(4)]
-                    answer = asker.wait_answer(asked[3], 5)["err"]
-                except queue.Empty:     # the others had given up before it came
-                    answer = None
-                finally:
-                    system.redis.send_signal(signal.SIGCONT)
+                    try:
+                        answer = asker.wait_answer(asked[3], 5)["err"]
+                    except queue.Empty:     # the others had given up before it came
+                        answer = None
                 assert [asker.command("message", "user_find", instance=instance, id=id, name="nobody")["err"]
                         for id in asked[:3]] == [10013] * 3
                 return answer
