@@ -326,6 +326,13 @@ static bool stuck(struct bus_socket *s, uint64_t now)
     return now - s->down_at >= DIAL_MS;
 }
 
+static void dial_commands_anew(struct bus_peer *p)
+{
+    bus_close(p->bus, p->commands);
+    p->commands = NULL;
+    bus_dial_commands(p);
+}
+
 static void dial_anew(struct bus *b, uint64_t now)
 {
     struct bus_peer *p;
@@ -335,11 +342,8 @@ static void dial_anew(struct bus *b, uint64_t now)
             p->events = NULL;
             bus_dial_events(p);
         }
-        if (stuck(p->commands, now)) {
-            bus_close(b, p->commands);
-            p->commands = NULL;
-            bus_dial_commands(p);
-        }
+        if (stuck(p->commands, now))
+            dial_commands_anew(p);
     }
 }
 
@@ -386,7 +390,10 @@ static void on_wake(uv_async_t *async)
     }
     for (uint32_t i = 0; (p = table_next(&b->peers, &i, NULL)) != NULL;) {
         look |= p->events && atomic_exchange(&p->events->dropped, false);
-        look |= p->commands && atomic_exchange(&p->commands->dropped, false);
+        if (bus_spent(p->commands)) {
+            dial_commands_anew(p);
+            look = true;
+        }
         if (p->batch.n > 0 && bus_up(p->events))
             loop_flush(b->loop, &p->flush);
     }

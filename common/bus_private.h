@@ -17,19 +17,22 @@
 #define BUS_QUEUE 8192                       // messages in nng's own queues, its maximum
 #define BUS_URL_MAX 257u                     // of where others dial, with its zero byte
 
-// How nng's threads wake the loop. It outlives the bus when a socket is still being closed.
+// How nng's threads wake the loop, and what keeps them from letting a pipe go while something is sent. It outlives the
+// bus when a socket is still being closed.
 struct bus_waker {
     uv_mutex_t lock;
     uv_async_t *wake; // NULL: the bus has stopped
     uint32_t refs;
 };
 
-// A socket, and what becomes of its pipes. nng tells of them on its own threads, which touch the two atomics and wake
-// the loop, nothing else. It is closed on a thread too, and freed after that.
+// A socket, and what becomes of its pipes. nng tells of them on its own threads, which touch the atomics and wake the
+// loop, nothing else. It is closed on a thread too, and freed after that.
 struct bus_socket {
     nng_socket socket;
+    bool once; // serves for one pipe
     atomic_int pipes;
     atomic_bool dropped; // a pipe went, and nobody has looked yet
+    atomic_bool spent;   // that one pipe went: nothing can be sent any more
     struct bus_waker *waker;
     uint64_t down_at;        // ms: nobody is there since; 0: not seen so
     struct bus_socket *next; // to be closed with this one
@@ -114,7 +117,8 @@ struct bus_socket *bus_dial(struct bus *b, enum bus_way way, const char *url);  
 struct bus_socket *bus_listen(struct bus *b, enum bus_way way, char url[BUS_URL_MAX]); // as b->cfg says; NULL: logged
 uv_poll_t *bus_poll(struct bus *b, const struct bus_socket *s, uv_poll_cb fn);
 void bus_drain(struct bus *b, const struct bus_socket *s, void (*fn)(struct bus *b, struct bytes message));
-bool bus_up(const struct bus_socket *s); // it is dialled, and somebody is there
+bool bus_up(const struct bus_socket *s);    // it is dialled, and somebody is there
+bool bus_spent(const struct bus_socket *s); // it is of no more use: to be closed, and dialled anew
 MUST_USE int bus_send(struct bus_socket *s, struct bytes head, struct bytes body);
 // Closes it and those behind it, some time from now: they are gone for us.
 void bus_close(struct bus *b, struct bus_socket *first);

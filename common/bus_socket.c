@@ -5,7 +5,8 @@
 // belongs to and waits for it for ever, and so does everything that it would have to tidy away later in this process
 // (nanomsg/nng issues 1543 and 1813). So sockets are closed on a thread, after a silence in which what was sent should
 // have gone out, and that is waited for with an end; a process in which it does not come back is told so, and is to be
-// started anew.
+// started anew. And a push socket serves for one connection only: when that one goes just after a message has gone out
+// on it, nng lists it as ready once more, frees it, and writes the next message to where it was.
 #include "bus_private.h"
 #include "log.h"
 #include "metrics.h"
@@ -53,14 +54,6 @@ struct bus_waker *bus_waker_new(struct bus *b, uv_async_cb fn)
     return w;
 }
 
-static void wake(struct bus_waker *w)
-{
-    uv_mutex_lock(&w->lock);
-    if (w->wake)
-        uv_async_send(w->wake);
-    uv_mutex_unlock(&w->lock);
-}
-
 static void waker_release(struct bus_waker *w) // on the loop, like taking it
 {
     if (--w->refs > 0)
@@ -85,17 +78,30 @@ void bus_waker_stop(struct bus_waker *w)
 
 // --- opening ---
 
+// On one of nng's threads. Only after this has returned does nng free a pipe that went, and dial again.
 static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 {
-    struct bus_socket *s = arg; // on one of nng's threads
+    struct bus_socket *s = arg;
     (void)pipe;
+    uv_mutex_lock(&s->waker->lock);
     if (ev == NNG_PIPE_EV_ADD_POST) {
         atomic_fetch_add(&s->pipes, 1);
     } else {
         atomic_fetch_sub(&s->pipes, 1);
         atomic_store(&s->dropped, true);
+        atomic_store(&s->spent, s->once);
     }
-    wake(s->waker);
+    if (s->waker->wake)
+        uv_async_send(s->waker->wake);
+    uv_mutex_unlock(&s->waker->lock);
+}
+
+static void on_new_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+{
+    const struct bus_socket *s = arg;
+    (void)ev;
+    if (atomic_load(&s->spent))
+        nng_pipe_close(pipe);
 }
 
 // Each kind of socket knows only some of these.
@@ -114,7 +120,9 @@ static struct bus_socket *socket_new(struct bus *b, int (*open)(nng_socket *))
     CHECK(open(&s->socket) == 0); // it fails for want of memory or threads alone
     s->waker = b->waker;
     s->waker->refs++;
+    s->once = open == nng_push0_open;
     tune(s->socket);
+    CHECK(nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_PRE, on_new_pipe, s) == 0);
     CHECK(nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_POST, on_pipe, s) == 0);
     CHECK(nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, on_pipe, s) == 0);
     return s;
@@ -179,7 +187,21 @@ void bus_drain(struct bus *b, const struct bus_socket *s, void (*fn)(struct bus 
 
 bool bus_up(const struct bus_socket *s)
 {
-    return s && atomic_load(&s->pipes) > 0;
+    return s && atomic_load(&s->pipes) > 0 && !atomic_load(&s->spent);
+}
+
+bool bus_spent(const struct bus_socket *s)
+{
+    return s && atomic_load(&s->spent);
+}
+
+// No pipe goes meanwhile.
+static int send_locked(struct bus_socket *s, nng_msg *m)
+{
+    uv_mutex_lock(&s->waker->lock);
+    int err = atomic_load(&s->spent) ? NNG_ECLOSED : nng_sendmsg(s->socket, m, NNG_FLAG_NONBLOCK);
+    uv_mutex_unlock(&s->waker->lock);
+    return err;
 }
 
 int bus_send(struct bus_socket *s, struct bytes head, struct bytes body)
@@ -191,7 +213,7 @@ int bus_send(struct bus_socket *s, struct bytes head, struct bytes body)
     }
     CHECK(nng_msg_alloc(&m, 0) == 0);
     CHECK(nng_msg_append(m, head.p, head.n) == 0 && nng_msg_append(m, body.p, body.n) == 0);
-    if (nng_sendmsg(s->socket, m, NNG_FLAG_NONBLOCK) == 0)
+    if (send_locked(s, m) == 0)
         return OK;
     nng_msg_free(m);
     M.bus_refused++;

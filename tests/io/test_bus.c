@@ -270,37 +270,6 @@ TEST(what_does_not_validate_is_counted_and_dropped)
     room_close(&r);
 }
 
-TEST(a_peer_that_says_too_much_at_once_is_hung_up_on_and_may_come_again)
-{
-    struct room r;
-    struct desk owner;
-    struct buf b = {0};
-    nng_socket commands;
-    room_open(&r);
-    desk_open(&r, &owner, BUS_MESSAGE, "message-1");
-    bare(&owner, "commands", nng_push0_open, &commands);
-    const uint64_t invalid = M.bus_invalid;
-    while (b.n < 5u * 1024u * 1024u)
-        buf_str(&b, "0123456789abcdef");
-    say(commands, &b); // as much as may be: it is read
-    UNTIL(r.loop, M.bus_invalid == invalid + 1);
-    while (b.n <= 5u * 1024u * 1024u)
-        buf_str(&b, "0123456789abcdef");
-    say(commands, &b);
-    for (uint64_t id = 90; owner.commands == 0; id++) { // until its socket has dialled again
-        PACK(&b, command, (&(struct command){id, UINT64_MAX, BYTES("gateway-1"), BUS_GATEWAY}));
-        PACK(&b, release, (&(struct release){.place = 1}));
-        say(commands, &b);
-        turn(r.loop);
-    }
-    CHECK_EQ(M.bus_invalid, invalid + 1);
-    CHECK_TRUE(owner.from.deadline <= loop_unix_ms(r.loop) + 600000); // whatever it asked for
-    hang_up(commands);
-    buf_fini(&b);
-    desk_close(&owner);
-    room_close(&r);
-}
-
 static bool dumped(struct desk *d, const char *text)
 {
     struct buf b = {0};

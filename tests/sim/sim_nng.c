@@ -105,6 +105,15 @@ static uint32_t listener(int port)
     return 0;
 }
 
+static bool refused; // the pipe that is about to be
+
+int nng_pipe_close(nng_pipe p)
+{
+    (void)p;
+    refused = true;
+    return 0;
+}
+
 static void redial(void *ctx, uint64_t id)
 {
     struct sock *s = named(id);
@@ -115,6 +124,12 @@ static void redial(void *ctx, uint64_t id)
     n = listener(s->dials);
     if (!n) {
         redial_later((uint32_t)(s - socks), REDIAL_US + sim_below(REDIAL_US));
+        return;
+    }
+    refused = false;
+    notify(s, NNG_PIPE_EV_ADD_PRE);
+    if (refused) {
+        redial_later((uint32_t)(s - socks), REDIAL_US);
         return;
     }
     s->peer = n;
