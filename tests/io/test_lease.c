@@ -98,14 +98,14 @@ TEST(the_last_free_number_is_found_and_before_it_is_free_none_is)
     server_stop(&r);
 }
 
-TEST(a_kept_lease_outlives_its_time_many_times_with_the_same_number)
+TEST(a_kept_lease_outlives_its_time_with_the_same_number)
 {
     struct server r;
     struct process p;
     server_start(&r);
     open_process(&p, r.url);
     uint64_t first = mint(&p), last = first;
-    for (uint64_t end = uv_hrtime() + 2 * LEASE_MS * 1000000ull; uv_hrtime() < end; turn(p.loop)) {
+    for (uint64_t end = uv_hrtime() + LEASE_MS * 1500000ull; uv_hrtime() < end; turn(p.loop)) {
         uint64_t id = 0;
         CHECK_EQ(lease_mint(p.lease, 0, &id), OK);
         CHECK_TRUE(id > last);
