@@ -26,6 +26,13 @@ static struct call_fx *emit(const struct call_place *p, struct call_fxs *out, en
     return fx;
 }
 
+// Of a call that is unavailable to clients nothing is told until it is there again, and then all of it.
+static void emit_update(const struct call_place *p, struct call_fxs *out)
+{
+    if (!p->unavailable)
+        emit(p, out, CALL_FX_CALL_UPDATE);
+}
+
 static struct call_fx *emit_seat(const struct call_place *p, struct call_fxs *out, enum call_fx_kind kind,
                                  const struct call_seat *s)
 {
@@ -160,7 +167,7 @@ static void sit_down(struct call_place *p, const struct call_in *in, const struc
         start(p, in, out);
     } else {
         if (unring(p, in->user))
-            emit(p, out, CALL_FX_CALL_UPDATE);
+            emit_update(p, out);
         if (participate(p, in->user))
             emit(p, out, CALL_FX_MESSAGE_UPDATE);
     }
@@ -283,7 +290,7 @@ static int ring(struct call_place *p, const struct call_in *in, const struct cal
     }
     if (p->n_rings == before)
         return ERR_STATE;
-    emit(p, out, CALL_FX_CALL_UPDATE);
+    emit_update(p, out);
     return OK;
 }
 
@@ -298,7 +305,7 @@ static int stop(struct call_place *p, const struct call_in *in, struct call_fxs 
         unring(p, in->targets[i]);
     if (p->n_rings == before)
         return ERR_STATE;
-    emit(p, out, CALL_FX_CALL_UPDATE);
+    emit_update(p, out);
     return OK;
 }
 
@@ -311,7 +318,7 @@ static int region(struct call_place *p, const struct call_in *in, uint64_t now, 
     bool stays = strcmp(p->region, in->region) == 0;
     PUT(p->region, in->region);
     p->region_chosen = true;
-    emit(p, out, CALL_FX_CALL_UPDATE);
+    emit_update(p, out);
     if (stays)
         return OK;
     p->node[0] = p->endpoint[0] = '\0';
@@ -354,7 +361,7 @@ static int remove_recipient(struct call_place *p, const struct call_in *in, uint
     if (user != in->user && p->owner != in->user)
         return API_MISSING_PERMISSIONS;
     if (unring(p, user))
-        emit(p, out, CALL_FX_CALL_UPDATE);
+        emit_update(p, out);
     struct call_seat *s = seat_of(p, user);
     if (s)
         stand_up(p, (uint32_t)(s - p->seats), now, out);
@@ -471,12 +478,13 @@ static int tick(struct call_place *p, uint64_t now, struct call_fxs *out)
     for (uint32_t i = p->n_rings; i-- > 0;)
         if (p->rings[i].until <= now)
             unring(p, p->rings[i].user);
-    if (p->n_rings != before)
-        emit(p, out, CALL_FX_CALL_UPDATE);
+    bool rings_changed = p->n_rings != before;
+    if (rings_changed)
+        emit_update(p, out);
     for (uint32_t i = 0; i < p->n_seats; i++)
         if (p->seats[i].server != CALL_SERVER_SENT && p->seats[i].server_at <= now)
             ask(p, out, &p->seats[i], now);
-    return out->n > 0 ? OK : ERR_STATE;
+    return rings_changed || out->n > 0 ? OK : ERR_STATE;
 }
 
 int call_step(struct call_place *p, const struct call_in *in, const struct call_rules *rules, uint64_t now,

@@ -403,6 +403,25 @@ TEST(a_lost_server_without_another_makes_the_call_unavailable_until_one_is_free)
     CHECK_STR(told(), "s");
 }
 
+TEST(of_an_unavailable_call_nothing_is_told_but_whom_it_rings_when_it_is_there_again)
+{
+    struct call_place p = both();
+    CHECK_EQ(step(&p, (struct call_in){.kind = CALL_IN_SERVER_LOST, .node = "node-1"}), OK);
+    CHECK_EQ(step(&p, assigned(ADA, "s-ada", "", "")), OK);
+    CHECK_STR(told(), "x");
+    CHECK_EQ(step(&p, target(CALL_IN_RING, ADA, CLEO)), OK);
+    CHECK_STR(told(), "");
+    CHECK_EQ(p.n_rings, 1);
+    now = p.rings[0].until;
+    CHECK_EQ(step(&p, (struct call_in){.kind = CALL_IN_TICK}), OK);
+    CHECK_TRUE(!strchr(told(), 'u'));
+    CHECK_EQ(p.n_rings, 0);
+    CHECK_EQ(step(&p, target(CALL_IN_RING, ADA, CLEO)), OK);
+    CHECK_EQ(step(&p, assigned(BEN, "s-ben", "node-2", "127.0.0.2:443")), OK);
+    CHECK_STR(told(), "cs");
+    CHECK_EQ(fx.v[0].n_rings, 1);
+}
+
 TEST(with_no_node_free_the_endpoint_is_null_first_and_real_later)
 {
     struct call_place p = started(false);
