@@ -24,15 +24,15 @@
 // sb_want    KEYS zset ARGS member, at. Is to be due at `at` at the latest; 1, or 0 when it is sooner anyway. Whoever
 //            has claimed it may not know of that: a member whose time is no whole number of ms is due at `at` then
 // sb_cas     KEYS hash  ARGS field, expected, next. An empty text is an absent field. {1}, or {0, present}
-// sb_once    KEYS dedupe, row  ARGS ttl, answer, value, ms, by. Keeps the answer and sets the row (no value: none),
-// nil;
-//            or the answer that this command got before; or 0: too late
+// sb_once    KEYS dedupe  ARGS ttl, answer, by. Keeps the answer: nil; or the one that this command got before; or 0:
+//            too late
 const char record_functions[] =
     "#!lua name=switchboard\n"
     "local function change(op, key, a, b)\n"
     "  if op == 'HSET' then redis.call(op, key, a, b)\n"
     "  elseif op == 'ZADD' then redis.call(op, key, '0', a)\n"
     "  elseif op == 'DEL' then redis.call(op, key)\n"
+    "  elseif op == 'SET' then redis.call(op, key, a, 'PX', b)\n"
     "  else redis.call(op, key, a) end\n"
     "end\n"
     "local function late(by)\n"
@@ -94,9 +94,8 @@ const char record_functions[] =
     "redis.register_function('sb_once', function(keys, args)\n"
     "  local before = redis.call('GET', keys[1])\n"
     "  if before then return before end\n"
-    "  if late(args[5]) then return 0 end\n"
+    "  if late(args[3]) then return 0 end\n"
     "  redis.call('SET', keys[1], args[2], 'PX', args[1])\n"
-    "  if args[3] ~= '' then redis.call('SET', keys[2], args[3], 'PX', args[4]) end\n"
     "  return false\n"
     "end)\n";
 
@@ -159,6 +158,8 @@ static struct bytes op_name(enum change_op op)
         return BYTES("SREM");
     case CHANGE_DEL:
         return BYTES("DEL");
+    case CHANGE_SET:
+        return BYTES("SET");
     }
     CHECK(false);
     return BYTES_NONE;
@@ -306,19 +307,12 @@ const char *record_command_key(char out[RECORD_KEY_MAX], ref r, uint64_t command
 
 void record_once(struct store *s, ref r, const struct once *o, store_fn fn, void *ctx)
 {
-    char dedupe[RECORD_KEY_MAX], row[RECORD_KEY_MAX];
-    struct decimal ms, by;
+    char dedupe[RECORD_KEY_MAX];
+    struct decimal by;
     CHECK_ID(o->command && o->answer.n, ref_id(r));
-    struct bytes argv[] = {BYTES("FCALL"),
-                           BYTES("sb_once"),
-                           BYTES("2"),
-                           bytes_of(record_command_key(dedupe, r, o->command)),
-                           bytes_of(record_key(row, r, o->suffix)),
-                           BYTES(DEDUPE_MS),
-                           o->answer,
-                           o->value,
-                           decimal(&ms, o->ms),
-                           decimal(&by, o->by)};
+    struct bytes argv[] = {
+        BYTES("FCALL"),   BYTES("sb_once"), BYTES("1"),         bytes_of(record_command_key(dedupe, r, o->command)),
+        BYTES(DEDUPE_MS), o->answer,        decimal(&by, o->by)};
     store_send(s, fn, ctx, countof(argv), argv);
 }
 

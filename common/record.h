@@ -34,7 +34,7 @@ static inline uint64_t ref_id(ref r)
 // "{123}:s", "{u:123}:log", … ; suffix without the colon. Returns out.
 const char *record_key(char out[RECORD_KEY_MAX], ref r, const char *suffix);
 
-enum change_op { CHANGE_HSET, CHANGE_HDEL, CHANGE_ZADD, CHANGE_ZREM, CHANGE_SADD, CHANGE_SREM, CHANGE_DEL };
+enum change_op { CHANGE_HSET, CHANGE_HDEL, CHANGE_ZADD, CHANGE_ZREM, CHANGE_SADD, CHANGE_SREM, CHANGE_DEL, CHANGE_SET };
 struct change {
     enum change_op op;
     const char *suffix; // which key of the record: "s", "mi", …
@@ -81,13 +81,10 @@ void record_cas(struct store *s, ref r, const char *suffix, struct bytes field, 
                 struct bytes next, store_fn fn, void *ctx);
 MUST_USE int record_cas_result(const struct reply *r, struct bytes *present); // OK, ERR_IO; ERR_CONFLICT with *present
 
-// For a command whose whole effect is one row that expires: sets the row and keeps the answer, once for the command.
+// For a command that has no commit: keeps its answer, once for the command.
 struct once {
     uint64_t command, by; // as in a commit
     struct bytes answer;  // not empty; kept as long as a commit's
-    const char *suffix;   // the row's key
-    struct bytes value;   // empty: no row
-    uint64_t ms;          // until the row expires
 };
 void record_once(struct store *s, ref r, const struct once *o, store_fn fn, void *ctx);
 // OK, ERR_IO, ERR_TIMEOUT; ERR_STATE with *earlier.

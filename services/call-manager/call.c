@@ -46,16 +46,8 @@ static struct call_fx *emit_seat(const struct call_place *p, struct call_fxs *ou
     return fx;
 }
 
-static void emit_server(const struct call_place *p, struct call_fxs *out, const struct call_seat *s,
-                        const char *endpoint, const char *token)
-{
-    struct call_fx *fx = emit_seat(p, out, CALL_FX_VOICE_SERVER, s);
-    PUT(fx->endpoint, endpoint);
-    PUT(fx->token, token);
-}
-
 // Asks for a voice server at `at`; if nothing comes of it a tick asks again. The answer to any earlier ask is void from
-// now on: the allocator keeps one token per session, that of the last.
+// now on.
 static void ask(const struct call_place *p, struct call_fxs *out, struct call_seat *s, uint64_t at)
 {
     if (s->server_at == at + CALL_RETRY_MS)
@@ -384,7 +376,7 @@ static void none_free(struct call_place *p, struct call_seat *s, uint64_t now, s
     s->server_at = now + CALL_POLL_MS;
     if (s->server == CALL_SERVER_OWED) {
         s->server = CALL_SERVER_NONE;
-        emit_server(p, out, s, "", "");
+        emit_seat(p, out, CALL_FX_VOICE_SERVER, s);
     } else if (!p->unavailable) { // he knows already: it is no passing thing
         p->unavailable = true;
         emit(p, out, CALL_FX_CALL_DELETE)->flag = true;
@@ -422,11 +414,14 @@ static int assigned(struct call_place *p, const struct call_in *in, uint64_t now
         p->unavailable = false;
         emit(p, out, CALL_FX_CALL_CREATE);
     } else if (other_region) {
-        emit(p, out, CALL_FX_CALL_UPDATE);
+        emit_update(p, out);
     }
     s->server = CALL_SERVER_SENT;
     s->server_at = 0;
-    emit_server(p, out, s, in->endpoint, in->token);
+    struct call_fx *fx = emit_seat(p, out, CALL_FX_VOICE_SERVER, s);
+    PUT(fx->endpoint, in->endpoint);
+    PUT(fx->token, in->token);
+    fx->token_ms = in->token_ms;
     if (elsewhere) {
         s->server = CALL_SERVER_NONE; // not to be gathered with the others
         gather(p, now, out);
@@ -450,7 +445,7 @@ static int server_lost(struct call_place *p, const struct call_in *in, uint64_t 
     for (uint32_t i = 0; i < p->n_seats && lost; i++)
         if (p->seats[i].server == CALL_SERVER_SENT) {
             p->seats[i].server = CALL_SERVER_NONE;
-            emit_server(p, out, &p->seats[i], "", "");
+            emit_seat(p, out, CALL_FX_VOICE_SERVER, &p->seats[i]);
         }
     // An ask under way may have been answered with the lost node: that answer must not count, whenever it comes.
     for (uint32_t i = 0; i < p->n_seats; i++) {

@@ -91,6 +91,7 @@ struct call_in {
     // ASSIGNED: all; REGION: region; SERVER_LOST: node; JOIN: region, of a call that this may start; LEAVE: node, only
     // if the call, or the room, lives there, NULL or "": wherever it does
     const char *region, *node, *endpoint, *token;
+    uint64_t token_ms; // ASSIGNED: how long the token is good for
 };
 
 enum call_fx_kind {
@@ -119,6 +120,7 @@ struct call_fx {
     char session[65];
     bool self_mute, self_deaf, self_video;
     char endpoint[257], token[33]; // VOICE_SERVER; an empty endpoint is null
+    uint64_t token_ms;             // the same: of a token
     // MESSAGE_… and CALL_…: the call as of then; it may end within the step that tells of it. Participants and seats
     // are the first ones of the place's arrays, which a step never reorders before it tells of them.
     uint64_t id, author, ended_at;

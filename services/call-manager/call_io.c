@@ -6,9 +6,10 @@
 #include "present.h"
 #include <string.h>
 
-#define ASK_MS 1500u      // then the place's own timer asks again
-#define ASK_AGAIN_MS 100u // an answer found no room among the jobs
-#define RELEASE_MS 10000u // repeated until the allocator has heard it
+#define ASK_MS 1500u           // then the place's own timer asks again
+#define ASK_AGAIN_MS 100u      // an answer found no room among the jobs
+#define TOKEN_MS_MAX 86400000u // the longest that an allocator can be told to (SB_VOICE_TOKEN_MS)
+#define RELEASE_MS 10000u      // repeated until the allocator has heard it
 
 // --- commands in ---
 
@@ -257,13 +258,19 @@ static bool ask_again(struct ask *k)
     return true;
 }
 
+// Redis would refuse another one, in the middle of a commit.
+static bool names_a_time(const struct assigned *to)
+{
+    return to->endpoint.n == 0 || (to->token_ms > 0 && to->token_ms <= TOKEN_MS_MAX);
+}
+
 static void on_assigned(void *ctx, const struct answer *answer)
 {
     struct ask *k = ctx;
     struct arena a = {0};
     struct assigned to;
     bool again = false;
-    if (answer && answer->err == OK && UNPACK(&a, assigned, answer->body, &to) == OK) {
+    if (answer && answer->err == OK && UNPACK(&a, assigned, answer->body, &to) == OK && names_a_time(&to)) {
         const struct flow flow = {.kind = FLOW_STEP,
                                   .place = k->place,
                                   .in = {.kind = CALL_IN_ASSIGNED,
@@ -274,7 +281,8 @@ static void on_assigned(void *ctx, const struct answer *answer)
                                          .node = arena_text(&a, to.node),
                                          .region = arena_text(&a, to.region),
                                          .endpoint = arena_text(&a, to.endpoint),
-                                         .token = arena_text(&a, to.token)}};
+                                         .token = arena_text(&a, to.token),
+                                         .token_ms = to.token_ms}};
         again = job_start(k->m, &flow, on_step_done, NULL) != OK && ask_again(k);
     }
     arena_fini(&a);

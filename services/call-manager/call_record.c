@@ -182,6 +182,13 @@ static void write_voice_state(const struct writer *w, const struct call_fx *fx)
     e->left = fx->flag;
 }
 
+static const char *token_row(const struct writer *w, const char *session)
+{
+    return arena_printf(w->a, "t:%s", session).p;
+}
+
+// What its client is told is what counts from now on, in this very commit: an answer that came for an ask that is void
+// has no part in it.
 static void write_voice_server(const struct writer *w, const struct call_fx *fx)
 {
     const struct j_voice_server v = {.token = bytes_of(fx->token),
@@ -193,6 +200,16 @@ static void write_voice_server(const struct writer *w, const struct call_fx *fx)
     e->session = bytes_of(fx->session);
     e->sitter = fx->user;
     e->epoch = fx->epoch;
+    if (!fx->endpoint[0])
+        return;
+    const struct voice_token row = {.token = v.token,
+                                    .user = fx->user,
+                                    .session = e->session,
+                                    .server = w->after->channel,
+                                    .channel = w->after->channel,
+                                    .node = bytes_of(w->after->node)};
+    add_change(w->out, CHANGE_SET, token_row(w, fx->session), schema_packed(w->a, &schema_voice_token, &row),
+               arena_printf(w->a, "%llu", (unsigned long long)fx->token_ms));
 }
 
 static void write_recipient(const struct writer *w, const struct call_fx *fx)
@@ -300,7 +317,6 @@ static void write_comers(const struct writer *w, uint64_t version)
 
 // What a client was told to show to a voice server is void from the moment on in which it is not his any more: his seat
 // went, another session has it, or he is owed another server. In this very commit, so that who hears of it finds it so.
-// The row is the region allocator's, who writes the next one when it is asked to, after this.
 static void void_tokens(struct writer *w)
 {
     for (uint32_t i = 0; i < w->before->n_seats; i++) {
@@ -308,8 +324,7 @@ static void void_tokens(struct writer *w)
         bool same = is && strcmp(is->session, was->session) == 0;
         if (same && (was->server != CALL_SERVER_SENT || is->server == CALL_SERVER_SENT))
             continue;
-        const char *row = arena_printf(w->a, "t:%s", was->session).p;
-        add_change(w->out, CHANGE_DEL, row, BYTES_NONE, BYTES_NONE);
+        add_change(w->out, CHANGE_DEL, token_row(w, was->session), BYTES_NONE, BYTES_NONE);
     }
 }
 

@@ -585,7 +585,8 @@ int flow_guild_in(const struct flow_step *s, struct guild_in *out)
                              .region = in->region,
                              .node = in->node,
                              .endpoint = in->endpoint,
-                             .token = in->token};
+                             .token = in->token,
+                             .token_ms = in->token_ms};
     switch (in->kind) {
     case CALL_IN_JOIN:
         out->kind = GUILD_IN_JOIN;

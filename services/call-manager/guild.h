@@ -60,6 +60,7 @@ struct guild_in {
     // ASSIGNED: all; SERVER_LOST: node; LEAVE: node and channel, as in call.h
     uint64_t asked_at;
     const char *region, *node, *endpoint, *token;
+    uint64_t token_ms; // ASSIGNED: how long the token is good for
     uint64_t new_id;   // what a new channel, role or stage is called
     bool region_known; // CHANNEL_PUT: the rtc_region that it names exists
 };

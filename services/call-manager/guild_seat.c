@@ -80,6 +80,11 @@ uint64_t seat_soonest(const struct guild_work *w, const struct voice_seat *seat)
     return waits ? seat->server_at - retry : w->now;
 }
 
+static const char *token_row(const struct guild_work *w, const struct voice_seat *seat)
+{
+    return arena_printf(w->a, "t:%.*s", BYTES_FMT(seat->session)).p;
+}
+
 void seat_tell_server(const struct guild_work *w, const struct voice_seat *seat, struct bytes endpoint,
                       struct bytes token)
 {
@@ -90,6 +95,20 @@ void seat_tell_server(const struct guild_work *w, const struct voice_seat *seat,
     e->user = seat->user;
     e->session = seat->session;
     e->sitter = seat->user;
+}
+
+void seat_send_to_server(const struct guild_work *w, const struct voice_seat *seat)
+{
+    const struct guild_in *in = w->in;
+    const struct voice_token row = {.token = bytes_of(in->token),
+                                    .user = seat->user,
+                                    .session = seat->session,
+                                    .server = w->s->id,
+                                    .channel = seat->channel,
+                                    .node = bytes_of(in->node)};
+    seat_tell_server(w, seat, bytes_of(in->endpoint), row.token);
+    guild_change(w, CHANGE_SET, token_row(w, seat), schema_packed(w->a, &schema_voice_token, &row),
+                 arena_printf(w->a, "%llu", (unsigned long long)in->token_ms));
 }
 
 // --- rows ---
@@ -112,15 +131,13 @@ static void note_gateways(const struct guild_work *w, const struct voice_seat *w
 }
 
 // What a client was told to show to a voice server is void from the moment on in which it is not his any more: in this
-// very commit, so that who hears of it finds it so. The row is the region allocator's, who writes the next one when it
-// is asked to, after this.
+// very commit, so that who hears of it finds it so.
 static void void_token(const struct guild_work *w, const struct voice_seat *was, const struct voice_seat *next)
 {
     bool stays = next && was->channel == next->channel && same(was->session, next->session);
     if (stays && (was->server != SEAT_SERVER_SENT || next->server == SEAT_SERVER_SENT))
         return;
-    const char *row = arena_printf(w->a, "t:%.*s", BYTES_FMT(was->session)).p;
-    guild_change(w, CHANGE_DEL, row, BYTES_NONE, BYTES_NONE);
+    guild_change(w, CHANGE_DEL, token_row(w, was), BYTES_NONE, BYTES_NONE);
 }
 
 static const char *users_of(const struct guild_work *w, uint64_t channel)

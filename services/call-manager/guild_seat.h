@@ -33,6 +33,8 @@ uint64_t seat_soonest(const struct guild_work *w, const struct voice_seat *seat)
 // VOICE_SERVER_UPDATE to its session; endpoint none: there is no server, another update follows.
 void seat_tell_server(const struct guild_work *w, const struct voice_seat *seat, struct bytes endpoint,
                       struct bytes token);
+// The same, of an assignment; from this commit on what it is told is what counts.
+void seat_send_to_server(const struct guild_work *w, const struct voice_seat *seat);
 
 // All who sit in the channel are owed another server: the first of them (the scene's crowd) by this commit, the others
 // by the room's row. lost: the present one is gone, and they are told so. A room that nobody is in: nothing.

@@ -217,7 +217,7 @@ static int assigned(const struct guild_work *w)
     seat.server = SEAT_SERVER_SENT;
     seat.server_at = 0;
     seat.generation = room->generation;
-    seat_tell_server(w, &seat, room->endpoint, bytes_of(in->token));
+    seat_send_to_server(w, &seat);
     seat_keep(w, &w->s->target, &seat);
     return OK;
 }

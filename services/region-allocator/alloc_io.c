@@ -79,7 +79,8 @@ static void job_step(struct job *j, struct place_in in)
                             .regions = &a->regions,
                             .now = loop_now(a->service.loop),
                             .unix_ms = loop_unix_ms(a->service.loop),
-                            .token = token};
+                            .token = token,
+                            .token_ms = a->token_ms};
     randombytes_buf(&env.random, sizeof env.random);
     randombytes_buf(secret, sizeof secret);
     sodium_bin2hex(token, sizeof token, secret, sizeof secret);
@@ -209,26 +210,9 @@ static void do_swap(struct job *j)
 static void do_write(struct job *j)
 {
     const struct place *p = &j->p;
-    struct buf row = {0};
-    char suffix[sizeof p->session + 2];
-    if (p->kind == PLACE_ASSIGN && p->next.kind == HOME_NODE)
-        PACK(&row, voice_token,
-             (&(struct voice_token){.token = bytes_of(p->token),
-                                    .user = p->user,
-                                    .session = bytes_of(p->session),
-                                    .server = p->server,
-                                    .channel = p->channel,
-                                    .node = bytes_of(p->next.node)}));
-    snprintf(suffix, sizeof suffix, "t:%s", p->session);
-    struct once once = {.command = p->command,
-                        .by = j->from.deadline,
-                        .answer = {p->answer, p->answer_n},
-                        .suffix = suffix,
-                        .value = buf_bytes(&row),
-                        .ms = j->a->token_ms};
+    const struct once once = {.command = p->command, .by = j->from.deadline, .answer = {p->answer, p->answer_n}};
     j->n_outstanding++;
     record_once(j->a->service.store, ref_place(p->server), &once, on_written, j);
-    buf_fini(&row);
 }
 
 static void do_unwait(struct job *j, const char *region)

@@ -1,6 +1,5 @@
 // alloc_io: the allocator's process: the fleet, the work in progress, and the rows in Redis. Shell.
 //   {place}:a <channel>     where a call lives (place.h)
-//   {server}:t:<session>    voice_token, expires
 //   {server}:c:<command>    the answer a command got
 //   node:<node>:calls       set of "place channel": what may live on a node     nodes:used   set of such nodes
 //   waiting:any, waiting:in:<region>   zset of "place channel": what waits for room, by when it may next be told

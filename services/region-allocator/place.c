@@ -186,17 +186,17 @@ static void finish_with(struct place *p, struct bytes answer, struct place_fxs *
     finish(p, OK, out);
 }
 
-// Keeps the answer under the command's id, with the token beside it when there is a node to show it to.
+// Keeps the answer under the command's id.
 static void write_answer(struct place *p, const struct place_env *env, struct place_fxs *out)
 {
     struct buf body = {0};
     if (p->kind == PLACE_ASSIGN) {
-        snprintf(p->token, sizeof p->token, "%s", env->token);
         struct assigned a = {
             .node = bytes_of(p->next.node),
             .region = bytes_of(p->next.region),
             .endpoint = bytes_of(p->next.endpoint),
-            .token = bytes_of(p->token),
+            .token = bytes_of(env->token),
+            .token_ms = env->token_ms,
         };
         PACK(&body, assigned, &a);
     } else {

@@ -26,7 +26,7 @@ enum place_state {
     PLACE_LOOKING,  // reading the assignment, and whether this command was carried out before
     PLACE_LISTING,  // writing the row that finds it: in a node's calls, or among the waiting
     PLACE_SWAPPING, // compare-and-set
-    PLACE_WRITING,  // token and answer, once per command
+    PLACE_WRITING,  // the answer, once per command
     PLACE_DONE,
 };
 enum place_in_kind {
@@ -42,7 +42,7 @@ enum place_do {
     PLACE_DO_LIST,   // this call in node `name`'s calls
     PLACE_DO_WAIT,   // this call among those that wait for region `name` (none: any)
     PLACE_DO_SWAP,   // has.raw -> next.raw
-    PLACE_DO_WRITE,  // answer, and the token when next is a node
+    PLACE_DO_WRITE,  // answer
     PLACE_DO_ANSWER, // err, answer
     PLACE_DO_UNLIST, // clean up: out of node `name`'s calls
     PLACE_DO_UNWAIT, // clean up: out of region `name`'s waiting calls
@@ -87,8 +87,7 @@ struct place {
     uint64_t before;              // FORGET: assignments made from then on (unix ms) are sound
     bool gone;                    // SETTLE
     struct home has, next;
-    char token[PLACE_TOKEN + 1]; // ASSIGN: the one in `answer`
-    int err;                     // of the answer
+    int err; // of the answer
     size_t answer_n;
     char answer[PLACE_RAW_MAX];
 };
@@ -100,6 +99,7 @@ struct place_env {
     uint64_t now, unix_ms;
     uint64_t random;   // fresh
     const char *token; // fresh, PLACE_TOKEN hex digits
+    uint64_t token_ms; // how long it is good for
 };
 
 // Fill *p from a command and begin: *out is the first effect. ERR_INVALID: fields out of their bounds, answer so.

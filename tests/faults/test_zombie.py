@@ -193,22 +193,6 @@ def unpacked_id(answer):
     return json.loads(answer["body"])["id"]
 
 
-def test_a_region_allocator_does_not_overwrite_the_token_that_was_given_since(alone_with):
-    house = alone_with("region-allocator")
-    place, user, session = (secrets.randbits(60) + 1 for _ in range(3))
-    key = f"{{{place}}}:t:{session}"
-    fields = {"place": place, "channel": place, "server": place, "user": user, "session": str(session)}
-    zombie = house.stopped(lambda args: args[:2] == [b"FCALL", b"sb_once"])
-    first = house.peer.send("region-allocator", "assign", instance="one", deadline_s=DEADLINE_S, more=fields)
-    zombie.catch(house.redis)
-    assert failed(house.peer, first)
-    given = unpack(house.peer.command("region-allocator", "assign", instance="two", more=fields)["body"], "assigned")
-    zombie.go_on()
-    assert house.peer.command("region-allocator", "regions_list", instance="one", more={"user": user})["err"] == 0
-    poll(lambda: metrics_of(house.system, "one")["store_pending"] == 0, "what it had in hand to be over")
-    assert unpack(house.redis.get(key), "voice_token")["token"] == given["token"]
-
-
 async def test_a_gateway_cannot_write_into_a_session_that_was_resumed_elsewhere():
     env = {"*": {"SB_BUS_LEASE_MS": str(LEASE_MS)}}
     system = System(env=env, instances={"gateway": 0, "call-manager": 1}, world=None)

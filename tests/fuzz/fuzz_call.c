@@ -167,17 +167,20 @@ static bool has_change(const struct call_out *out, enum change_op op, const char
 
 static void check_tokens(const struct call_place *before, const struct call_place *after, const struct call_out *out)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, sent = 0, set = 0;
     for (uint32_t i = 0; i < before->n_seats; i++) {
         const struct call_seat *was = &before->seats[i], *is = call_seat_of(after, was->user);
         bool holds = is && strcmp(is->session, was->session) == 0 && is->server == CALL_SERVER_SENT;
         char row[2 + sizeof was->session];
         snprintf(row, sizeof row, "t:%s", was->session);
         CHECK(was->server != CALL_SERVER_SENT || holds || has_change(out, CHANGE_DEL, row, BYTES_NONE));
+        sent += holds && was->server != CALL_SERVER_SENT;
     }
-    for (uint32_t i = 0; i < out->n_changes; i++)
+    for (uint32_t i = 0; i < out->n_changes; i++) {
         n += out->changes[i].op == CHANGE_DEL;
-    CHECK(n <= before->n_seats);
+        set += out->changes[i].op == CHANGE_SET;
+    }
+    CHECK(n <= before->n_seats && set == sent);
 }
 
 static void check_comers(struct run *r, const struct call_place *before, const struct call_out *out)

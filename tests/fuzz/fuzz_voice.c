@@ -122,7 +122,8 @@ static int answer(struct run *r, uint64_t user, const char *node, uint8_t what)
                           .region = regions[what >> 1 & 1],
                           .node = node,
                           .endpoint = node[0] ? "h:1" : "",
-                          .token = "t"};
+                          .token = "t",
+                          .token_ms = 300000};
     in.asked_at -= what & 4 && what & 8;
     return world_do(&r->w, in);
 }

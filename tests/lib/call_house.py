@@ -80,7 +80,7 @@ class Allocator:
             self.asked.append(command.fields | {"token": token, "deadline": command.deadline})
             if not self.silent:
                 command.reply(pack("assigned", node=self.node if self.endpoint else "", region=self.region,
-                                   endpoint=self.endpoint, token=token))
+                                   endpoint=self.endpoint, token=token, token_ms=300_000))
         elif command.name == "release":
             self.released.append(command.fields["place"])
             self.released_channels.append(command.fields["channel"])

@@ -293,8 +293,8 @@ def test_a_guild_goes_after_all_who_sat_anywhere_in_it(house):
     house.member(guild.id, ben)
     guild.join(ben, guild.voice)
     guild.wait_server(ben)
-    for user in (ben, *guild.members):           # what the allocator would have written
-        house.redis.set(guild.key(f"t:{guild.seat(user)['session']}"), "token")
+    for user in guild.members:
+        guild.wait_server(user)
     guild.done("stage_put", channel=channel, opens=True, set=1, to={"topic": "town hall"})
     made = int(guild.done("channel_put", set=1, to={"name": "Den"})["id"])
     before = len(guild.told())

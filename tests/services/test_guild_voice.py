@@ -1,7 +1,7 @@
 """The call manager alone, with voice states in guilds: real processes, a real redis-server, a gateway and a region
 allocator that the test plays by hand, and records that it wrote itself."""
 import pytest
-from bus import now_ms, pack, poll
+from bus import now_ms, pack, poll, unpack
 from call_house import END, KIND, MAY, SERVER, START, about, asks_since, new_id, without_repeats
 
 STATE, BEGINS = ["VOICE_STATE_UPDATE"], ["VOICE_CHANNEL_START_TIME_UPDATE"]
@@ -23,6 +23,15 @@ def states(house, guild, user):
 
 def servers(house, guild, user):
     return [body["endpoint"] for name, event, body in house.log(guild) if name in SERVER and event["user"] == user]
+
+
+def good_token(house, guild, user, channel):
+    """What he was told last is what a voice node accepts, for a while."""
+    key = f"{{{guild}}}:t:session-{user}"
+    row = unpack(house.redis.get(key), "voice_token")
+    told = [body["token"] for name, event, body in house.log(guild) if name in SERVER and event["user"] == user][-1]
+    return (row["token"], row["user"], row["server"], row["channel"], row["node"]) == (
+        told, user, guild, channel, "node-1") and 200_000 < house.redis.pttl(key) <= 300_000
 
 
 # -- one channel ---------------------------------------------------------------------------------
@@ -160,11 +169,11 @@ def test_flags_are_a_state_alone_and_the_same_said_again_brings_a_new_server(hou
     assert house.sit(guild, ben, channel, self_deaf=True) == 0
     assert house.told(guild) == [*STATE, *BEGINS, *SERVER, *STATE, *STATE]
     assert house.location(ben)["epoch"] == 1
-    house.redis.set(f"{{{guild}}}:t:session-{ben}", "a token")              # as the allocator wrote it
+    assert good_token(house, guild, ben, channel)
     assert house.sit(guild, ben, channel, self_deaf=True) == 0
     poll(lambda: len(servers(house, guild, ben)) == 2, "another server")
     assert house.told(guild)[-2:] == [*STATE, *SERVER]
-    assert not house.redis.exists(f"{{{guild}}}:t:session-{ben}")
+    assert good_token(house, guild, ben, channel)
 
 
 def test_another_session_takes_over_and_the_first_one_cannot_leave(house):
@@ -173,7 +182,7 @@ def test_another_session_takes_over_and_the_first_one_cannot_leave(house):
     channel = house.voice_channel(guild)
     assert house.sit(guild, ben, channel) == 0
     house.wait_server(guild, ben)
-    house.redis.set(f"{{{guild}}}:t:session-{ben}", "a token")
+    assert good_token(house, guild, ben, channel)
     assert house.sit(guild, ben, channel, session="phone") == 0
     assert not house.redis.exists(f"{{{guild}}}:t:session-{ben}")
     poll(lambda: len(servers(house, guild, ben)) == 2, "the second one's server")
@@ -192,10 +201,9 @@ def test_a_move_within_a_guild_is_one_state_for_who_sees_both_channels(house):
     home, away = house.voice_channel(guild), house.voice_channel(guild)
     assert house.sit(guild, ben, home) == 0
     house.wait_server(guild, ben)
-    house.redis.set(f"{{{guild}}}:t:session-{ben}", "a token")
     assert house.sit(guild, ben, away) == 0
-    assert not house.redis.exists(f"{{{guild}}}:t:session-{ben}")
     poll(lambda: len(servers(house, guild, ben)) == 2, "another server")
+    assert good_token(house, guild, ben, away)
     assert house.told(guild)[3:] == [*STATE, *STATE, *BEGINS, *BEGINS, *SERVER]
     (_, new, here), (_, old, gone), (_, ended, end), (_, began, begin) = house.log(guild)[3:7]
     assert (new["channel"], new["unless"], new["to"], here["channel_id"]) == (away, 0, 0, str(away))

@@ -24,7 +24,6 @@ static struct store {
     uint64_t answered;       // command
     size_t answer_n;
     char answer[PLACE_RAW_MAX];
-    char token[32]; // the row that a voice node reads
 } store;
 
 static bool has_row(const struct rows *r, const char *name)
@@ -142,7 +141,7 @@ static void step(struct worker *w, struct place_in in)
     static char tokens[17];
     static unsigned n;
     snprintf(tokens, sizeof tokens, "%016x", ++n);
-    struct place_env env = {w->fleet, &regions, NOW, UNIX_MS, w->random, tokens};
+    struct place_env env = {w->fleet, &regions, NOW, UNIX_MS, w->random, tokens, 300000};
     CHECK_EQ(place_step(&w->p, &in, &env, &w->todo), OK);
 }
 
@@ -155,8 +154,6 @@ static void do_write(struct worker *w)
         store.answered = w->p.command;
         store.answer_n = w->p.answer_n;
         memcpy(store.answer, w->p.answer, w->p.answer_n);
-        if (w->p.kind == PLACE_ASSIGN && w->p.next.kind == HOME_NODE)
-            snprintf(store.token, sizeof store.token, "%s", w->p.token);
     }
     step(w, (struct place_in){.kind = PLACE_IN_WRITTEN, .earlier = earlier});
 }

@@ -443,7 +443,6 @@ TEST(an_unanswered_ask_is_asked_again)
     CHECK_STR(told(), "A");
 }
 
-// The allocator keeps one token per session: the one of the ask that it carried out last.
 TEST(the_answer_to_an_older_ask_is_void)
 {
     struct call_place p = started(false);

@@ -159,13 +159,22 @@ TEST(a_voice_server_goes_to_its_session_alone)
                           .node = "n",
                           .region = "rotterdam",
                           .endpoint = "127.0.0.1:443",
-                          .token = "04cfd23059d5dfcb"});
+                          .token = "04cfd23059d5dfcb",
+                          .token_ms = 300000});
     CHECK_EQ(out.n_events, 1);
     CHECK_EQ(out.events[0].to, 2);
     CHECK_TRUE(bytes_is(out.events[0].session, "s-ada"));
     CHECK_TRUE(bytes_is(out.events[0].body,
                         "{\"token\":\"04cfd23059d5dfcb\",\"guild_id\":null,\"endpoint\":\"127.0.0.1:443\","
                         "\"channel_id\":\"900\"}"));
+    // In the same commit it becomes what a voice node accepts.
+    struct voice_token row;
+    CHECK_EQ(out.changes[0].op, CHANGE_SET);
+    CHECK_STR(out.changes[0].suffix, "t:s-ada");
+    CHECK_TRUE(bytes_is(out.changes[0].b, "300000"));
+    CHECK_EQ(UNPACK(&a, voice_token, out.changes[0].a, &row), OK);
+    CHECK_TRUE(bytes_is(row.token, "04cfd23059d5dfcb") && bytes_is(row.node, "n") && bytes_is(row.session, "s-ada"));
+    CHECK_TRUE(row.user == 11 && row.server == 900 && row.channel == 900);
     arena_fini(&a);
 }
 

@@ -52,7 +52,8 @@ static struct guild_in assigns(const struct voice_world *w, uint64_t user, const
                              .region = "r",
                              .node = node,
                              .endpoint = node[0] ? "h:1" : "",
-                             .token = "t"};
+                             .token = "t",
+                             .token_ms = 300000};
 }
 
 static int assign(struct voice_world *w, uint64_t user, const char *node)

@@ -14,7 +14,7 @@ TEST(a_new_call_is_placed_listed_and_gets_a_token)
     CHECK_BYTES(answer(&w).region, "ams");
     CHECK_BYTES(answer(&w).endpoint, "new:443");
     CHECK_EQ(answer(&w).token.n, 16);
-    CHECK_BYTES(answer(&w).token, store.token);
+    CHECK_EQ(answer(&w).token_ms, 300000);
     CHECK_STR(stands(), "ams-1");
     CHECK_TRUE(has_row(&store.lists, "ams-1"));
     CHECK_EQ(w.expected, 1);
@@ -66,7 +66,6 @@ TEST(a_repeated_command_gets_its_first_answer_and_changes_nothing)
     struct store before = store;
     struct worker b = assigned(&f, request(""), 1);
     CHECK_TRUE(bytes_eq(answer(&a).token, answer(&b).token));
-    CHECK_BYTES(answer(&b).token, store.token);
     CHECK_TRUE(memcmp(&before, &store, sizeof store) == 0);
     CHECK_EQ(b.expected, 0);
     fleet_fini(&f);
@@ -245,7 +244,6 @@ TEST(with_no_room_the_call_waits_for_its_region_or_for_any)
     CHECK_EQ(answer(&any).endpoint.n, 0);
     CHECK_EQ(answer(&any).node.n, 0);
     CHECK_EQ(answer(&any).token.n, 16);
-    CHECK_STR(store.token, "");
     CHECK_STR(stands(), "wait:");
     CHECK_TRUE(has_row(&store.waits, ""));
     struct worker ams = assigned(&f, request("ams"), 2);
@@ -319,7 +317,6 @@ TEST(a_failed_store_is_said_at_once_wherever_it_fails_and_the_repeat_goes_throug
         CHECK_EQ(w.p.err, ERR_IO);
         struct worker again = assigned(&f, request(""), 1);
         CHECK_BYTES(answer(&again).node, "ams-1");
-        CHECK_BYTES(answer(&again).token, store.token);
         fleet_fini(&f);
     }
 }
@@ -487,7 +484,7 @@ TEST(every_input_that_is_not_awaited_is_refused_and_changes_nothing)
         [PLACE_DONE] = {false, false, false, false, false, false},
     };
     struct fleet f = ams_par();
-    struct place_env env = {&f, &regions, NOW, UNIX_MS, 0, "0123456789abcdef"};
+    struct place_env env = {&f, &regions, NOW, UNIX_MS, 0, "0123456789abcdef", 300000};
     for (int kind = PLACE_ASSIGN; kind <= PLACE_SETTLE; kind++)
         for (int s = PLACE_LOOKING; s <= PLACE_DONE; s++)
             for (int in = PLACE_IN_LOOKED; in <= PLACE_IN_FAILED; in++) {
@@ -547,9 +544,7 @@ TEST(one_command_at_two_allocators_has_one_answer_in_every_order)
         interleave(&a, &b, order);
         CHECK_TRUE(bytes_eq(answer(&a).token, answer(&b).token));
         CHECK_TRUE(bytes_eq(answer(&a).endpoint, answer(&b).endpoint));
-        if (answer(&a).endpoint.n)
-            CHECK_BYTES(answer(&a).token, store.token);
-        else
+        if (!answer(&a).endpoint.n)
             CHECK_TRUE(has_row(&store.waits, "")); // it was told that there is none: it will be told of the node
         fleet_fini(&f);
         fleet_fini(&g);

@@ -228,7 +228,7 @@ static inline void world_apply(struct voice_world *w, const struct change *c)
         return;
     }
     if (strncmp(c->suffix, "t:", 2) == 0) {
-        CHECK(c->op == CHANGE_DEL);
+        CHECK(c->op == CHANGE_DEL || c->op == CHANGE_SET);
         return;
     }
     if (strcmp(c->suffix, "mi") == 0) {
@@ -270,6 +270,24 @@ static inline bool world_token_went(const struct voice_world *w, struct bytes se
     return false;
 }
 
+// What a client is told, and nothing else, is what it is let in with.
+static inline void world_check_sent(struct voice_world *w, const struct event *e, const json_t *body)
+{
+    struct voice_token row = {0};
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->out.n_changes; i++) {
+        const struct change *c = &w->out.changes[i];
+        if (strncmp(c->suffix, "t:", 2) != 0 || !bytes_is(e->session, c->suffix + 2))
+            continue;
+        CHECK(UNPACK(&w->a, voice_token, c->a, &row) == OK && world_id(c->b) > 0);
+        n++;
+    }
+    const struct voice_seat *seat = world_seat(w, e->user);
+    CHECK(n == 1 && seat && row.user == e->user && bytes_eq(row.session, e->session) && row.server == WORLD_GUILD &&
+          row.channel == seat->channel && row.node.n > 0);
+    CHECK(bytes_is(row.token, json_string_value(json_object_get(body, "token"))));
+}
+
 // Who was sent to a server and is not there any more.
 static inline void world_check_tokens(const struct voice_world *w, const struct world_rows *before)
 {
@@ -284,6 +302,8 @@ static inline void world_check_event(struct voice_world *w, const struct event *
 {
     json_t *body = json_loadb(e->body.p, e->body.n, JSON_ALLOW_NUL, NULL);
     CHECK(e->name.n == 0 || json_is_object(body));
+    if (bytes_is(e->name, "VOICE_SERVER_UPDATE") && json_is_string(json_object_get(body, "endpoint")))
+        world_check_sent(w, e, body);
     json_decref(body);
     bool state = bytes_is(e->name, "VOICE_STATE_UPDATE");
     bool of_channel = state || bytes_is(e->name, "VOICE_CHANNEL_START_TIME_UPDATE") ||
