@@ -124,6 +124,14 @@ static void take_flags(struct call_seat *s, const struct call_in *in)
     s->self_deaf = in->self_deaf;
     s->self_video = in->self_video;
     s->flags = in->flags;
+    s->hold = in->hold;
+    s->turn = in->turn;
+}
+
+// His client has said something else since: what changes flags alone is not in his location.
+static bool overtaken(const struct call_seat *s, const struct call_in *in)
+{
+    return in->hold && in->hold == s->hold && in->turn < s->turn;
 }
 
 static void take_session(struct call_seat *s, const struct call_in *in)
@@ -192,7 +200,7 @@ static int join(struct call_place *p, const struct call_in *in, const struct cal
         sit_down(p, in, rules, now, out);
         return OK;
     }
-    if (in->epoch < s->epoch)
+    if (in->epoch < s->epoch || overtaken(s, in))
         return ERR_STATE;
     bool same_flags = s->self_mute == in->self_mute && s->self_deaf == in->self_deaf && s->self_video == in->self_video;
     take_flags(s, in);
@@ -232,7 +240,7 @@ static int leave(struct call_place *p, const struct call_in *in, uint64_t now, s
     if (!s)
         return ERR_STATE;
     bool his = in->session[0] ? strcmp(s->session, in->session) == 0 : s->epoch < in->epoch;
-    if (!his)
+    if (!his || overtaken(s, in))
         return ERR_STATE; // another session owns the voice state, or it is newer than what this is about
     bool by_node = in->node && in->node[0];
     if (by_node && (p->channel != in->channel || strcmp(p->node, in->node) != 0 || s->server != CALL_SERVER_SENT))

@@ -23,6 +23,7 @@ struct call_seat { // one voice state
     uint64_t epoch;                // of the user's location when he sat down; an older one is stale
     bool self_mute, self_deaf, self_video;
     uint64_t flags, joined_at;
+    uint64_t hold, turn; // of the voice update that spoke of it last; an earlier one under the same hold comes too late
     enum call_server server;
     // OWED and NONE: ask the allocator again at that time; SENT: 0. It tells asks apart, too: each has another one.
     uint64_t server_at;
@@ -72,7 +73,7 @@ struct call_in {
     enum call_in_kind kind;
     uint64_t user;
     const char *session, *gateway; // never NULL where they are read: JOIN and MOVED both, LEAVE and ASSIGNED session
-    uint64_t hold, turn; // JOIN, LEAVE, MOVED: the gateway's hold of the session; for flows, not for this core
+    uint64_t hold, turn; // JOIN, LEAVE, MOVED: the gateway's hold of the session, and which word of it this is
     // For flows, and for the guild core: JOIN: the guild; LEAVE: only there, 0: wherever he is. channel: of the guild.
     // LEAVE with a node, because his voice connection there is gone: only out of that channel (of a guild or private).
     uint64_t guild, channel;

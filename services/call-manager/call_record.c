@@ -17,6 +17,8 @@ static void read_seats(const struct call_rec *rec, struct call_place *p)
                                 .self_video = m->self_video,
                                 .flags = m->flags,
                                 .joined_at = m->joined_at,
+                                .hold = m->hold,
+                                .turn = m->turn,
                                 .server = (enum call_server)m->server,
                                 .server_at = m->server_at};
         for (uint32_t k = 0; k < m->regions.n && s->n_regions < CALL_REGIONS_MAX; k++)
@@ -91,7 +93,9 @@ static struct call_rec record_of(struct arena *a, const struct call_place *p, co
                                           .joined_at = s->joined_at,
                                           .server = (uint64_t)s->server,
                                           .server_at = s->server_at,
-                                          .regions = {s->n_regions, regions}};
+                                          .regions = {s->n_regions, regions},
+                                          .hold = s->hold,
+                                          .turn = s->turn};
     }
     for (uint32_t i = 0; i < fx->n_rings; i++)
         ringing[i] =

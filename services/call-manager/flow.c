@@ -573,6 +573,8 @@ int flow_guild_in(const struct flow_step *s, struct guild_in *out)
                              .session = in->session,
                              .gateway = in->gateway,
                              .epoch = in->epoch,
+                             .hold = in->hold,
+                             .turn = in->turn,
                              .stays = in->stays,
                              .bot = in->bot,
                              .self_mute = in->self_mute,

@@ -51,8 +51,9 @@ struct guild_in {
     const void *msg;  // the command, of the row that the kind names; NULL for voice
     // JOIN, MOVED: both; LEAVE, ASSIGNED: session; GATEWAY_LOST: gateway. Never NULL where they are read
     const char *session, *gateway;
-    uint64_t epoch; // JOIN: of the new seat; LEAVE with session "": seats older than this
-    bool stays;     // JOIN: only if his session has a seat in that channel already, of that epoch, else ERR_MISSING
+    uint64_t epoch;      // JOIN: of the new seat; LEAVE with session "": seats older than this
+    uint64_t hold, turn; // JOIN, LEAVE: as in call.h
+    bool stays; // JOIN: only if his session has a seat in that channel already, of that epoch, else ERR_MISSING
     bool bot, self_mute, self_deaf, self_video;
     uint64_t flags;
     struct texts regions;

@@ -71,9 +71,17 @@ static struct voice_seat wanted(const struct guild_work *w)
     seat.self_deaf = in->self_deaf;
     seat.self_video = in->self_video;
     seat.flags = in->flags;
+    seat.hold = in->hold;
+    seat.turn = in->turn;
     seat.epoch = in->epoch;               // of his newest claim: who was overtaken by it takes back older ones
     seat.gateway = bytes_of(in->gateway); // the session may have been resumed on another one
     return seat;
+}
+
+// His client has said something else since: what changes flags alone is not in his location.
+static bool overtaken(const struct voice_seat *was, const struct guild_in *in)
+{
+    return in->hold && in->hold == was->hold && in->turn < was->turn;
 }
 
 static int join(const struct guild_work *w)
@@ -85,7 +93,7 @@ static int join(const struct guild_work *w)
         return refused;
     if (w->in->stays && (!same_session || was->epoch != w->in->epoch))
         return ERR_MISSING;
-    if (was && w->in->epoch < was->epoch)
+    if (was && (w->in->epoch < was->epoch || overtaken(was, w->in)))
         return ERR_STATE;
     struct voice_seat seat = wanted(w);
     // Another channel, or another session takes over; or the same one says the same again, which is how libraries ask
@@ -116,7 +124,7 @@ static int leave(const struct guild_work *w)
     if (!was)
         return ERR_STATE;
     bool his = w->in->session[0] ? bytes_is(was->session, w->in->session) : was->epoch < w->in->epoch;
-    if (!his)
+    if (!his || overtaken(was, w->in))
         return ERR_STATE; // another session owns the voice state, or it is newer than what this is about
     if (w->in->node && w->in->node[0] && !sits_on(w, was))
         return ERR_STATE; // he has gone elsewhere or come back meanwhile, or is being sent to another server

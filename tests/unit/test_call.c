@@ -403,6 +403,28 @@ TEST(a_lost_server_without_another_makes_the_call_unavailable_until_one_is_free)
     CHECK_STR(told(), "s");
 }
 
+TEST(what_his_client_has_said_something_else_after_comes_too_late)
+{
+    struct call_place p = group();
+    struct call_in said = join(ADA, "s-ada"),
+                   left = {.kind = CALL_IN_LEAVE, .user = ADA, .session = "s-ada", .gateway = "g"};
+    said.hold = left.hold = 77;
+    said.turn = 1;
+    CHECK_EQ(step(&p, said), OK);
+    left.turn = 2;
+    said.turn = 3;
+    said.self_mute = true;
+    CHECK_EQ(step(&p, said), OK);
+    CHECK_EQ(step(&p, left), ERR_STATE); // it lay somewhere
+    said.turn = 2;
+    said.self_mute = false;
+    CHECK_EQ(step(&p, said), ERR_STATE);
+    CHECK_TRUE(call_seat_of(&p, ADA)->self_mute);
+    left.hold = 78; // another gateway's, whose words are counted anew
+    CHECK_EQ(step(&p, left), OK);
+    CHECK_EQ(p.n_seats, 0);
+}
+
 TEST(of_an_unavailable_call_nothing_is_told_but_whom_it_rings_when_it_is_there_again)
 {
     struct call_place p = both();

@@ -34,6 +34,8 @@ static struct call_in join(uint64_t user, const char *session)
                             .session = session,
                             .gateway = "gw",
                             .epoch = 3,
+                            .hold = 7,
+                            .turn = 2,
                             .region = "rotterdam",
                             .new_id = (1650479767383ull - 1420070400000ull) << 22,
                             .regions = {1, regions}};
@@ -80,6 +82,7 @@ TEST(a_running_call_comes_back_from_its_record_as_it_was)
     CHECK_STR(again.seats[0].session, "s-ada");
     CHECK_STR(again.seats[0].regions[0], "rotterdam");
     CHECK_EQ(again.seats[0].server_at, p.seats[0].server_at);
+    CHECK_TRUE(again.seats[0].hold == 7 && again.seats[0].turn == 2);
     CHECK_EQ(again.n_rings, 1);
     CHECK_EQ(again.rings[0].until, 61000);
     CHECK_EQ(call_deadline(&again), call_deadline(&p));

@@ -335,6 +335,28 @@ TEST(flags_are_a_state_the_same_again_brings_a_server_too)
     world_end(&w);
 }
 
+TEST(what_his_client_has_said_something_else_after_comes_too_late)
+{
+    struct voice_world w = guild();
+    struct guild_in in = joins(BEN, HOME);
+    struct guild_in left = {
+        .kind = GUILD_IN_LEAVE, .target = BEN, .session = "s", .gateway = "g", .hold = 77, .turn = 2};
+    in.hold = 77;
+    in.turn = 1;
+    CHECK_EQ(world_do(&w, in), OK);
+    in.turn = 3;
+    in.self_mute = in.stays = true;
+    CHECK_EQ(world_do(&w, in), OK);
+    CHECK_EQ(world_do(&w, left), ERR_STATE); // it lay somewhere
+    in.turn = 2;
+    in.self_mute = false;
+    CHECK_EQ(world_do(&w, in), ERR_STATE);
+    CHECK_TRUE(world_seat(&w, BEN)->self_mute);
+    left.hold = 78; // another gateway's, whose words are counted anew
+    CHECK_EQ(world_do(&w, left), OK);
+    world_end(&w);
+}
+
 TEST(what_stays_needs_a_seat_and_what_is_older_does_not_move_it)
 {
     struct voice_world w = guild();
