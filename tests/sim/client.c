@@ -5,6 +5,7 @@
 #include "world_guild.h"
 #include "json.h"
 #include "message.h"
+#include "voice.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -283,6 +284,8 @@ static void see_server(struct client *c, const json_t *d)
         c->served = there;
     else
         c->server = there ? id_in(d, "channel_id") : 0;
+    if (there)
+        voice_sent(nth(c), c->user, c->session, d);
 }
 
 // Who was away for about as long as the voice states of a lost gateway are kept may have lost his, whatever he is told
@@ -342,6 +345,8 @@ static void see(struct client *c, const char *t, const json_t *d)
         see_resumed(c);
     if (strncmp(t, "READY", 5) != 0 && strcmp(t, "CALL_CREATE") != 0)
         c->settled = true;
+    if (!c->server && !c->served)
+        voice_over(nth(c));
 }
 
 // --- the socket ---
@@ -353,6 +358,7 @@ static void forget_session(struct client *c)
     c->session[0] = '\0';
     c->seq = 0;
     c->wants = 0;
+    voice_over(nth(c));
     if (seat_session_of[u] == nth(c) + 1)
         seat_session_of[u] = 0;
 }
@@ -584,8 +590,9 @@ static void group_change(const struct client *c, uint64_t place)
 
 static void region(const struct client *c, uint64_t place)
 {
-    ask(c, "PATCH", sim_chance(5000) ? "{\"region\":\"local\"}" : "{\"region\":\"nowhere\"}", on_done, 0,
-        "/api/v9/channels/%" PRIu64 "/call", place);
+    static const char *const bodies[] = {"{\"region\":\"frankfurt\"}", "{\"region\":\"rotterdam\"}",
+                                         "{\"region\":\"nowhere\"}"};
+    ask(c, "PATCH", bodies[sim_below(countof(bodies))], on_done, 0, "/api/v9/channels/%" PRIu64 "/call", place);
 }
 
 static uint32_t n_messages; // each says which it is
@@ -671,6 +678,10 @@ static void leave_for(struct client *c, uint16_t code)
 static void act_live(struct client *c)
 {
     uint64_t dice = sim_below(100), place = place_of(c);
+    if (voice_speaks(nth(c)) && sim_chance(600)) {
+        voice_act(nth(c));
+        return;
+    }
     if (sim_chance(4000)) {
         act_in_guild(c);
         return;
@@ -727,6 +738,7 @@ void clients_calm(void)
     for (uint32_t i = 0; i < n_clients; i++)
         if (clients[i].state == CLIENT_OFF && !clients[i].done)
             connect_to_any(&clients[i]);
+    voice_calm();
 }
 
 bool clients_there(void)
@@ -821,7 +833,7 @@ static void compare_seat(uint32_t u)
     if (!seat_session_of[u])
         return;
     const struct client *c = &clients[seat_session_of[u] - 1];
-    if (c->state != CLIENT_LIVE || !c->wants)
+    if (c->state != CLIENT_LIVE || !c->wants || voice_absent(c->user))
         return;
     if (room_index(seat_place_of[u]) < people.n_rooms) {
         if (!moved[u] && !world_guild_sits(c->user, c->session))
@@ -858,6 +870,27 @@ static void compare_guild_sessions(void)
     }
 }
 
+// Where it sits by its session, as it stands in Redis; 0: nowhere.
+static uint64_t sits_in(const struct client *c)
+{
+    if (c->state == CLIENT_LIVE && world_guild_sits(c->user, c->session))
+        return c->room;
+    for (uint32_t p = 0; c->state == CLIENT_LIVE && p < people.n_places; p++)
+        if (call_sits(truth_place(p), c->user, c->session))
+            return people.places[p];
+    return 0;
+}
+
+static void compare_voice(uint32_t who)
+{
+    uint64_t channel = sits_in(&clients[who]);
+    uint32_t others = 0;
+    for (uint32_t i = 0; channel && i < n_clients; i++)
+        if (i != who && voice_speaks(i) && sits_in(&clients[i]) == channel)
+            others |= 1u << user_index(clients[i].user);
+    voice_compare(who, channel, others);
+}
+
 void clients_compare(void)
 {
     compare_guild_sessions();
@@ -871,6 +904,8 @@ void clients_compare(void)
             compare_place(&clients[i], &clients[i].view[p], p);
     for (uint32_t u = 0; u < people.n_users; u++)
         compare_seat(u);
+    for (uint32_t i = 0; i < n_clients; i++)
+        compare_voice(i);
 }
 
 // --- life ---

@@ -6,6 +6,7 @@
 #include "mains.h"
 #include "redis.h"
 #include "token.h"
+#include "voice.h"
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -16,7 +17,10 @@
 #include <unistd.h>
 
 #define SECRET "a secret of the simulated world, of 32 bytes and more"
-#define CALM_MS 4000u // after the last fault: what is then not as it should be is wrong
+#define NODES_EVERY 4u // seeds: their sockets take time
+// After the last fault: what is then not as it should be is wrong. Who waits for a node is asked about every 3 to 5 s.
+#define CALM_MS 4000u
+#define CALM_NODES_MS 12000u
 
 struct people people;
 static struct options {
@@ -26,6 +30,7 @@ static struct options {
 } options = {.seeds = 100, .events = 5000, .workers = 1};
 static struct {
     uint64_t seed, step, hash;
+    bool nodes; // there are voice nodes; else clients are sent to some that nobody has started
     bool failed;
 } run;
 
@@ -87,13 +92,31 @@ static void start(struct instance *i)
                               "--bus-lease-ms=300",
                               log_level,
                               NULL};
-    static char *allocator[] = {"region-allocator", "--regions-file=" SIM_REGIONS_FILE, "--bus-lease-ms=300", log_level,
-                                NULL};
     static char *messages[] = {"message", "--bus-lease-ms=300", log_level, NULL};
+    static char own[INSTANCES_MAX][3][32]; // of a voice node, which keeps its settings
+    uint32_t n = (uint32_t)(i - instances);
+    static char fixed[] = "--regions-file=" SIM_REGIONS_FILE, announced[] = "--regions-file=" SIM_REGIONS_BARE;
+    char *allocator[] = {"region-allocator", run.nodes ? announced : fixed, "--bus-lease-ms=300", log_level, NULL};
+    char *node[] = {"voice-node",
+                    own[n][0],
+                    own[n][1],
+                    own[n][2],
+                    "--udp-port=50000",
+                    "--voice-heartbeat-ms=600000",
+                    "--voice-resume-ms=400",
+                    "--voice-grace-ms=1000",
+                    "--drain-ms=1500",
+                    "--bus-lease-ms=300",
+                    log_level,
+                    NULL};
     char **argv = i->entry == gateway_main            ? gateway
                   : i->entry == call_manager_main     ? manager
                   : i->entry == region_allocator_main ? allocator
-                                                      : messages;
+                  : i->entry == message_main          ? messages
+                                                      : node;
+    snprintf(own[n][0], sizeof own[n][0], "--instance=node-%u", n);
+    snprintf(own[n][1], sizeof own[n][1], "--endpoint=%u.sim:443", n);
+    snprintf(own[n][2], sizeof own[n][2], "--region=%s", n % 2 ? "rotterdam" : "frankfurt");
     int argc = 0;
     while (argv[argc])
         argc++;
@@ -101,7 +124,7 @@ static void start(struct instance *i)
     instance_start(i, argc, argv);
 }
 
-static void start_all(uint64_t gateways, uint64_t others)
+static void start_all(uint64_t gateways, uint64_t others, uint64_t nodes)
 {
     static const struct {
         const char *name;
@@ -113,6 +136,8 @@ static void start_all(uint64_t gateways, uint64_t others)
     for (size_t k = 0; k < countof(kinds); k++)
         for (uint64_t n = 0; n < (k == 0 ? gateways : others); n++)
             start(instance_add(kinds[k].name, kinds[k].entry));
+    for (uint64_t n = 0; n < nodes; n++)
+        start(instance_add("voice-node", voice_node_main));
 }
 
 // --- faults ---
@@ -257,6 +282,7 @@ static void world_end(void)
 {
     story = STORY_QUIET;
     clients_end();
+    voice_end();
     instances_clear();
     while (sim_step()) // letters to nobody
         continue;
@@ -277,11 +303,14 @@ static void run_seed(uint64_t seed)
 {
     run.seed = seed;
     run.step = 0;
-    run.failed = false;
+    run.failed = run.nodes = false;
     world_begin(seed);
     be_kind();
-    start_all(sim_between(1, 3), sim_between(1, 2));
+    run.nodes = seed % NODES_EVERY == 0;
+    uint64_t gateways = sim_between(1, 3), others = sim_between(1, 2);
+    start_all(gateways, others, run.nodes ? sim_between(2, 3) : 0); // one in each region
     truth_begin();
+    voice_begin(run.nodes);
     clients_begin();
     pass(300000); // until they have found each other
     draw_cruelty();
@@ -300,7 +329,7 @@ static void run_seed(uint64_t seed)
         pass(10000);
     if (!clients_there())
         world_fail("some clients cannot connect for 20 s");
-    pass(CALM_MS * 1000);
+    pass((run.nodes ? CALM_NODES_MS : CALM_MS) * 1000);
     if (!run.failed) {
         truth_at_rest();
         clients_compare();
@@ -379,7 +408,7 @@ static void make_people(void)
         "{\"name\":\"h\",\"owner\":\"u4\",\"users\":[\"u4\",\"u5\",\"u6\",\"u1\"]}]," GUILD "}";
     world_begin(0);
     be_kind();
-    start_all(1, 1);
+    start_all(1, 1, 0);
     for (int i = 0; i < 100 && !answer; i++) {
         sim_web_ask(&instances[0], true, "POST", "/admin/load", ADMIN_AUTHORIZATION, bytes_of(document), on_loaded,
                     NULL, 0);
@@ -487,14 +516,16 @@ static void check_repeats(uint64_t seed)
 static void run_chunk(uint64_t from, uint64_t n, uint64_t *failed)
 {
     uint64_t deeds = clients_deeds(), dispatches = clients_dispatches(), resumes = clients_resumes(), bad = 0;
+    uint64_t entries = voice_entries();
     for (uint64_t i = 0; i < n && !(options.stop && bad); i++) {
         (i == 0 ? check_repeats : run_seed)(from + i);
         bad += run.failed;
     }
     *failed += bad;
-    printf("%s seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " deeds, %" PRIu64 " dispatches, %" PRIu64 " resumes",
+    printf("%s seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " deeds, %" PRIu64 " dispatches, %" PRIu64
+           " resumes, %" PRIu64 " voice entries",
            bad ? "not ok" : "ok", from, from + n - 1, clients_deeds() - deeds, clients_dispatches() - dispatches,
-           clients_resumes() - resumes);
+           clients_resumes() - resumes, voice_entries() - entries);
     printf(bad ? ", %" PRIu64 " failed\n" : "\n", bad);
     fflush(stdout);
 }
