@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DIAL_MS 2000u
+#define REDIAL_MS 10u
 #define PRUNE_LEASES 10u // an instance that has been silent for so many leases leaves the registry
 
 const char *bus_kind_name(enum bus_kind k)
@@ -25,10 +26,14 @@ void bus_dial_events(struct bus_peer *p)
         p->events = bus_dial(p->bus, BUS_EVENTS, p->events_url);
 }
 
+// A peer that hangs up at once is not dialled as fast as it does so.
 void bus_dial_commands(struct bus_peer *p)
 {
-    if (!p->commands)
-        p->commands = bus_dial(p->bus, BUS_COMMANDS, p->commands_url);
+    uint64_t now = loop_now(p->bus->loop);
+    if (p->commands || now < p->dial_at)
+        return;
+    p->dial_at = now + REDIAL_MS;
+    p->commands = bus_dial(p->bus, BUS_COMMANDS, p->commands_url);
 }
 
 struct bus_peer *bus_peer_named(const struct bus *b, struct bytes name)
@@ -330,6 +335,7 @@ static void dial_commands_anew(struct bus_peer *p)
 {
     bus_close(p->bus, p->commands);
     p->commands = NULL;
+    bus_command_unqueue(p->bus, p);
     bus_dial_commands(p);
 }
 
@@ -344,6 +350,8 @@ static void dial_anew(struct bus *b, uint64_t now)
         }
         if (stuck(p->commands, now))
             dial_commands_anew(p);
+        else if (b->watched[p->kind])
+            bus_dial_commands(p);
     }
 }
 

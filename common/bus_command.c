@@ -197,14 +197,20 @@ void bus_command_links_changed(struct bus *b)
                 send_to_one(p);
 }
 
-// What was asked of it is asked of somebody else.
-void bus_command_peer_gone(struct bus *b, const struct bus_peer *gone)
+// What was asked of it may not have reached it.
+void bus_command_unqueue(struct bus *b, const struct bus_peer *peer)
 {
     struct bus_pending *p;
     for (uint32_t i = 0; (p = table_next(&b->pending, &i, NULL)) != NULL;)
         for (; p; p = p->same)
-            if (p->at == gone->hash)
+            if (p->at == peer->hash)
                 p->queued = false;
+}
+
+// What was asked of it is asked of somebody else.
+void bus_command_peer_gone(struct bus *b, const struct bus_peer *gone)
+{
+    bus_command_unqueue(b, gone);
     bus_command_links_changed(b);
 }
 

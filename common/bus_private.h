@@ -47,6 +47,7 @@ struct bus_peer { // an instance that others have in the registry
     uint64_t epoch, born;
     bool seen;                            // in the registry at the last look
     struct bus_socket *events, *commands; // NULL: not dialled
+    uint64_t dial_at;                     // ms: commands not before that
     struct loop_flush flush;
     struct buf batch;    // events that this turn has for it
     uint64_t link_epoch; // of this link to it: its numbers begin at 1
@@ -143,7 +144,8 @@ void bus_commit_stop(struct bus *b);
 // bus_command.c
 void bus_command_message(struct bus *b, struct bytes message);
 void bus_command_answered(struct bus *b, const struct answer *a);
-void bus_command_links_changed(struct bus *b); // a link came up: what waits for it goes out now
+void bus_command_links_changed(struct bus *b);                        // a link came up: what waits for it goes out now
+void bus_command_unqueue(struct bus *b, const struct bus_peer *peer); // it is sent again when the link is up
 void bus_command_peer_gone(struct bus *b, const struct bus_peer *p);
 void bus_command_flush(struct loop_flush *f);
 void bus_command_forget_old(struct bus *b);

@@ -121,7 +121,7 @@ TEST(whoever_dies_while_commands_go_to_him_dies_alone)
     struct buf node = {0};
     const struct release v = {.place = 5};
     room_open(&r);
-    mayfly_start(&m, 500);
+    mayfly_start(&m, 300);
     desk_open(&r, &d, BUS_GATEWAY, "gateway-1");
     PACK(&node, bus_node, (&(struct bus_node){BYTES("m"), BYTES("tcp://127.0.0.1:1"), bytes_of(m.url), 1, 1}));
     store_cmd(d.store, NULL, NULL, "SET bus:message:m %b", node.p, node.n);
