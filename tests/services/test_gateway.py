@@ -351,6 +351,21 @@ async def test_a_call_is_shown_after_ready_or_when_asked_for(house, clients, pai
                  "request_to_speak_timestamp": None}]}
 
 
+async def test_a_call_that_is_unavailable_is_not_shown(house, clients, pair):
+    """Clients that know of it were told that it is gone; all are told when it is there again."""
+    a, b, place = pair
+    other = house.channel(b.account, a.account)
+    house.call(place, a.account, unavailable=True)
+    house.call(other, a.account)
+    auto = await clients.login(b.account)
+    asked = await clients.login(b.account, capabilities=CAPABILITIES & ~AUTO_CALL_BIT)
+    await asked.ask_for_call(str(place.ref))
+    await asked.ask_for_call(str(other.ref))
+    for client in (auto, asked):
+        await client.expect("CALL_CREATE", channel_id=str(other.ref))
+        assert [e.d["channel_id"] for e in client.events if e.t == "CALL_CREATE"] == [str(other.ref)]
+
+
 async def test_asking_for_a_call_that_is_not_there_or_not_ones_own_brings_nothing(house, clients, pair):
     a, _, place = pair
     eve, zoe = house.users("eve", "zoe")
