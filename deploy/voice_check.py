@@ -33,7 +33,7 @@ VOICE_CLOSES = {
     4004: ("it says that the token was made for another node, user or channel",
            "see that no two nodes and no balancer share this endpoint: each node needs an SB_ENDPOINT, and an SB_INSTANCE, "
            "that is its alone"),
-    4006: ("it knows nothing of this session, though the allocator has just made a token for it",
+    4006: ("it knows nothing of this session, though we were told of a token for it just now",
            "see that the node has the REDIS_URL of the other services, and that all clocks agree"),
     4011: ("it does not know the server", "see that the node has the REDIS_URL of the other services"),
     4014: ("it says that we have left the channel", AGAIN),

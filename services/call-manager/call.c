@@ -200,7 +200,7 @@ static int join(struct call_place *p, const struct call_in *in, const struct cal
         sit_down(p, in, rules, now, out);
         return OK;
     }
-    if (in->epoch < s->epoch || overtaken(s, in))
+    if (in->epoch < s->epoch || (in->epoch == s->epoch && overtaken(s, in))) // a newer claim has moved his location
         return ERR_STATE;
     bool same_flags = s->self_mute == in->self_mute && s->self_deaf == in->self_deaf && s->self_video == in->self_video;
     take_flags(s, in);

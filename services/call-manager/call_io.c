@@ -6,10 +6,9 @@
 #include "present.h"
 #include <string.h>
 
-#define ASK_MS 1500u           // then the place's own timer asks again
-#define ASK_AGAIN_MS 100u      // an answer found no room among the jobs
-#define TOKEN_MS_MAX 86400000u // the longest that an allocator can be told to (SB_VOICE_TOKEN_MS)
-#define RELEASE_MS 10000u      // repeated until the allocator has heard it
+#define ASK_MS 1500u      // then the place's own timer asks again
+#define ASK_AGAIN_MS 100u // an answer found no room among the jobs
+#define RELEASE_MS 10000u // repeated until the allocator has heard it
 
 // --- commands in ---
 
@@ -258,10 +257,13 @@ static bool ask_again(struct ask *k)
     return true;
 }
 
-// Redis would refuse another one, in the middle of a commit.
-static bool names_a_time(const struct assigned *to)
+static bool read_assigned(struct arena *a, struct bytes body, struct assigned *to)
 {
-    return to->endpoint.n == 0 || (to->token_ms > 0 && to->token_ms <= TOKEN_MS_MAX);
+    if (UNPACK(a, assigned, body, to) == OK && (to->endpoint.n == 0 || (to->token_ms > 0 && to->token_ms < 1ull << 53)))
+        return true; // Redis would refuse another time, in the middle of a commit
+    M.bus_invalid++;
+    LOG_PEER(WARN, EV("bus.invalid"), KS("what", "an assignment"));
+    return false;
 }
 
 static void on_assigned(void *ctx, const struct answer *answer)
@@ -270,7 +272,7 @@ static void on_assigned(void *ctx, const struct answer *answer)
     struct arena a = {0};
     struct assigned to;
     bool again = false;
-    if (answer && answer->err == OK && UNPACK(&a, assigned, answer->body, &to) == OK && names_a_time(&to)) {
+    if (answer && answer->err == OK && read_assigned(&a, answer->body, &to)) {
         const struct flow flow = {.kind = FLOW_STEP,
                                   .place = k->place,
                                   .in = {.kind = CALL_IN_ASSIGNED,

@@ -93,7 +93,9 @@ static int join(const struct guild_work *w)
         return refused;
     if (w->in->stays && (!same_session || was->epoch != w->in->epoch))
         return ERR_MISSING;
-    if (was && (w->in->epoch < was->epoch || overtaken(was, w->in)))
+    if (was && w->in->epoch < was->epoch)
+        return ERR_STATE;
+    if (was && w->in->epoch == was->epoch && overtaken(was, w->in)) // a newer claim has moved his location
         return ERR_STATE;
     struct voice_seat seat = wanted(w);
     // Another channel, or another session takes over; or the same one says the same again, which is how libraries ask

@@ -107,24 +107,18 @@ bool place_moves(const struct place *p)
 
 // --- beginning ---
 
-static bool session_ok(struct bytes session)
-{
-    return node_name_ok(session); // the same letters; it becomes part of a key
-}
-
 int place_assign(struct place *p, const struct assign *a, uint64_t command, struct place_fxs *out)
 {
-    if (!a->place || !a->channel || !a->server || !a->user || !command || !session_ok(a->session))
+    if (!a->place || !a->channel || !a->server || !a->user || !command ||
+        !node_name_ok(a->session)) // of the same letters
         return ERR_INVALID;
     *out = (struct place_fxs){0};
     *p = (struct place){.kind = PLACE_ASSIGN,
                         .place = a->place,
                         .channel = a->channel,
                         .server = a->server,
-                        .user = a->user,
                         .command = command,
                         .move = a->move};
-    CHECK(bytes_copy(p->session, sizeof p->session, a->session) == OK);
     if (bytes_copy(p->region, sizeof p->region, a->region) || strlen(p->region) != a->region.n)
         return ERR_INVALID;
     for (uint32_t i = 0; i < a->preferred.n && i < PLACE_PREFERRED; i++)

@@ -77,8 +77,7 @@ struct place {
     enum place_state state;
     uint32_t tries;
     uint64_t place, channel;
-    uint64_t server, user, command; // command: 0 unless ASSIGN or RELEASE
-    char session[NODE_NAME_MAX + 1];
+    uint64_t server, command;       // command: 0 unless ASSIGN or RELEASE
     char region[NODE_NAME_MAX + 1]; // ASSIGN: the one asked for; SETTLE: the one it waited for
     char preferred[PLACE_PREFERRED][NODE_NAME_MAX + 1];
     uint32_t n_preferred;

@@ -380,7 +380,7 @@ def test_an_allocator_that_is_silent_is_asked_again(house):
 
 
 def test_who_is_told_twice_gets_the_token_of_the_last_ask(house):
-    """The allocator keeps one token per session: an older one would be refused by the voice node."""
+    """And with it he is let in."""
     ada, ben = house.users(2)
     channel = house.channel(ada, ben)
     for _ in range(4):                                                     # faster than the delay
@@ -388,6 +388,8 @@ def test_who_is_told_twice_gets_the_token_of_the_last_ask(house):
     poll(lambda: house.due(channel) is None, "nothing more to be owed")
     told = [body["token"] for name, _, body in house.log(channel) if name in SERVER]
     assert told and told[-1] == house.allocator.asks(channel)[-1]["token"]
+    row = unpack(house.redis.get(f"{{{channel}}}:t:session-{ada}"), "voice_token")
+    assert (row["token"], row["user"], row["channel"]) == (told[-1], ada, channel)
 
 
 def test_without_a_free_node_the_endpoint_is_null_and_then_real(house):

@@ -420,6 +420,8 @@ TEST(what_his_client_has_said_something_else_after_comes_too_late)
     said.self_mute = false;
     CHECK_EQ(step(&p, said), ERR_STATE);
     CHECK_TRUE(call_seat_of(&p, ADA)->self_mute);
+    said.epoch++; // he is claimed for it: then it is where he is
+    CHECK_EQ(step(&p, said), OK);
     left.hold = 78; // another gateway's, whose words are counted anew
     CHECK_EQ(step(&p, left), OK);
     CHECK_EQ(p.n_seats, 0);

@@ -352,6 +352,9 @@ TEST(what_his_client_has_said_something_else_after_comes_too_late)
     in.self_mute = false;
     CHECK_EQ(world_do(&w, in), ERR_STATE);
     CHECK_TRUE(world_seat(&w, BEN)->self_mute);
+    in.epoch = joins(BEN, HOME).epoch; // he is claimed for it: then it is where he is
+    in.stays = false;
+    CHECK_EQ(world_do(&w, in), OK);
     left.hold = 78; // another gateway's, whose words are counted anew
     CHECK_EQ(world_do(&w, left), OK);
     world_end(&w);
