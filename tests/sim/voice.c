@@ -27,7 +27,7 @@ struct voice_client {
 
 static struct voice_client voices[CLIENTS_MAX];
 static bool there, absent[USERS_MAX];
-static uint64_t entries, resumed;
+static uint64_t entries;
 
 static uint32_t nth(const struct voice_client *v)
 {
@@ -94,13 +94,12 @@ static void ready(struct voice_client *v)
            "\"aead_aes256_gcm_rtpsize\"}}}");
 }
 
-static void in(struct voice_client *v, bool again)
+static void in(struct voice_client *v)
 {
     judge_absence(v);
     v->lost_at = 0;
     v->state = VOICE_IN;
     entries++;
-    resumed += again;
 }
 
 static void see_clients(struct voice_client *v, const json_t *d)
@@ -130,13 +129,11 @@ static void on_text(void *ctx, uint64_t conn, struct bytes text)
         ready(v);
         break;
     case 4:
-        in(v, false);
+    case 9:
+        in(v);
         break;
     case 8:
         hello(v);
-        break;
-    case 9:
-        in(v, true);
         break;
     case 11:
         see_clients(v, d);
@@ -192,7 +189,9 @@ void voice_sent(uint32_t who, uint64_t user, const char *session, const json_t *
     if (!there || who % 4 == 3) // there are bots that sit in a channel and never speak
         return;
     CHECK(node < n_instances);
+    bool was_in = v->state == VOICE_IN;
     hang_up(v, 1000);
+    v->lost_at = was_in ? 0 : v->lost_at; // where it was, it is not missed
     v->wanted = true;
     v->known = false;
     v->server = guild ? guild : id_in(d, "channel_id");
@@ -207,8 +206,10 @@ void voice_sent(uint32_t who, uint64_t user, const char *session, const json_t *
 void voice_over(uint32_t who)
 {
     voices[who].wanted = false;
-    if (who % 4 != 2) // some wait until they are hung up on
-        hang_up(&voices[who], 1000);
+    if (who % 4 == 2) // some wait until they are hung up on
+        return;
+    hang_up(&voices[who], 1000);
+    voices[who].lost_at = 0;
 }
 
 // --- deeds ---
