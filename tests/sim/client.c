@@ -679,7 +679,7 @@ static void act_live(struct client *c)
 {
     uint64_t dice = sim_below(100), place = place_of(c);
     if (voice_speaks(nth(c)) && sim_chance(600)) {
-        voice_act(nth(c));
+        voice_break(nth(c));
         return;
     }
     if (sim_chance(4000)) {

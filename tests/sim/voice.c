@@ -17,7 +17,7 @@ struct voice_client {
     enum voice_state state;
     uint64_t conn;
     bool known;       // the node has let it in, and may take it back
-    bool sulks;       // it does not come back by itself
+    bool sulks;       // it does not come back before all is calm
     int64_t seq;      // of the last numbered message
     uint64_t lost_at; // us: it was in, and is not any more
     uint64_t retry;   // numbers its tries: only the newest counts
@@ -214,15 +214,9 @@ void voice_over(uint32_t who)
 
 // --- deeds ---
 
-void voice_act(uint32_t who)
+void voice_break(uint32_t who)
 {
     struct voice_client *v = &voices[who];
-    if (v->state == VOICE_OUT) {
-        v->sulks = false;
-        if (v->wanted)
-            enter(v);
-        return;
-    }
     world_tell("client %u, voice: breaks off", nth(v));
     hang_up(v, 1006);
     v->sulks = sim_chance(3000);

@@ -9,9 +9,9 @@ struct json_t;
 void voice_begin(bool nodes); // there are some
 void voice_end(void);
 void voice_sent(uint32_t who, uint64_t user, const char *session, const struct json_t *server); // with an endpoint
-void voice_over(uint32_t who); // it is in no channel that it was sent to a server of
-void voice_act(uint32_t who);  // it loses its socket, or comes back
-void voice_calm(void);         // all of them see to it that they are where they were sent
+void voice_over(uint32_t who);  // it is in no channel that it was sent to a server of
+void voice_break(uint32_t who); // it loses its socket
+void voice_calm(void);          // all of them see to it that they are where they were sent
 // At rest. channel: where it sits, 0: nowhere; others: bit per user, those who are to be in the room with it.
 void voice_compare(uint32_t who, uint64_t channel, uint32_t others);
 bool voice_speaks(uint32_t who);  // it is in a room
