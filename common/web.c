@@ -3,6 +3,7 @@
 #define _GNU_SOURCE // accept4
 #include "web_private.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_MS 100u // when the process is out of descriptors
 #define FD_SPARE 1024u       // descriptors for everything that is not a connection
+#define WAKE_FDS 1024        // where its own descriptor is, which it opens before there are connections
 #define CHUNK (64u * 1024u)  // most that is given to one write
 #define READ_SIZE (32u * 1024u)
 #define PIPELINE_MAX 16384u // what is kept of a peer that asks on before he has his answer
@@ -384,9 +386,31 @@ static int fit_descriptor_limit(uint64_t connections)
     return (int)want;
 }
 
+// libwebsockets 4.1.6 closes the descriptor that wakes it twice: when its context ends, and when the loop has let go of
+// it. Between the two another thread of this process can be given its number (nng's look up addresses), and loses it:
+// getaddrinfo ends the process then. What is left of that time is the rest of lws_context_destroy.
+static bool is_eventfd(int fd)
+{
+    char path[32], to[32];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, to, sizeof to);
+    return n > 0 && memmem(to, (size_t)n, "[eventfd]", 9) != NULL;
+}
+
+// Something of our own stands there until the second time.
+static void hold_number(int fd)
+{
+    int held = fd >= 0 ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, fd) : -1;
+    if (held >= 0 && held != fd) // somebody has it already
+        close(held);
+}
+
 static bool start_lws(struct web *w)
 {
     void *loops[] = {loop_uv(w->loop)};
+    bool before[WAKE_FDS];
+    for (int fd = 0; fd < WAKE_FDS; fd++)
+        before[fd] = is_eventfd(fd);
     w->fd_limit = fit_descriptor_limit(w->cfg.connections_max);
     lws_set_log_level(LLL_ERR, on_lws_start_log);
     struct lws_context_creation_info info = {
@@ -405,6 +429,10 @@ static bool start_lws(struct web *w)
         info.alpn = "http/1.1";
     }
     w->context = lws_create_context(&info);
+    w->wake_fd = -1;
+    for (int fd = 0; fd < WAKE_FDS && w->wake_fd < 0; fd++)
+        if (!before[fd] && is_eventfd(fd))
+            w->wake_fd = fd;
     lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
     if (w->context)
         w->vhost = lws_get_vhost_by_name(w->context, "switchboard");
@@ -572,6 +600,7 @@ void web_stop(struct web *w)
     w->stopped = true;
     web_refuse_new(w);
     lws_context_destroy(w->context);
+    hold_number(w->wake_fd);
 }
 
 void web_free(struct web *w)

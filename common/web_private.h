@@ -70,6 +70,7 @@ struct web {
     struct lws_context *context;
     struct lws_vhost *vhost;
     int fd_limit; // libwebsockets has no place for descriptors from here on
+    int wake_fd;  // of libwebsockets, -1: not known
     int listener; // -1: not listening
     uv_poll_t accept;
     struct timer accept_again;

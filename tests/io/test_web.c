@@ -557,4 +557,18 @@ TEST(a_port_that_is_taken_is_an_error)
     rig_free(t);
 }
 
+// Whatever another thread opens while it ends.
+TEST(a_web_that_ends_closes_nothing_that_was_opened_meanwhile)
+{
+    struct rig *t = rig_new();
+    int mine[8];
+    turn(t->loop);
+    web_stop(t->web);
+    for (size_t i = 0; i < countof(mine); i++)
+        mine[i] = socket(AF_INET, SOCK_DGRAM, 0);
+    rig_free(t);
+    for (size_t i = 0; i < countof(mine); i++)
+        CHECK_EQ(close(mine[i]), 0);
+}
+
 MAIN
