@@ -342,7 +342,7 @@ static void follow_ready(struct burst *b, struct live *l, const struct ready *r,
         follow(b, BYTES("GUILD_CREATE"), buf_bytes(text));
     }
     for (uint32_t i = 0; ready_has_calls(&l->s) && i < w->n_channels; i++)
-        if (w->channels[i].call && !w->channels[i].call->unavailable) // that one is told when it is there again
+        if (view_shows_call(w->channels[i].call))
             follow(b, BYTES("CALL_CREATE"), view_call(a, w, i));
 }
 
@@ -500,7 +500,7 @@ static void on_call_channel(void *ctx, int err, const struct loaded_channel *c, 
         return;
     }
     mem_free(ctx);
-    if (c->version >= at && c->call && !c->call->unavailable && ids_have(c->channel.recipients, l->s.user)) {
+    if (c->version >= at && view_shows_call(c->call) && ids_have(c->channel.recipients, l->s.user)) {
         const struct call_rec call = current_call(&ask, &a, c->call);
         struct dispatch *d = dispatch_new(BYTES("CALL_CREATE"), present_call_create(&a, ask.channel, &call));
         live_dispatch(l, d);

@@ -101,6 +101,11 @@ static bool sits_elsewhere(const struct world *w, const struct call_member *m)
     return false;
 }
 
+bool view_shows_call(const struct call_rec *call)
+{
+    return call && !call->unavailable;
+}
+
 struct bytes view_call(struct arena *a, const struct world *w, uint32_t channel)
 {
     struct call_rec call = *w->channels[channel].call;

@@ -18,6 +18,8 @@ void view_roles(struct buf *out, const struct loaded_guild *g); // […]
 void view_channels(struct arena *a, struct buf *out, const struct loaded_guild *g, uint64_t viewer, bool with_guild_id);
 void view_member_json(struct buf *out, const struct member *m, struct role_set roles, struct user_set users);
 
+// Is there one for clients? Of one that is unavailable they are told when it is there again. NULL: no call.
+bool view_shows_call(const struct call_rec *call);
 // CALL_CREATE of the world's n-th channel, which has a call. Channels are read one after another: who is found in two
 // calls has left that of the older claim.
 struct bytes view_call(struct arena *a, const struct world *w, uint32_t channel);
